@@ -1,0 +1,52 @@
+"""A zoo of generative adversarial networks for Keras 3.
+
+    gan = zoo.create("dcgan", image_shape=(32, 32, 1))
+    gan.compile()
+    gan.fit(images, epochs=10)
+    pictures = gan.generate(16, seed=0)
+
+The same code runs on TensorFlow, JAX and PyTorch, chosen as always with Keras by the environment
+variable KERAS_BACKEND. All variants are imported here, because `keras.models.load_model` finds a
+saved one only once its class is registered.
+"""
+
+import importlib
+
+from zoo.errors import UsageError, nearest
+from zoo.registry import MODELS
+
+__version__ = "0.1.0"
+
+for _module, _class, _ in MODELS.values():
+    globals()[_class] = getattr(importlib.import_module(_module), _class)
+
+
+def names():
+    """Returns the names of all variants, sorted."""
+    return sorted(MODELS)
+
+
+def get(name):
+    """Returns the class of the variant `name`. Raises UsageError for an unknown one."""
+    if name not in MODELS:
+        raise UsageError(f"There is no model named {name!r}.{nearest(name, MODELS)}")
+    return globals()[MODELS[name][1]]
+
+
+def create(name, **settings):
+    """Creates the variant `name`, a `keras.Model`, untrained and not compiled.
+
+    Args:
+        name: str, one of `names()`.
+        **settings: constructor arguments of the variant, for example `image_shape=(32, 32, 1)`.
+
+    Raises:
+        UsageError: the name or a setting is unknown or out of range.
+    """
+    model = get(name)
+    for setting in settings:
+        if setting not in model.settings():
+            raise UsageError(
+                f"{name} has no setting {setting!r}.{nearest(setting, model.settings())}"
+            )
+    return model(**settings)

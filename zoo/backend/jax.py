@@ -1,0 +1,108 @@
+"""JAX: the step as a pure function of its variables. See `zoo/backend/__init__.py`.
+
+Keras hands `train_step` the values of all variables and takes the new ones back. Inside, a
+`keras.StatelessScope` maps each variable to its current value, so that the same body runs here as on
+the other backends. A gradient opens an inner scope, in which the variables differentiated with
+respect to are the function's arguments; what else the function assigns is returned as auxiliary
+output and assigned again in the scope outside.
+"""
+
+import contextlib
+import functools
+import itertools
+
+import jax
+import keras
+
+# The variables of the steps now being traced, innermost last: an inner scope does not see what its
+# enclosing scope holds, so it must be told the current value of each of them.
+_known_variables = []
+
+
+def _pure(fn, variables):
+    """Returns `fn` as `pure(values, *args) -> (outputs, updates)` and `push(updates)` to assign them."""
+    differentiated = {id(v) for v in variables}
+    known = _known_variables[-1] if _known_variables else []
+    others = [v for v in known if id(v) not in differentiated]
+    before = [v.value for v in others]
+    changed = []
+
+    def pure(values, *args):
+        mapping = [*zip(variables, values, strict=True), *zip(others, before, strict=True)]
+        with keras.StatelessScope(state_mapping=mapping) as scope:
+            outputs = fn(*args)
+        after = [scope.get_current_value(v) for v in others]
+        changed[:] = [i for i, v in enumerate(others) if after[i] is not before[i]]
+        return outputs, [after[i] for i in changed]
+
+    def push(updates):
+        for i, value in zip(changed, updates, strict=True):
+            others[i].assign(value)
+
+    return pure, push
+
+
+def vjp(fn, variables):
+    pure, push = _pure(fn, variables)
+    outputs, pullback, updates = jax.vjp(pure, [v.value for v in variables], has_aux=True)
+    push(updates)
+    return outputs, lambda cotangent: pullback(cotangent)[0]
+
+
+def value_and_grad(fn, variables):
+    pure, push = _pure(fn, variables)
+
+    def loss_first(values):
+        (loss, aux), updates = pure(values)
+        return loss, (aux, updates)
+
+    (loss, (aux, updates)), grads = jax.value_and_grad(loss_first, has_aux=True)(
+        [v.value for v in variables]
+    )
+    push(updates)
+    return loss, aux, grads
+
+
+def input_grad(fn, x):
+    pure, push = _pure(fn, [])
+
+    def total(x):
+        values, updates = pure([], x)
+        return values.sum(), (values, updates)
+
+    gradient, (values, updates) = jax.grad(total, has_aux=True)(x)
+    push(updates)
+    return values, gradient
+
+
+def train_step(body):
+    @functools.wraps(body)
+    def step(self, state, data):
+        groups = (
+            self.trainable_variables,
+            self.non_trainable_variables,
+            self.optimizer.variables,
+            self.metrics_variables,
+        )
+        variables = list(itertools.chain(*groups))
+        values = list(itertools.chain(*state))
+        _known_variables.append(variables)
+        try:
+            with keras.StatelessScope(
+                state_mapping=list(zip(variables, values, strict=True))
+            ) as scope:
+                logs = body(self, data)
+        finally:
+            _known_variables.pop()
+        return logs, tuple([scope.get_current_value(v) for v in group] for group in groups)
+
+    return step
+
+
+def no_grad():
+    return contextlib.nullcontext()
+
+
+def replicas():
+    # Under keras.distribution the step sees the whole batch: JAX shards it inside.
+    return 1, 0

@@ -1,0 +1,51 @@
+"""PyTorch: `torch.autograd.grad`. See `zoo/backend/__init__.py` for the contract.
+
+Never `.backward()`: it would also fill the gradients of the other player's weights.
+"""
+
+import torch
+
+
+def vjp(fn, variables):
+    outputs = fn()
+
+    def pullback(cotangent):
+        return _grad(outputs, [v.value for v in variables], cotangent)
+
+    return outputs, pullback
+
+
+def value_and_grad(fn, variables):
+    loss, aux = fn()
+    grads = _grad(loss, [v.value for v in variables])
+    return loss.detach(), aux, grads
+
+
+def input_grad(fn, x):
+    # A penalty differentiates the gradient again, so it has to keep its graph; a generator update
+    # starts from a detached sample and needs none.
+    again = torch.is_grad_enabled()
+    if not x.requires_grad:
+        x = x.detach().requires_grad_()
+    with torch.enable_grad():
+        values = fn(x)
+        (gradient,) = torch.autograd.grad(
+            values.sum(), x, create_graph=again, materialize_grads=True
+        )
+    return values, gradient
+
+
+def _grad(outputs, values, cotangent=None):
+    return list(torch.autograd.grad(outputs, values, cotangent, materialize_grads=True))
+
+
+def train_step(body):
+    return body
+
+
+def no_grad():
+    return torch.no_grad()
+
+
+def replicas():
+    return 1, 0

@@ -1,0 +1,471 @@
+"""GAN: the game. Compile, the alternating step, the averaged generator, sampling, configuration."""
+
+import contextlib
+import inspect
+
+import keras
+import numpy as np
+from keras import ops
+
+from zoo import backend, sampling
+from zoo.errors import UsageError
+from zoo.objectives import losses
+from zoo.optimizers import OptimizerPair
+
+
+class GAN(keras.Model):
+    """Base of every variant: two networks and the step that trains them in turn.
+
+    A variant implements `build_generator` and `build_discriminator`, each returning a functional
+    model of stock Keras layers, and overrides what else differs in its game. Its constructor names
+    its own settings, keeps each as an attribute of the same name, passes the rest on, and ends with
+    `self.build_networks()`.
+
+    One training step (Goodfellow et al. 2014, algorithm 1) is `n_critic` discriminator updates,
+    each on its own real minibatch and fresh noise, then one generator update. The batch handed to
+    the step holds the `n_critic` minibatches one after the other. The last discriminator update
+    and the generator update share one generator forward pass.
+
+    Real samples are float32 in the range the generator draws in ([-1, 1] for images, NHWC), or
+    uint8 images, which the step maps to [-1, 1] on the device. Labels are int32 `(batch,)`.
+
+    Args:
+        image_shape: (height, width, channels) of an image, or the shape of one sample.
+        latent_dim: int, size of the noise `z`, drawn from N(0, 1).
+        loss: str, a name in `zoo.objectives.losses.LOSSES`.
+        n_critic: int, discriminator updates per generator update.
+        learning_rate: float, Adam's step size of the generator, and of the discriminator too
+            unless `discriminator_learning_rate` is given.
+        discriminator_learning_rate: float or None (two time-scale update rule, Heusel et al. 2017).
+        beta_1: float, Adam's decay of the first moment.
+        beta_2: float, Adam's decay of the second moment.
+        ema_half_life: float, images after which a past generator's share in the averaged one has
+            halved; 0 turns averaging off.
+        ema_ramp_up: float, the half-life is at most this share of the images seen so far, so that
+            the first, untrained generators are soon forgotten (Karras et al. 2020, ADA).
+        seed: int, from which noise and initial weights are drawn.
+        name: str or None, name of the model.
+        dtype: dtype policy, such as "float32" or "mixed_bfloat16"; by default the global one.
+
+    Raises:
+        UsageError: an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple = (28, 28, 1),
+        *,
+        latent_dim: int = 100,
+        loss: str = "non_saturating",
+        n_critic: int = 1,
+        learning_rate: float = 2e-4,
+        discriminator_learning_rate: float | None = None,
+        beta_1: float = 0.5,
+        beta_2: float = 0.999,
+        ema_half_life: float = 5000.0,
+        ema_ramp_up: float = 0.1,
+        seed: int = 0,
+        name: str | None = None,
+        dtype: str | None = None,
+    ):
+        super().__init__(name=name, dtype=dtype)
+        if self.dtype_policy.compute_dtype == "float16":
+            raise UsageError(
+                "Training in float16 is not supported: its range is too small for the two "
+                "gradients. Expected dtype float32 or mixed_bfloat16. "
+                f"Received: {self.dtype_policy.name!r}."
+            )
+        self.image_shape = tuple(int(n) for n in image_shape)
+        self.latent_dim = check("latent_dim", latent_dim, 1)
+        self.loss = loss
+        self.objective = losses.get(loss)
+        self.n_critic = check("n_critic", n_critic, 1)
+        self.learning_rate = check("learning_rate", learning_rate, 0.0, 10.0)
+        self.discriminator_learning_rate = discriminator_learning_rate
+        if discriminator_learning_rate is not None:
+            check("discriminator_learning_rate", discriminator_learning_rate, 0.0, 10.0)
+        self.beta_1 = check("beta_1", beta_1, 0.0, 0.9999)
+        self.beta_2 = check("beta_2", beta_2, 0.0, 0.9999999)
+        self.ema_half_life = check("ema_half_life", ema_half_life, 0.0)
+        self.ema_ramp_up = check("ema_ramp_up", ema_ramp_up, 0.0)
+        self.seed = check("seed", seed, 0)
+        self.noise = keras.random.SeedGenerator(seed)
+        self._kernel_seeds = np.random.default_rng(seed)
+        names = ("loss", "d_loss", "g_loss", "d_real", "d_fake")
+        self.trackers = {name: keras.metrics.Mean(name=name) for name in names}
+
+    # Networks
+
+    def build_generator(self):
+        """Returns the generator: functional, stock layers, input named `z`."""
+        raise NotImplementedError(f"{type(self).__name__} must implement build_generator().")
+
+    def build_discriminator(self):
+        """Returns the discriminator: functional, from a sample to one float32 logit."""
+        raise NotImplementedError(f"{type(self).__name__} must implement build_discriminator().")
+
+    def build_networks(self):
+        """Creates both networks and the averaged generator. A variant's constructor ends with it."""
+        with _dtype_policy(self.dtype_policy):
+            self.generator = self.build_generator()
+            self.discriminator = self.build_discriminator()
+            self.ema_generator = self.build_generator()
+        self.ema_generator.trainable = False
+        self.ema_generator.set_weights(self.generator.get_weights())
+        # Counts the steps whose losses were finite, so that the first bad one can be named without
+        # looking at every step from Python.
+        self.finite_steps = self.add_weight(
+            shape=(),
+            initializer="zeros",
+            dtype="int32",
+            trainable=False,
+            name="finite_steps",
+            aggregation="only_first_replica",
+        )
+        self.built = True
+
+    def kernel_seed(self):
+        """Returns the next of the seeds for initial weights, all drawn from `seed`."""
+        return int(self._kernel_seeds.integers(2**31))
+
+    def build(self, input_shape=None):
+        self.built = True
+
+    def call(self, inputs, training=False):
+        return self.generator(inputs, training=training)
+
+    # Optimizers
+
+    def compile(
+        self, optimizer=None, *, generator_optimizer=None, discriminator_optimizer=None, **kwargs
+    ):
+        """Configures training. Without arguments: the variant's own recipe.
+
+        Args:
+            optimizer: an `OptimizerPair`, or one optimizer (name or instance) whose configuration
+                both networks get.
+            generator_optimizer: name or instance, for the generator alone.
+            discriminator_optimizer: name or instance, for the discriminator alone.
+            **kwargs: `jit_compile`, `run_eagerly`, `steps_per_execution`, as in
+                `keras.Model.compile`.
+
+        Raises:
+            UsageError: a loss or metrics were given. The losses are the game's own.
+        """
+        for argument in ("loss", "metrics", "weighted_metrics", "loss_weights"):
+            if kwargs.pop(argument, None) is not None:
+                raise UsageError(
+                    f"compile() of a GAN takes no `{argument}`: both losses are the game's own. "
+                    "Choose one when the model is created, for example "
+                    "zoo.create('dcgan', loss='hinge')."
+                )
+        pair = optimizer
+        if not isinstance(optimizer, OptimizerPair):
+            pair = OptimizerPair(
+                _copy(generator_optimizer or optimizer) or self.adam(self.learning_rate),
+                _copy(discriminator_optimizer or optimizer)
+                or self.adam(self.discriminator_learning_rate or self.learning_rate),
+            )
+        super().compile(optimizer=pair, auto_scale_loss=False, **kwargs)
+        pair.build(self.generator.trainable_variables, self.discriminator.trainable_variables)
+        self._compile_arguments = kwargs
+
+    def adam(self, learning_rate):
+        return keras.optimizers.Adam(float(learning_rate), beta_1=self.beta_1, beta_2=self.beta_2)
+
+    def get_compile_config(self):
+        return {
+            "optimizer": keras.saving.serialize_keras_object(self.optimizer),
+            **self._compile_arguments,
+        }
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
+    # The step
+
+    def fit(self, x=None, y=None, batch_size=None, **kwargs):
+        """As `keras.Model.fit`. `x` holds samples, `y` labels where the model has classes.
+
+        `batch_size` counts the samples of one discriminator update. A data set or generator given
+        as `x` yields `n_critic` such minibatches in each batch.
+
+        Raises:
+            UsageError: the samples have the wrong shape or range.
+        """
+        if isinstance(x, np.ndarray):
+            self.check_samples(x)
+            batch_size = (batch_size or 32) * self.n_critic
+            if self.n_critic > 1:
+                whole = len(x) - len(x) % batch_size
+                x, y = x[:whole], None if y is None else y[:whole]
+        return super().fit(x, y, batch_size=batch_size, **kwargs)
+
+    def check_samples(self, x):
+        """Raises UsageError unless `x` is an array of samples this model can learn from."""
+        if tuple(x.shape[1:]) != self.image_shape:
+            raise UsageError(
+                f"The samples have another shape than the model. Expected (n, "
+                f"{', '.join(map(str, self.image_shape))}); create the model with "
+                f"image_shape={tuple(x.shape[1:])} or resize them. Received: {tuple(x.shape)}."
+            )
+        if len(self.image_shape) == 3 and x.dtype != np.uint8:
+            low, high = float(np.min(x[:256])), float(np.max(x[:256]))
+            if low < -1.001 or high > 1.001:
+                raise UsageError(
+                    "The images have the wrong range. Expected uint8 in [0, 255] or float in "
+                    f"[-1, 1]. Received: {x.dtype} from {low:g} to {high:g}."
+                )
+
+    @backend.train_step
+    def train_step(self, data):
+        samples, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        minibatches = self.minibatches(self.prepare(samples), labels)
+        for real, labels in minibatches[:-1]:
+            fake = self.generate_batch(self.draw_latents(real), labels)
+            self.update_discriminator(real, fake, labels)
+
+        # The last discriminator update and the generator update share one generator forward pass:
+        # its pullback turns the gradient at the samples into the gradient of the weights.
+        real, labels = minibatches[-1]
+        z = self.draw_latents(real)
+        fake, pullback = backend.vjp(
+            lambda: self.generate_batch(z, labels), self.generator.trainable_variables
+        )
+        fake = ops.stop_gradient(fake)
+        d_loss, real_logits, fake_logits = self.update_discriminator(real, fake, labels)
+        g_loss = self.update_generator(real, fake, labels, pullback)
+        self.update_average(ops.shape(real)[0])
+        return self.track(d_loss, g_loss, real_logits, fake_logits)
+
+    def update_discriminator(self, real, fake, labels=None):
+        """One discriminator update on one minibatch. Changes no weight of the generator.
+
+        Returns:
+            `(d_loss, real_logits, fake_logits)`, the loss before the update.
+        """
+        fake = ops.stop_gradient(fake)
+        count, _ = backend.replicas()
+
+        def objective():
+            real_logits = self.discriminate(real, labels)
+            fake_logits = self.discriminate(fake, labels)
+            loss = self.discriminator_loss(real_logits, fake_logits)
+            return loss / count, (loss, real_logits, fake_logits)
+
+        variables = self.discriminator.trainable_variables
+        _, outputs, grads = backend.value_and_grad(objective, variables)
+        with backend.no_grad():
+            self.optimizer.discriminator.apply(grads, variables)
+        return outputs
+
+    def update_generator(self, real, fake, labels, pullback):
+        """One generator update. Changes no weight of the discriminator, moving averages included.
+
+        Args:
+            real: samples for the losses that compare against them.
+            fake: generated samples, cut off from the generator.
+            labels: int32 `(batch,)` or None.
+            pullback: from the gradient at `fake` to the gradients of the generator's weights.
+
+        Returns:
+            The generator's loss before the update.
+        """
+        count, _ = backend.replicas()
+        statistics = [(v, ops.copy(v)) for v in self.discriminator.non_trainable_variables]
+
+        def objective(fake):
+            real_logits = self.discriminate(real, labels) if self.objective.uses_real else None
+            return self.generator_loss(self.discriminate(fake, labels), real_logits) / count
+
+        variables = self.generator.trainable_variables
+        with backend.no_grad():
+            loss, gradient = backend.input_grad(objective, fake)
+            self.optimizer.generator.apply(pullback(gradient), variables)
+            for variable, value in statistics:
+                variable.assign(value)
+        return loss * count
+
+    def discriminator_loss(self, real_logits, fake_logits):
+        """The discriminator's loss, a scalar, from float32 logits `(batch,)`."""
+        return self.objective.discriminator(real_logits, fake_logits)
+
+    def generator_loss(self, fake_logits, real_logits=None):
+        """The generator's loss, a scalar; `real_logits` where the objective `uses_real`."""
+        return self.objective.generator(fake_logits, real_logits)
+
+    def generate_batch(self, z, labels=None):
+        """The generator's samples for latents `z` in training mode."""
+        return self.generator(z, training=True)
+
+    def discriminate(self, samples, labels=None):
+        """The discriminator's float32 logits `(batch,)` in training mode."""
+        logits = self.discriminator(samples, training=True)
+        return ops.reshape(ops.cast(logits, "float32"), (-1,))
+
+    def prepare(self, samples):
+        """Maps uint8 images to float32 in [-1, 1]; leaves anything else as it is."""
+        if keras.backend.standardize_dtype(samples.dtype) == "uint8":
+            return ops.cast(samples, "float32") / 127.5 - 1.0
+        return ops.cast(samples, "float32")
+
+    def minibatches(self, samples, labels):
+        """Splits a batch into the `n_critic` minibatches of one step, `[(real, labels), ...]`."""
+        k = self.n_critic
+        if k == 1:
+            return [(samples, labels)]
+        size = samples.shape[0]
+        if size is not None and size % k:
+            raise UsageError(
+                f"A batch must hold n_critic={k} minibatches of equal size. Expected a batch size "
+                f"divisible by {k}. Received: a batch of {size}."
+            )
+        parts = ops.split(samples, k)
+        return list(zip(parts, [None] * k if labels is None else ops.split(labels, k), strict=True))
+
+    def draw_latents(self, real):
+        """Draws N(0, 1) noise `(batch, latent_dim)`, one point for each sample in `real`."""
+        return self.normal((ops.shape(real)[0], self.latent_dim))
+
+    def normal(self, shape):
+        """Draws N(0, 1) from the model's own seed; replicas each take their part of one draw."""
+        return self._share(keras.random.normal, shape)
+
+    def uniform(self, shape):
+        """Draws U(0, 1) from the model's own seed; replicas each take their part of one draw."""
+        return self._share(keras.random.uniform, shape)
+
+    def _share(self, draw, shape):
+        count, index = backend.replicas()
+        if count == 1:
+            return draw(shape, seed=self.noise)
+        size = shape[0]
+        whole = draw((size * count, *shape[1:]), seed=self.noise)
+        return whole[index * size : (index + 1) * size]
+
+    def update_average(self, batch_size):
+        """Moves the averaged generator towards the current one."""
+        count, _ = backend.replicas()
+        batch = ops.cast(batch_size * count, "float32")
+        seen = batch * ops.cast(self.optimizer.iterations, "float32")
+        half_life = ops.minimum(self.ema_half_life, self.ema_ramp_up * seen)
+        decay = ops.power(0.5, batch / ops.maximum(half_life, 1e-6))
+        with backend.no_grad():
+            pairs = zip(self.ema_generator.weights, self.generator.weights, strict=True)
+            for average, weight in pairs:
+                average.assign(weight + (average - weight) * ops.cast(decay, weight.dtype))
+
+    def track(self, d_loss, g_loss, real_logits, fake_logits):
+        """Adds one step to the running means and returns them, by name.
+
+        `loss` is the sum of both losses: it means little, but it is what Keras's TerminateOnNaN
+        looks at. `d_real` and `d_fake` are mean logits.
+        """
+        values = {
+            "loss": d_loss + g_loss,
+            "d_loss": d_loss,
+            "g_loss": g_loss,
+            "d_real": ops.mean(real_logits),
+            "d_fake": ops.mean(fake_logits),
+        }
+        finite = ops.isfinite(values["loss"])
+        self.finite_steps.assign(self.finite_steps + ops.cast(finite, "int32"))
+        for name, value in values.items():
+            self.trackers[name].update_state(ops.stop_gradient(value))
+        return {name: tracker.result() for name, tracker in self.trackers.items()}
+
+    @property
+    def metrics(self):
+        return list(self.trackers.values())
+
+    # Samples
+
+    def generate(self, count=16, seed=0, labels=None, ema=True):
+        """Draws samples, the same for the same seed however many are asked for.
+
+        Args:
+            count: int, how many.
+            seed: int, or `count` ints for one sample each.
+            labels: unused here; variants with classes take int32 `(count,)`.
+            ema: bool, whether the averaged generator draws, or the current one.
+
+        Returns:
+            float32 array `(count, *image_shape)`, images in [-1, 1].
+        """
+        generator = self.ema_generator if ema else self.generator
+        return sampling.run_generator(
+            generator, sampling.latents(count, self.latent_dim, seed), labels
+        )
+
+    def inference_generator(self):
+        """Returns a new functional generator, float32, with the averaged weights.
+
+        It holds stock layers only, so that its file loads with Keras alone.
+        """
+        with _dtype_policy("float32"):
+            generator = self.build_generator()
+        generator.set_weights(self.ema_generator.get_weights())
+        return generator
+
+    # Configuration
+
+    @classmethod
+    def settings(cls):
+        """Returns the constructor's arguments, name -> inspect.Parameter, the variant's own first."""
+        parameters = {}
+        for owner in cls.__mro__[: cls.__mro__.index(GAN) + 1]:
+            for name, parameter in inspect.signature(owner.__init__).parameters.items():
+                if name != "self" and parameter.kind is not parameter.VAR_KEYWORD:
+                    parameters.setdefault(name, parameter)
+        return parameters
+
+    def get_config(self):
+        config = {name: getattr(self, name) for name in self.settings()}
+        config["dtype"] = keras.saving.serialize_keras_object(self.dtype_policy)
+        return config
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        config = dict(config)
+        config["dtype"] = keras.saving.deserialize_keras_object(config["dtype"])
+        return cls(**config)
+
+    def save_own_variables(self, store):
+        super().save_own_variables(store)
+        # Keras does not save the state of seed generators; without it a loaded model would draw
+        # the same noise again.
+        store["noise"] = ops.convert_to_numpy(self.noise.state)
+
+    def load_own_variables(self, store):
+        super().load_own_variables({k: store[k] for k in store.keys() if k != "noise"})
+        self.noise.state.assign(store["noise"])
+
+
+def check(name, value, least, most=None):
+    """Returns `value`, or raises UsageError unless it is a number in [least, most]."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    whole = not isinstance(least, int) or isinstance(value, int)
+    if not number or not whole or not value >= least or (most is not None and value > most):
+        kind = "a whole number" if isinstance(least, int) else "a number"
+        bounds = f"of at least {least}" if most is None else f"between {least} and {most}"
+        raise UsageError(
+            f"`{name}` is out of range. Expected {kind} {bounds}. Received: {name}={value!r}."
+        )
+    return value
+
+
+def _copy(optimizer):
+    """A fresh optimizer of the same configuration: two networks must not share one."""
+    if optimizer is None or isinstance(optimizer, str):
+        return optimizer and keras.optimizers.get(optimizer)
+    return type(optimizer).from_config(optimizer.get_config())
+
+
+@contextlib.contextmanager
+def _dtype_policy(policy):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

@@ -1,0 +1,134 @@
+"""DCGAN: deep convolutional generative adversarial network.
+
+Radford, Metz, Chintala: "Unsupervised Representation Learning with Deep Convolutional Generative
+Adversarial Networks", ICLR 2016, arXiv:1511.06434.
+
+What the paper did (section 3 and 4): a generator of transposed convolutions from 100 uniform noise
+values, a discriminator of strided convolutions, no pooling and no hidden dense layers; batch
+normalisation in both except at the generator's output and the discriminator's input; ReLU in the
+generator with tanh at the end, LeakyReLU 0.2 in the discriminator; weights from N(0, 0.02); Adam
+with learning rate 2e-4 and beta_1 0.5, minibatches of 128; 64x64 images from 1024 channels at 4x4.
+
+Where and why this file deviates, measured in results/results.csv; `--preset=paper` undoes it:
+
+- noise from N(0, 1) instead of U(-1, 1), as nearly everybody does since; in both presets.
+- `width` 32 channels at the largest resolution instead of 128: a laptop can train it.
+- learning rate 1e-3 instead of 2e-4: at small budgets nothing else matters as much.
+- the exported generator is an average over the last training steps (not in the paper).
+"""
+
+import keras
+from keras import layers
+
+from zoo.errors import UsageError
+from zoo.gan import GAN, check
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class DCGAN(GAN):
+    """Deep convolutional GAN.
+
+    Losses, with s = softplus and logits D(x) (`loss="non_saturating"`; others by name):
+
+        discriminator  E[s(-D(x))] + E[s(D(G(z)))]
+        generator      E[s(-D(G(z)))]
+
+    Args:
+        image_shape: (size, size, channels); size is 4 to 7 doubled at least twice (16, 20, 24, 28,
+            32, 40, 48, 56, 64, ...), channels 1 or 3.
+        width: int, channels at the largest resolution; they double with each halving of it.
+        discriminator_norm: "batch" or "none", the normalisation in the discriminator.
+        **kwargs: the settings of `zoo.gan.GAN`.
+
+    Raises:
+        UsageError: the image shape or a setting is not supported.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple = (28, 28, 1),
+        *,
+        width: int = 32,
+        discriminator_norm: str = "batch",
+        learning_rate: float = 1e-3,
+        **kwargs,
+    ):
+        super().__init__(image_shape, learning_rate=learning_rate, **kwargs)
+        self.width = check("width", width, 1)
+        if discriminator_norm not in ("batch", "none"):
+            raise UsageError(
+                "`discriminator_norm` is unknown. Expected 'batch' or 'none'. "
+                f"Received: discriminator_norm={discriminator_norm!r}."
+            )
+        self.discriminator_norm = discriminator_norm
+        self.start, self.doublings = _resolution(self.image_shape)
+        self.build_networks()
+
+    def build_generator(self):
+        z = keras.Input((self.latent_dim,), name="z")
+        channels = self.width * 2**self.doublings // 2
+        x = layers.Dense(self.start**2 * channels, **self._kernel(), name="project")(z)
+        x = layers.Reshape((self.start, self.start, channels), name="reshape")(x)
+        x = layers.BatchNormalization(name="project_norm")(x)
+        x = layers.ReLU(name="project_relu")(x)
+        for i in range(1, self.doublings):
+            channels //= 2
+            x = layers.Conv2DTranspose(
+                channels, 5, 2, "same", **self._kernel(), name=f"up_{i}"
+            )(x)
+            x = layers.BatchNormalization(name=f"up_{i}_norm")(x)
+            x = layers.ReLU(name=f"up_{i}_relu")(x)
+        x = layers.Conv2DTranspose(
+            self.image_shape[-1], 5, 2, "same", **self._kernel(bias=True), name="to_image"
+        )(x)
+        images = layers.Activation("tanh", dtype="float32", name="image")(x)
+        return keras.Model(z, images, name="generator")
+
+    def build_discriminator(self):
+        images = keras.Input(self.image_shape, name="image")
+        normalised = self.discriminator_norm == "batch"
+        x, channels = images, self.width
+        for i in range(self.doublings):
+            first = i == 0
+            x = layers.Conv2D(
+                channels,
+                5,
+                2,
+                "same",
+                **self._kernel(bias=first or not normalised),
+                name=f"down_{i}",
+            )(x)
+            if normalised and not first:
+                x = layers.BatchNormalization(name=f"down_{i}_norm")(x)
+            x = layers.LeakyReLU(0.2, name=f"down_{i}_relu")(x)
+            channels *= 2
+        x = layers.Flatten(name="flatten")(x)
+        logit = layers.Dense(1, **self._kernel(bias=True), dtype="float32", name="logit")(x)
+        return keras.Model(images, logit, name="discriminator")
+
+    def _kernel(self, bias=False):
+        normal = keras.initializers.RandomNormal(0.0, 0.02, seed=self.kernel_seed())
+        return {"kernel_initializer": normal, "use_bias": bias}
+
+
+def _resolution(image_shape):
+    """Returns `(start, doublings)` with size == start * 2**doublings and start in 4..7."""
+    size = image_shape[0]
+    start, doublings = size, 0
+    while start % 2 == 0 and start > 7:
+        start, doublings = start // 2, doublings + 1
+    if (
+        len(image_shape) != 3
+        or image_shape[1] != size
+        or image_shape[2] not in (1, 3)
+        or not 4 <= start <= 7
+        or doublings < 2
+    ):
+        valid = sorted(s * 2**d for s in (4, 5, 6, 7) for d in range(2, 6))
+        near = sorted(sorted(valid, key=lambda s: abs(s - size))[:3])
+        raise UsageError(
+            "DCGAN draws square images of 1 or 3 channels whose size is 4 to 7 doubled at least "
+            f"twice. Expected for example a size of {', '.join(map(str, near))}; resize with "
+            f"--set image_size={near[1]}. Received: image_shape={image_shape}."
+        )
+    return start, doublings

@@ -1,0 +1,63 @@
+"""From seeds to samples: the one place where latent points are made and a generator is run.
+
+A sample is named by a pair `(seed, index)`. Its latent point depends on that pair alone, never on
+how many samples are asked for or in which batches they are computed, and is the same on every
+backend because numpy draws it.
+"""
+
+import numpy as np
+
+CHUNK = 64
+
+
+def latents(count, latent_dim, seed=0):
+    """Returns `count` standard normal latent points, float32 `(count, latent_dim)`.
+
+    Args:
+        count: int, how many.
+        latent_dim: int, size of one point.
+        seed: int, or a list of `count` ints. With one seed, point `i` is sample `(seed, i)`; with a
+            list, point `i` is the first sample of `seed[i]`.
+    """
+    names = [(seed, i) for i in range(count)] if np.ndim(seed) == 0 else [(s, 0) for s in seed]
+    if len(names) != count:
+        raise ValueError(f"Expected one seed or {count} of them. Received: {len(names)} seeds.")
+    points = [np.random.default_rng(name).standard_normal(latent_dim) for name in names]
+    return np.asarray(points, "float32").reshape(count, latent_dim)
+
+
+def run_generator(generator, z, labels=None, chunk=CHUNK):
+    """Runs a generator in inference mode over `z`, `chunk` points at a time.
+
+    The last chunk is padded, so that every sample is computed in a batch of the same size and
+    comes out the same however many are asked for.
+
+    Args:
+        generator: keras.Model with input `z`, or `[z, label]` where it has classes.
+        z: float32 `(count, latent_dim)`.
+        labels: int32 `(count,)`, or None.
+        chunk: int, samples per call.
+
+    Returns:
+        float32 array `(count, ...)` in [-1, 1] for images.
+    """
+    inputs = [z] if labels is None else [z, np.asarray(labels, "int32")]
+    outputs = []
+    for start in range(0, len(z), chunk):
+        part = [x[start : start + chunk] for x in inputs]
+        size = len(part[0])
+        part = [np.concatenate([x, np.repeat(x[-1:], chunk - size, axis=0)]) for x in part]
+        y = generator(part if labels is not None else part[0], training=False)
+        outputs.append(_to_numpy(y)[:size])
+    return np.concatenate(outputs)
+
+
+def _to_numpy(tensor):
+    import keras
+
+    return keras.ops.convert_to_numpy(tensor).astype("float32")
+
+
+def to_uint8(images):
+    """Maps images from float in [-1, 1] to uint8 in [0, 255], rounding to nearest."""
+    return np.clip(np.rint((np.asarray(images, "float32") + 1) * 127.5), 0, 255).astype("uint8")
