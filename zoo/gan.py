@@ -105,7 +105,7 @@ class GAN(keras.Model):
         raise NotImplementedError(f"{type(self).__name__} must implement build_discriminator().")
 
     def build_networks(self):
-        """Creates both networks and the averaged generator. A variant's constructor ends with it."""
+        """Creates the networks and the averaged generator; a variant's constructor ends with it."""
         with _dtype_policy(self.dtype_policy):
             self.generator = self.build_generator()
             self.discriminator = self.build_discriminator()
@@ -411,7 +411,7 @@ class GAN(keras.Model):
 
     @classmethod
     def settings(cls):
-        """Returns the constructor's arguments, name -> inspect.Parameter, the variant's own first."""
+        """Returns the constructor's arguments, name -> inspect.Parameter, own ones first."""
         parameters = {}
         for owner in cls.__mro__[: cls.__mro__.index(GAN) + 1]:
             for name, parameter in inspect.signature(owner.__init__).parameters.items():
@@ -437,7 +437,8 @@ class GAN(keras.Model):
         store["noise"] = ops.convert_to_numpy(self.noise.state)
 
     def load_own_variables(self, store):
-        super().load_own_variables({k: store[k] for k in store.keys() if k != "noise"})
+        own = [name for name in store.keys() if name != "noise"]  # noqa: SIM118, a Keras store
+        super().load_own_variables({name: store[name] for name in own})
         self.noise.state.assign(store["noise"])
 
 

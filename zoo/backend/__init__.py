@@ -10,7 +10,8 @@ Each backend file offers the same few functions:
 - `train_step(body)`: decorator that turns `body(self, data) -> logs` into the `train_step` that
   `keras.Model.fit` calls on this backend.
 - `no_grad()`: context in which nothing is recorded for differentiation.
-- `replicas()` -> `(count, index)`: how many replicas take this step together, and which one this is.
+- `replicas()` -> `(count, index)`: how many replicas take this step together, and which is this.
+- `devices()` -> names of the devices that compute, for a person.
 
 A variable that does not take part gets a gradient of zeros, on every backend. Whatever `fn` assigns
 to other variables (batch normalisation statistics, seeds) takes effect exactly once.
@@ -24,6 +25,7 @@ _BACKEND = keras.config.backend()
 
 if _BACKEND == "tensorflow":
     from zoo.backend.tensorflow import (
+        devices,
         input_grad,
         no_grad,
         replicas,
@@ -32,13 +34,29 @@ if _BACKEND == "tensorflow":
         vjp,
     )
 elif _BACKEND == "jax":
-    from zoo.backend.jax import input_grad, no_grad, replicas, train_step, value_and_grad, vjp
+    from zoo.backend.jax import (
+        devices,
+        input_grad,
+        no_grad,
+        replicas,
+        train_step,
+        value_and_grad,
+        vjp,
+    )
 elif _BACKEND == "torch":
-    from zoo.backend.torch import input_grad, no_grad, replicas, train_step, value_and_grad, vjp
+    from zoo.backend.torch import (
+        devices,
+        input_grad,
+        no_grad,
+        replicas,
+        train_step,
+        value_and_grad,
+        vjp,
+    )
 else:
     raise UsageError(
         "The Keras backend must be one that can train. Expected KERAS_BACKEND to be tensorflow, "
         f"jax or torch; set it before Keras is imported. Received: {_BACKEND!r}."
     )
 
-__all__ = ["input_grad", "no_grad", "replicas", "train_step", "value_and_grad", "vjp"]
+__all__ = ["devices", "input_grad", "no_grad", "replicas", "train_step", "value_and_grad", "vjp"]

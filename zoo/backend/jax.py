@@ -1,8 +1,8 @@
 """JAX: the step as a pure function of its variables. See `zoo/backend/__init__.py`.
 
 Keras hands `train_step` the values of all variables and takes the new ones back. Inside, a
-`keras.StatelessScope` maps each variable to its current value, so that the same body runs here as on
-the other backends. A gradient opens an inner scope, in which the variables differentiated with
+`keras.StatelessScope` maps each variable to its current value, so that the same body runs here as
+on the other backends. A gradient opens an inner scope, in which the variables differentiated with
 respect to are the function's arguments; what else the function assigns is returned as auxiliary
 output and assigned again in the scope outside.
 """
@@ -20,7 +20,7 @@ _known_variables = []
 
 
 def _pure(fn, variables):
-    """Returns `fn` as `pure(values, *args) -> (outputs, updates)` and `push(updates)` to assign them."""
+    """Returns `fn` as `pure(values, *args) -> (outputs, updates)`, and `push` for the updates."""
     differentiated = {id(v) for v in variables}
     known = _known_variables[-1] if _known_variables else []
     others = [v for v in known if id(v) not in differentiated]
@@ -106,3 +106,9 @@ def no_grad():
 def replicas():
     # Under keras.distribution the step sees the whole batch: JAX shards it inside.
     return 1, 0
+
+
+def devices():
+    return [
+        f"{d.device_kind}".upper() if d.platform == "cpu" else d.device_kind for d in jax.devices()
+    ]

@@ -48,3 +48,9 @@ def replicas():
     if context is None:
         return 1, 0
     return context.num_replicas_in_sync, context.replica_id_in_sync_group
+
+
+def devices():
+    gpus = tf.config.list_physical_devices("GPU")
+    details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
+    return [d.get("device_name", "GPU") for d in details] or ["CPU"]

@@ -49,3 +49,8 @@ def no_grad():
 
 def replicas():
     return 1, 0
+
+
+def devices():
+    count = torch.cuda.device_count()
+    return [torch.cuda.get_device_name(i) for i in range(count)] or ["CPU"]

@@ -73,9 +73,7 @@ class DCGAN(GAN):
         x = layers.ReLU(name="project_relu")(x)
         for i in range(1, self.doublings):
             channels //= 2
-            x = layers.Conv2DTranspose(
-                channels, 5, 2, "same", **self._kernel(), name=f"up_{i}"
-            )(x)
+            x = layers.Conv2DTranspose(channels, 5, 2, "same", **self._kernel(), name=f"up_{i}")(x)
             x = layers.BatchNormalization(name=f"up_{i}_norm")(x)
             x = layers.ReLU(name=f"up_{i}_relu")(x)
         x = layers.Conv2DTranspose(

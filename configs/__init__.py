@@ -1,0 +1,1 @@
+"""The recipes, one file per model: what `train.py` uses unless told otherwise."""

@@ -1,0 +1,30 @@
+"""Exports the generator of a run to files that load without this project.
+
+  python export.py --run=mnist5 --format=keras,onnx
+
+Every file is loaded again in a fresh process and compared with the original before it replaces an
+older one. What is printed is Python that loads the files.
+"""
+
+from absl import flags
+
+import programs
+
+programs.define_source_flags()
+flags.adopt_module_key_flags(programs)
+FORMAT = flags.DEFINE_list("format", ["keras"], "Of keras, h5, savedmodel, onnx; any of them.")
+OUT = flags.DEFINE_string("out", None, "Folder to write to; by default RUN/export, or exports/.")
+
+
+def run():
+    FLAGS = flags.FLAGS
+    source = programs.find_source(FLAGS.run, FLAGS.generator, FLAGS.runs_dir)
+    programs.choose_backend(FLAGS.backend, programs.recorded_backend(source))
+    with programs.quietly():
+        from zoo.runs.export import export
+
+    export(source, FORMAT.value, OUT.value)
+
+
+if __name__ == "__main__":
+    programs.main(run)

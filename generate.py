@@ -1,0 +1,71 @@
+"""Draws samples with the generator of a run.
+
+python generate.py --run=mnist5 --count=64
+python generate.py --run=mnist5 --seeds=0-3,7 --format=png
+python generate.py --run=mnist5 --seeds=1,2,3 --walk
+"""
+
+from absl import flags
+
+import programs
+
+programs.define_source_flags()
+flags.adopt_module_key_flags(programs)
+COUNT = flags.DEFINE_integer("count", 16, "How many samples to draw from --seed.", lower_bound=1)
+SEED = flags.DEFINE_integer("seed", 0, "Seed of the --count samples.", lower_bound=0)
+SEEDS = flags.DEFINE_string(
+    "seeds",
+    None,
+    "One sample for each of these seeds, such as 0-63 or 0-3,7,9, instead of --count and --seed.",
+)
+CLASS = flags.DEFINE_string(
+    "class", None, "Class by name or index; several with commas take turns. By default all do."
+)
+FORMAT = flags.DEFINE_enum(
+    "format",
+    "grid",
+    ["png", "grid", "npz"],
+    "png: a file per sample; grid: one picture; npz: arrays `images` (or `samples`, where they are "
+    "not pictures), `labels`, `seeds` and `indices`.",
+)
+OUT = flags.DEFINE_string(
+    "out", None, "File or folder to write to; by default a folder RUN/generated, or generated/."
+)
+WALK = flags.DEFINE_bool(
+    "walk", False, "A GIF along a spherical path from seed to seed and back to the first."
+)
+FRAMES = flags.DEFINE_integer("frames", 12, "Frames of --walk from one seed to the next.", 1)
+OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace files that exist.")
+
+
+def run():
+    FLAGS = flags.FLAGS
+    if SEEDS.present and (COUNT.present or SEED.present):
+        raise programs.UsageError(
+            "Expected either --seeds, or --seed and --count. Received: --seeds together with "
+            f"--{'count' if COUNT.present else 'seed'}."
+        )
+    if WALK.value and FORMAT.present:
+        raise programs.UsageError(
+            f"--walk writes a GIF. Leave out one of --walk and --format={FORMAT.value}."
+        )
+    source = programs.find_source(FLAGS.run, FLAGS.generator, FLAGS.runs_dir)
+    programs.choose_backend(FLAGS.backend, programs.recorded_backend(source))
+    with programs.quietly():
+        from zoo.runs import generate
+
+    paths = generate.generate(
+        source,
+        count=COUNT.value,
+        seed=SEED.value if SEEDS.value is None else generate.parse_seeds(SEEDS.value),
+        classes=CLASS.value,
+        format="walk" if WALK.value else FORMAT.value,
+        frames=FRAMES.value,
+        out=OUT.value,
+        overwrite=OVERWRITE.value,
+    )
+    print(paths[0] if len(paths) == 1 else f"{len(paths)} files, the first is {paths[0]}")
+
+
+if __name__ == "__main__":
+    programs.main(run)

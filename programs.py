@@ -1,0 +1,245 @@
+"""What the programs do before Keras is imported: flags, backend, run lookup, exit codes.
+
+`import zoo` imports Keras, and Keras settles its backend when it is imported. This module
+therefore stands outside the package and needs only the standard library and absl.
+"""
+
+import contextlib
+import difflib
+import errno
+import importlib.util
+import json
+import os
+import sys
+import tempfile
+
+from absl import app, flags, logging
+
+FLAGS = flags.FLAGS
+BACKENDS = ("tensorflow", "jax", "torch")
+# Failures of the file system that a person can mend; others are mistakes in the code.
+MENDABLE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+class UsageError(ValueError):
+    """`zoo.errors.UsageError` for use before `zoo` can be imported."""
+
+
+def main(run):
+    """Parses the flags, calls `run()` and exits the process.
+
+    Exit codes: 0 done; 2 a person can mend it (a flag, a UsageError of this module or of `zoo`, a
+    full or read-only disk): `error: ...` on stderr, no traceback; 130 interrupted. Other
+    exceptions are mistakes in the code and keep their traceback.
+
+    Args:
+        run: function without arguments. What it returns is the exit code; None is 0.
+    """
+    # TensorFlow's C++ side reads this when it is imported; see also `quietly`.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        app.run(lambda _: run(), flags_parser=_parse)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    except Exception as error:
+        if not _is_mendable(error):
+            raise
+        print(f"error: {_sentence(error)}", file=sys.stderr)
+        sys.exit(2)
+
+
+def choose_backend(wanted=None, recorded=None):
+    """Sets KERAS_BACKEND, which counts only before Keras is imported, and returns its value.
+
+    Args:
+        wanted: the backend asked for; it must be installed.
+        recorded: the backend a run was trained on; taken if it is installed. After it come the
+            environment's KERAS_BACKEND and then the first of `BACKENDS` that is installed.
+
+    Raises:
+        UsageError: `wanted` is unknown or not installed, or none is.
+    """
+    if wanted:
+        if wanted not in BACKENDS:
+            raise UsageError(
+                f"Unknown backend. Valid: {', '.join(BACKENDS)}. Received: --backend={wanted}."
+            )
+        if not _installed(wanted):
+            raise UsageError(
+                f"The backend {wanted} is not installed. Install it with `pip install {wanted}` "
+                "or choose another with --backend. "
+                f"Installed: {', '.join(_all_installed()) or 'none'}."
+            )
+        chosen = wanted
+    else:
+        candidates = [recorded, os.environ.get("KERAS_BACKEND"), *BACKENDS]
+        chosen = next((b for b in candidates if b in BACKENDS and _installed(b)), None)
+        if chosen is None:
+            raise UsageError(
+                "Keras needs a backend and none is installed. Install one with "
+                "`pip install tensorflow`, `pip install jax` or `pip install torch`."
+            )
+    os.environ["KERAS_BACKEND"] = chosen
+    return chosen
+
+
+@contextlib.contextmanager
+def quietly():
+    """Holds back what is written to stderr meanwhile, and shows it if an exception ends the block.
+
+    For the import of Keras: TensorFlow 2.21 greets from C++ whatever TF_CPP_MIN_LOG_LEVEL says.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            sys.stderr.flush()
+            held.seek(0)
+            os.write(kept, held.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def find_run(run, runs_dir="runs"):
+    """Returns the path of a run directory: a name under `runs_dir`, or else a path.
+
+    Raises:
+        UsageError: there is no such directory (the message lists near names), or it holds no
+            `config.json`.
+    """
+    places = [os.path.join(runs_dir, run), run]
+    folders = [place for place in places if os.path.isdir(place)]
+    for folder in folders:
+        if os.path.isfile(os.path.join(folder, "config.json")):
+            return folder
+    if folders:
+        raise UsageError(
+            f"{folders[0]} is not a run: it has no config.json. Expected a directory that train.py "
+            f"has written. Received: {run!r}."
+        )
+    names = _run_names(runs_dir)
+    near = difflib.get_close_matches(run, names, n=3, cutoff=0.5) or names[:10]
+    there = f"It holds, among others: {', '.join(near)}." if near else "It holds no run."
+    raise UsageError(
+        f"There is no run {run!r}. Expected a name under --runs_dir={runs_dir} or a path. {there}"
+    )
+
+
+def find_source(run, generator, runs_dir="runs"):
+    """Returns the run directory or the generator file that one of two flags names.
+
+    Args:
+        run: value of --run, or None.
+        generator: value of --generator, or None.
+        runs_dir: where names of runs are looked up.
+
+    Raises:
+        UsageError: both or neither are given, or what is named does not exist.
+    """
+    if (run is None) == (generator is None):
+        raise UsageError(
+            "Expected exactly one of --run=NAME and --generator=FILE. "
+            f"Received: --run={run} --generator={generator}."
+        )
+    if run is not None:
+        return find_run(run, runs_dir)
+    if not os.path.isfile(generator):
+        raise UsageError(
+            f"There is no generator file {generator!r}. Expected the path of a .keras or .h5 file; "
+            "for a run directory use --run."
+        )
+    return generator
+
+
+def recorded_backend(source):
+    """Returns the backend in the `config.json` of a run directory, or None for anything else.
+
+    Raises:
+        UsageError: the config is damaged.
+    """
+    path = os.path.join(source, "config.json")
+    if not os.path.isfile(path):
+        return None
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file).get("backend")
+    except (ValueError, AttributeError) as error:
+        raise UsageError(
+            f"{path} is damaged: expected one JSON object ({error}). Restore it, or use "
+            "--generator with the generator file of the run."
+        ) from error
+
+
+def define_source_flags():
+    """Defines the flags of the programs that read a run.
+
+    For --help to show them, a program also calls `flags.adopt_module_key_flags(programs)`.
+    """
+    flags.DEFINE_string("run", None, "The run: a name under --runs_dir, or a path.")
+    flags.DEFINE_string("generator", None, "A generator file (.keras, .h5) instead of a run.")
+    flags.DEFINE_string("runs_dir", "runs", "Where runs are looked up by name.")
+    flags.DEFINE_enum(
+        "backend",
+        None,
+        BACKENDS,
+        "What Keras computes with; by default what the run was trained on, if it is installed.",
+    )
+
+
+def _parse(argv):
+    # absl's own --help exits with 1.
+    if {"--help", "-help", "-h", "--helpshort"} & set(argv[1:]):
+        app.usage(shorthelp=True, writeto_stdout=True, exitcode=0)
+    try:
+        rest = FLAGS(argv)
+    except flags.Error as error:
+        print(f"error: {_sentence(error)}", file=sys.stderr)
+        sys.exit(2)
+    if rest[1:]:
+        print(f"error: Expected only --flags. Received: {' '.join(rest[1:])}", file=sys.stderr)
+        sys.exit(2)
+    # absl would raise the level to INFO, at which JAX tells which devices it did not find.
+    if FLAGS["verbosity"].using_default_value:
+        FLAGS.verbosity = logging.WARNING
+    return rest
+
+
+def _is_mendable(error):
+    # By name: this module's UsageError and that of `zoo`, which may not have been imported.
+    if any(cls.__name__ == "UsageError" for cls in type(error).__mro__):
+        return True
+    return isinstance(error, flags.Error) or (
+        isinstance(error, OSError) and error.errno in MENDABLE
+    )
+
+
+def _sentence(error):
+    if isinstance(error, OSError):
+        name = f": {error.filename}" if error.filename else ""
+        return f"{error.strerror}{name}"
+    return " ".join(str(error).split())
+
+
+def _installed(backend):
+    return importlib.util.find_spec(backend) is not None
+
+
+def _all_installed():
+    return [backend for backend in BACKENDS if _installed(backend)]
+
+
+def _run_names(runs_dir):
+    if not os.path.isdir(runs_dir):
+        return []
+    return sorted(
+        entry.name
+        for entry in os.scandir(runs_dir)
+        if os.path.isfile(os.path.join(entry.path, "config.json"))
+    )

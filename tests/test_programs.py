@@ -1,0 +1,114 @@
+"""What the programs do before Keras is imported."""
+
+import errno
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+import programs
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """Sets which backends count as installed; KERAS_BACKEND is put back afterwards."""
+    monkeypatch.setenv("KERAS_BACKEND", "")
+
+    def choose(*names):
+        monkeypatch.setattr(programs, "_installed", lambda name: name in names)
+
+    return choose
+
+
+def test_the_backend_is_the_asked_one_then_the_runs_then_the_environments(installed, monkeypatch):
+    installed("tensorflow", "jax", "torch")
+    assert programs.choose_backend("torch", recorded="jax") == "torch"
+    assert os.environ["KERAS_BACKEND"] == "torch"
+    assert programs.choose_backend(recorded="jax") == "jax"
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    assert programs.choose_backend() == "torch"
+    monkeypatch.setenv("KERAS_BACKEND", "")
+    assert programs.choose_backend() == "tensorflow"
+    installed("torch", "jax")
+    assert programs.choose_backend(recorded="tensorflow") == "jax"
+
+
+def test_a_backend_that_is_not_there_is_refused(installed):
+    installed("jax")
+    with pytest.raises(programs.UsageError, match=r"pip install torch.*Installed: jax"):
+        programs.choose_backend("torch")
+    with pytest.raises(programs.UsageError, match="Valid: tensorflow, jax, torch"):
+        programs.choose_backend("cntk")
+    installed()
+    with pytest.raises(programs.UsageError, match="none is installed"):
+        programs.choose_backend()
+
+
+def test_a_run_is_found_by_name_and_by_path(tmp_path):
+    run = tmp_path / "runs" / "mnist5"
+    run.mkdir(parents=True)
+    (run / "config.json").write_text(json.dumps({"backend": "jax"}))
+    (tmp_path / "runs" / "other").mkdir()
+    runs = str(tmp_path / "runs")
+    assert programs.find_run("mnist5", runs) == str(run)
+    assert programs.find_run(str(run), "elsewhere") == str(run)
+    assert programs.recorded_backend(str(run)) == "jax"
+    with pytest.raises(programs.UsageError, match=r"no run 'mnsit5'.*mnist5"):
+        programs.find_run("mnsit5", runs)
+    with pytest.raises(programs.UsageError, match=r"other is not a run: it has no config\.json"):
+        programs.find_run("other", runs)
+    (run / "config.json").write_text("{")
+    with pytest.raises(programs.UsageError, match=r"config\.json is damaged"):
+        programs.recorded_backend(str(run))
+
+
+def exits(code):
+    """Runs `programs.main` in a fresh process, where the program's body is `code`."""
+    text = f"import programs\ndef run():\n    {code}\nprograms.main(run)"
+    return subprocess.run([sys.executable, "-c", text], cwd=ROOT, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "said"),
+    [
+        ("raise programs.UsageError('two\\nlines')", 2, "error: two lines\n"),
+        ("raise type('UsageError', (ValueError,), {})('zoo')", 2, "error: zoo\n"),
+        (f"raise OSError({errno.ENOSPC}, 'No space left', '/x')", 2, "error: No space left: /x\n"),
+        ("raise KeyboardInterrupt", 130, "interrupted\n"),
+        ("return", 0, ""),
+    ],
+)
+def test_what_a_person_can_mend_has_no_traceback(code, status, said):
+    done = exits(code)
+    assert (done.returncode, done.stderr) == (status, said)
+
+
+def test_a_mistake_in_the_code_keeps_its_traceback():
+    done = exits("raise ValueError('bug')")
+    assert done.returncode == 1 and "Traceback" in done.stderr
+
+
+def test_quietly_shows_what_it_held_back_only_after_a_failure():
+    loud = "import os\n    with programs.quietly():\n        os.write(2, b'noise ')"
+    assert exits(loud).stderr == ""
+    assert exits(f"{loud}\n        raise ValueError('bug')").stderr.startswith("noise Traceback")
+
+
+@pytest.mark.parametrize("program", ["export.py", "generate.py"])
+def test_help_is_shown_without_importing_keras(program):
+    code = (
+        "import runpy, sys\n"
+        f"sys.argv = [{program!r}, '--help']\n"
+        "sys.path.insert(0, '.')\n"
+        "try:\n"
+        f"    runpy.run_path({program!r}, run_name='__main__')\n"
+        "finally:\n"
+        "    assert not {'keras', 'numpy', 'zoo'} & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr

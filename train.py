@@ -1,0 +1,122 @@
+"""Trains a model of the zoo.
+
+    python train.py --model=dcgan --dataset=mnist
+    python train.py --resume=dcgan-mnist
+    python train.py --list
+"""
+
+import pathlib
+import runpy
+
+from absl import flags
+
+import programs
+
+FLAGS = flags.FLAGS
+HERE = pathlib.Path(__file__).parent
+
+flags.DEFINE_string("model", None, "Which variant; --list shows them.")
+flags.DEFINE_string("dataset", None, "Which data; --list shows them.")
+flags.DEFINE_enum("backend", None, programs.BACKENDS, "What Keras computes with.")
+flags.DEFINE_string("name", None, "Name of the run; by default made of model and data set.")
+flags.DEFINE_string("runs_dir", "runs", "Where run directories are kept.")
+flags.DEFINE_string("preset", "default", "default (the best measured) or paper.")
+flags.DEFINE_multi_string("set", [], "key=value, any setting of the run or the model; repeatable.")
+flags.DEFINE_integer("epochs", None, "Passes over the data.")
+flags.DEFINE_float("max_minutes", None, "Budget of training time, from the first step.")
+flags.DEFINE_integer("batch_size", None, "Samples in one discriminator update.")
+flags.DEFINE_integer("seed", None, "Of weights, noise and the order of the data.")
+flags.DEFINE_enum("precision", None, ["float32", "mixed_bfloat16"], "Precision of the arithmetic.")
+flags.DEFINE_string("data_dir", None, "Where TFDS finds prepared data sets.")
+flags.DEFINE_bool("strict", False, "Refuse a folder with unreadable pictures.")
+flags.DEFINE_string("resume", None, "Go on with this run (a name or a path).")
+flags.DEFINE_string("init_from", None, "Begin with the weights of a run or generator file.")
+flags.DEFINE_bool("overwrite", False, "Delete an existing run of the same name.")
+flags.DEFINE_bool("dry_run", False, "Show what would be trained, and stop.")
+flags.DEFINE_bool("list", False, "Show the models and data sets, and stop.")
+
+SHORTHANDS = ("epochs", "max_minutes", "batch_size", "seed", "precision")
+
+
+def run():
+    if FLAGS.list:
+        return show_list()
+    path = programs.find_run(FLAGS.resume, FLAGS.runs_dir) if FLAGS.resume else None
+    if path is None and not (FLAGS.model and FLAGS.dataset):
+        raise programs.UsageError(
+            "Expected --model and --dataset, as in --model=dcgan --dataset=digits, or "
+            "--resume=RUN. See them with --list."
+        )
+    recorded = programs.recorded_backend(path) if path else None
+    backend = programs.choose_backend(FLAGS.backend, recorded)
+
+    from zoo.runs import config, train
+
+    overrides = config.parse_assignments(FLAGS.set)
+    overrides |= {n: FLAGS[n].value for n in SHORTHANDS if FLAGS[n].value is not None}
+    source = train.Source(FLAGS.data_dir, FLAGS.strict)
+    if path:
+        if recorded and backend != recorded:
+            print(f"note: begun with {recorded}; with {backend} it goes on, but not bit for bit")
+        session = train.resume(pathlib.Path(path), source=source, changes=changes(path, overrides))
+    else:
+        resolved = config.resolve(FLAGS.model, FLAGS.dataset, FLAGS.preset, overrides)
+        if FLAGS.dry_run:
+            print(train.dry_run(resolved, source))
+            return 0
+        init_from = FLAGS.init_from
+        if init_from and not pathlib.Path(init_from).is_file():
+            init_from = programs.find_run(init_from, FLAGS.runs_dir)
+        session = train.start(
+            resolved,
+            source=source,
+            runs_dir=FLAGS.runs_dir,
+            name=FLAGS.name,
+            overwrite=FLAGS.overwrite,
+            init_from=init_from,
+        )
+    return finish(session)
+
+
+def changes(path, overrides):
+    """Returns the settings asked for on resuming, typed as those of the run."""
+    from zoo.runs import config, train
+
+    recorded = train.read_config(path)
+    asked = {name: FLAGS[name].value for name in ("model", "dataset") if FLAGS[name].value}
+    if FLAGS["preset"].present:
+        asked["preset"] = FLAGS.preset
+    known = config.knobs(recorded["model"])
+    for name, value in overrides.items():
+        if name not in known:
+            raise programs.UsageError(f"{recorded['model']} has no setting {name!r}.")
+        asked[name] = config.typed(name, value, known[name][0])
+    return asked
+
+
+def finish(session):
+    directory = session.directory
+    if session.stop:
+        print(f"stopped at step {session.step:,}: {session.stop}")
+    print(f"samples    {directory / 'samples'}")
+    print(f"report     {directory / 'report.html'}")
+    print(f"generator  {directory / 'generator.keras'}")
+    if session.step < session.total_steps:
+        print(f"go on with: python train.py --resume={directory}")
+    return 128 + session.signal if session.signal else 0
+
+
+def show_list():
+    models = runpy.run_path(str(HERE / "zoo" / "registry.py"))["MODELS"]
+    datasets = runpy.run_path(str(HERE / "zoo" / "data" / "catalog.py"))["DATASETS"]
+    print("models")
+    for name, (_, _, line) in sorted(models.items()):
+        print(f"  {name:16} {line}")
+    print("data sets")
+    for name, line in datasets.items():
+        print(f"  {name:16} {line}")
+    return 0
+
+
+if __name__ == "__main__":
+    programs.main(run)

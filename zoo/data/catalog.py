@@ -1,0 +1,11 @@
+"""The data sets in one line each, for lists. Imports nothing, so programs show it at once."""
+
+DATASETS = {
+    "digits": "1,797 real handwritten digits of scikit-learn, 8x8 shown at 32x32 grey; no download",
+    "mnist": "70,000 handwritten digits, 28x28 grey, 10 classes (TFDS)",
+    "fashion_mnist": "70,000 pieces of clothing, 28x28 grey, 10 classes (TFDS)",
+    "cifar10": "60,000 photographs, 32x32 colour, 10 classes (TFDS)",
+    "cifar100": "60,000 photographs, 32x32 colour, 100 classes (TFDS)",
+    "tfds:NAME": "any other image set of TensorFlow Datasets, for example tfds:cats_vs_dogs",
+    "folder:PATH": "your pictures: one folder, or one sub-folder per class",
+}

@@ -1,0 +1,415 @@
+"""TensorFlow Datasets: `mnist`, `fashion_mnist`, `cifar10`, `cifar100` and `tfds:NAME`.
+
+A set is converted once, by this file run as a program, into the numpy files of `zoo.data.cache`;
+from then on neither TensorFlow nor the prepared set is needed. Training processes therefore never
+import TensorFlow for their data, whichever backend they use.
+"""
+
+import argparse
+import contextlib
+import difflib
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+
+import numpy as np
+
+from zoo.data import Dataset, cache, images
+from zoo.errors import UsageError, nearest
+
+IMAGE_SIZE = 64
+# Sets of one image size up to this many bytes are cached unchanged, and resized from there.
+NATIVE_BYTES = 2**30
+FILES = {
+    "mnist": "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    "fashion_mnist": "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+    "cifar10": "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+    "cifar100": "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
+}
+_NAME = re.compile(r"(?P<set>\w+)(/(?P<config>[\w.+-]+))?(:(?P<version>\d+\.\d+\.\d+))?", re.ASCII)
+_VERSION = re.compile(r"\d+\.\d+\.\d+", re.ASCII)
+
+
+def load(name, *, split, image_size, channels, resize, data_dir=None, strict=False):
+    """Loads an image set of TFDS; arguments as in `zoo.data.load`.
+
+    Order of search: the cache; a prepared set in `data_dir`, or without it in $ZOO_DATA_DIR/tfds,
+    $TFDS_DATA_DIR and ~/tensorflow_datasets; the network. Small sets of one image size keep that
+    size by default, others become 64x64. Labels are the feature `label` where there is one.
+
+    Returns:
+        `Dataset` with samples uint8 `(n, height, width, channels)`.
+
+    Raises:
+        UsageError: no such set, version or split; no network, TensorFlow or place to put it; or the
+            set holds no images.
+    """
+    source = name.removeprefix("tfds:")
+    parts = _NAME.fullmatch(source)
+    if not parts:
+        raise UsageError(
+            "Expected a TFDS set as tfds:NAME, tfds:NAME/CONFIG or either with :VERSION, such as "
+            f"tfds:mnist:3.0.1. Received: {name!r}."
+        )
+    folders = _folders(data_dir)
+    prepared = _find_prepared(parts, folders)
+    stamp, version = None, parts["version"]
+    if prepared:
+        stamp, version = _stamp(prepared), os.path.basename(prepared)
+
+    preparations = [_preparation(image_size, channels, resize), "native"]
+    if image_size is None:
+        preparations.append(_preparation(IMAGE_SIZE, channels, resize))
+    place = ("tfds", _folder_name(parts))
+    groups = [
+        (*place, v, _group(split, preparation))
+        for preparation in preparations
+        for v in ([version] if version else _cached_versions(place))
+    ]
+    for group in groups:
+        if entry := cache.find(group, stamp):
+            break
+    else:
+        path = _convert_elsewhere(source, split, image_size, channels, resize, data_dir)
+        entry, stamp = cache.read(path), os.path.basename(path)
+        group = tuple(os.path.normpath(path).split(os.sep)[-5:-1])
+
+    wanted = (*group[:3], _group(split, preparations[0]))
+    if group != wanted and group[-1] == _group(split, "native"):
+        shape = (image_size or entry["samples"].shape[1], channels or entry["samples"].shape[3])
+        if shape != entry["samples"].shape[2:]:
+            path = cache.write(
+                wanted,
+                stamp or entry["fingerprint"][:20],
+                images.prepare_all(entry["samples"], image_size, channels, resize),
+                lambda: (entry["labels"], entry["class_names"], ()),
+                len(entry["samples"]),
+            )
+            entry = cache.read(path)
+    return Dataset(name, **entry)
+
+
+def _preparation(image_size, channels, resize):
+    if image_size is None and channels is None:
+        return "native"
+    how = resize if image_size else "keep"
+    return f"{how}-{image_size or 'size'}-{channels or 'channels'}"
+
+
+def _group(split, preparation):
+    return f"{urllib.parse.quote(split, safe='')}-{preparation}"
+
+
+def _folder_name(parts):
+    return "-".join(filter(None, (parts["set"], parts["config"])))
+
+
+def _cached_versions(place):
+    path = os.path.join(cache.folder(), *place)
+    return _versions(path) or _versions(os.path.join(cache.writable_folder(), *place))
+
+
+def _versions(path):
+    """Returns the version folders in `path`, newest first."""
+    try:
+        names = [name for name in os.listdir(path) if _VERSION.fullmatch(name)]
+    except OSError:
+        return []
+    return sorted(names, key=lambda name: [int(number) for number in name.split(".")], reverse=True)
+
+
+def _folders(data_dir):
+    """Returns where prepared sets may lie, in order of search."""
+    if data_dir:
+        folders = [data_dir, os.path.join(data_dir, "tfds")]
+    else:
+        shared = os.environ.get("ZOO_DATA_DIR")
+        folders = [
+            shared and os.path.join(shared, "tfds"),
+            os.environ.get("TFDS_DATA_DIR"),
+            os.path.join("~", "tensorflow_datasets"),
+        ]
+    return [os.path.abspath(os.path.expanduser(folder)) for folder in folders if folder]
+
+
+def _find_prepared(parts, folders):
+    """Returns the folder of a prepared set, named after its version, or None."""
+    for folder in folders:
+        base = os.path.join(folder, parts["set"])
+        if parts["config"]:
+            found = [os.path.join(base, parts["config"])]
+        else:
+            found = [base]
+            with contextlib.suppress(OSError):
+                found += [os.path.join(base, name) for name in sorted(os.listdir(base))]
+        ready = []
+        for path in found:
+            versions = [parts["version"]] if parts["version"] else _versions(path)
+            paths = [os.path.join(path, version) for version in versions]
+            ready += [path for path in paths if _is_prepared(path)][:1]
+        if len(ready) > 1:
+            configs = [os.path.basename(os.path.dirname(path)) for path in ready]
+            raise UsageError(
+                f"Several configurations of {parts['set']} lie in {folder}: say which as "
+                f"tfds:{parts['set']}/CONFIG. Valid: {', '.join(configs)}."
+            )
+        if ready:
+            return ready[0]
+    return None
+
+
+def _is_prepared(path):
+    names = ("dataset_info.json", "features.json")
+    return all(os.path.isfile(os.path.join(path, name)) for name in names)
+
+
+def _stamp(prepared):
+    """Returns a short name for the content of a prepared set: its splits, shards and bytes."""
+    path = os.path.join(prepared, "dataset_info.json")
+    try:
+        with open(path, encoding="utf-8") as file:
+            return cache.stamp_of(json.load(file)["splits"])
+    except (OSError, ValueError, KeyError) as error:
+        raise UsageError(
+            f"The prepared set {prepared} is damaged: {path} cannot be read ({error}). Remove the "
+            "folder, so that it is prepared again."
+        ) from error
+
+
+def _convert_elsewhere(source, split, image_size, channels, resize, data_dir):
+    """Runs this file as a program and returns the folder of the cache entry that it wrote."""
+    command = [sys.executable, "-m", "zoo.data.tfds", source, f"--split={split}"]
+    command += [f"--resize={resize}"]
+    command += [f"--image_size={image_size}"] if image_size else []
+    command += [f"--channels={channels}"] if channels else []
+    command += [f"--data_dir={data_dir}"] if data_dir else []
+    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    paths = [package, os.environ.get("PYTHONPATH")]
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "ZOO_CACHE_DIR": cache.writable_folder(),
+        # TensorFlow would take all memory of a GPU that the training process needs.
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+    result = subprocess.run(
+        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+    )
+    answer = (result.stdout.strip().splitlines() or [""])[-1]
+    if result.returncode == 0:
+        return answer
+    if result.returncode == 2 and answer.startswith("error: "):
+        raise UsageError(answer.removeprefix("error: "))
+    raise UsageError(
+        f"The conversion of {source} stopped with exit code {result.returncode} (-9 is what the "
+        f"system does when memory runs out): run `{shlex.join(command)}` to see why."
+    )
+
+
+def main(arguments=None):
+    """Converts one split of a set; prints the folder of its cache entry, or `error: ...`."""
+    parser = argparse.ArgumentParser(prog="python -m zoo.data.tfds", description=__doc__)
+    parser.add_argument("name", help="NAME, NAME/CONFIG, either with :VERSION")
+    parser.add_argument("--split", default="train")
+    parser.add_argument("--image_size", type=int, help="side in pixels, for sets of mixed sizes")
+    parser.add_argument("--channels", type=int, choices=(1, 3))
+    parser.add_argument("--resize", choices=images.RESIZES, default="crop")
+    parser.add_argument("--data_dir", help="where prepared sets lie")
+    flags = parser.parse_args(arguments)
+    try:
+        # What TFDS prints is progress, and the last line of stdout is the answer.
+        with contextlib.redirect_stdout(sys.stderr):
+            answer = _convert(**vars(flags))
+    except UsageError as error:
+        print("error:", " ".join(str(error).split()))
+        return 2
+    print(answer)
+    return 0
+
+
+def _convert(name, split, image_size, channels, resize, data_dir):
+    parts = _NAME.fullmatch(name)
+    if not parts:
+        raise UsageError(f"Expected NAME, NAME/CONFIG, either with :VERSION. Received: {name!r}.")
+    tfds = _import_tfds(name, _folder_name(parts))
+    folders = _folders(data_dir)
+    prepared = _find_prepared(parts, folders)
+    if prepared:
+        builder = tfds.builder_from_directory(prepared)
+    else:
+        target = next((path for path in folders if _is_writable(path)), folders[-1])
+        builder = _download(tfds, parts, target, folders)
+        prepared = os.fspath(builder.data_path)
+
+    # A slice such as train[:10%] is valid where its split is.
+    if re.match(r"\w*", split)[0] not in builder.info.splits:
+        raise UsageError(f"{name} has no split {split!r}.{nearest(split, builder.info.splits)}")
+    try:
+        count = builder.info.splits[split].num_examples
+    except Exception as error:
+        raise UsageError(f"The split {split!r} of {name} cannot be read: {error}") from error
+    if not count:
+        raise UsageError(f"The split {split!r} of {name} is empty: choose another.")
+    image_key, label_key = _features(tfds, name, builder.info.features)
+    shape = builder.info.features[image_key].shape
+    fixed = None not in shape and shape[-1] in (1, 3)
+    if fixed and count * np.prod(shape) <= NATIVE_BYTES:
+        preparation = "native"
+    else:
+        preparation = _preparation(image_size or IMAGE_SIZE, channels, resize)
+
+    labels = []
+
+    def batches():
+        config = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
+        dataset = builder.as_dataset(split=split, read_config=config, shuffle_files=False)
+        batch = []
+        for example in tfds.as_numpy(dataset):
+            labels.append(example[label_key] if label_key else -1)
+            array = images.to_8_bits(example[image_key])
+            if preparation != "native":
+                depth = channels or (1 if shape[-1] == 1 else 3)
+                array = images.prepare(
+                    images.from_array(array), image_size or IMAGE_SIZE, depth, resize
+                )
+            batch.append(array)
+            if len(batch) == 256:
+                yield np.stack(batch)
+                batch = []
+        if batch:
+            yield np.stack(batch)
+
+    def describe():
+        if not labels or min(labels) < 0:
+            return None, (), ()
+        return np.array(labels), builder.info.features[label_key].names, ()
+
+    group = ("tfds", _folder_name(parts), os.path.basename(prepared), _group(split, preparation))
+    try:
+        return cache.write(group, _stamp(prepared), batches(), describe, count, f"images of {name}")
+    except UsageError:
+        raise
+    except Exception as error:
+        raise UsageError(
+            f"The prepared set {prepared} cannot be read ({_first_line(error)}): remove the folder "
+            "and prepare it again."
+        ) from error
+
+
+def _import_tfds(name, folder):
+    # TensorFlow's C++ writes to file descriptor 2 whatever its settings; Python's stderr stays.
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    with open(os.devnull, "w") as nothing:
+        os.dup2(nothing.fileno(), 2)
+    try:
+        import tensorflow as tf
+        import tensorflow_datasets as tfds
+    except ImportError as error:
+        raise UsageError(
+            f"{name} is not in the cache, and preparing it needs TensorFlow and "
+            f"tensorflow-datasets ({_first_line(error)}): either `pip install tensorflow "
+            f"tensorflow-datasets`, or run `python -m zoo.data.tfds {name}` where they are "
+            f"installed and copy the folder {os.path.join('tfds', folder)} of the cache there to "
+            f"{os.path.join(cache.folder(), 'tfds', folder)}."
+        ) from error
+    import logging
+
+    tf.get_logger().setLevel(logging.ERROR)
+    for logger in ("absl", "urllib3"):
+        logging.getLogger(logger).setLevel(logging.ERROR)
+    return tfds
+
+
+def _is_writable(path):
+    while not os.path.exists(path):
+        path = os.path.dirname(path)
+    return os.path.isdir(path) and os.access(path, os.W_OK)
+
+
+def _download(tfds, parts, target, folders):
+    name = "/".join(filter(None, (parts["set"], parts["config"])))
+    known = tfds.list_builders(with_community_datasets=False)
+    if parts["set"] not in known:
+        # Not zoo.errors.nearest: TFDS has over a thousand.
+        near = difflib.get_close_matches(parts["set"], known, n=3, cutoff=0.5)
+        guess = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+        raise UsageError(
+            f"TFDS has no set {parts['set']!r}, and none is prepared in {', '.join(folders)}."
+            f"{guess} The names stand at https://www.tensorflow.org/datasets/catalog."
+        )
+    version = f":{parts['version']}" if parts["version"] else ""
+    try:
+        builder = tfds.builder(name + version, data_dir=target)
+        builder.info.features  # noqa: B018, fails here for sets that need more packages
+    except Exception as error:
+        raise UsageError(
+            f"TFDS cannot make {name}{version}: {' '.join(str(error).split())[:500]}"
+        ) from error
+    _features(tfds, name, builder.info.features)
+    try:
+        _check_network(builder, os.path.join(target, "downloads", "manual"))
+        builder.download_and_prepare()
+    except Exception as error:
+        files = FILES.get(name)
+        by_hand = (
+            f"; or put the files of {files} into {os.path.join(target, 'downloads', 'manual')} "
+            "and start again"
+            if files
+            else ""
+        )
+        raise UsageError(
+            f"{name} is not prepared in {', '.join(folders)} and could not be downloaded "
+            f"({_first_line(error)}). Run `tfds build {name} --data_dir=DIR` on a machine with "
+            f"network access and copy DIR/{parts['set']} to "
+            f"{os.path.join(target, parts['set'])}{by_hand}."
+        ) from error
+    return builder
+
+
+def _check_network(builder, manual):
+    """Raises OSError if a file is missing and its server does not answer.
+
+    TFDS itself tries again for minutes.
+    """
+    hosts = {}
+    for url, info in (builder.url_infos or {}).items():
+        if not (info.filename and os.path.exists(os.path.join(manual, info.filename))):
+            hosts.setdefault(urllib.parse.urlsplit(url).netloc, url)
+    for url in hosts.values():
+        request = urllib.request.Request(url, method="HEAD")
+        # A refusal is an answer too, and TFDS asks in its own way.
+        with contextlib.suppress(urllib.error.HTTPError):
+            urllib.request.urlopen(request, timeout=10).close()
+
+
+def _features(tfds, name, features):
+    """Returns the keys of the image and of its class, or None for the latter."""
+    found = [key for key, value in features.items() if type(value) is tfds.features.Image]
+    if not found or ("image" not in found and len(found) > 1):
+        raise UsageError(
+            f"{name} is not a set of single images: expected a feature 'image', or only one image "
+            f"feature. Received: {', '.join(features)}."
+        )
+    image_key = "image" if "image" in found else found[0]
+    if features[image_key].np_dtype not in (np.uint8, np.uint16):
+        raise UsageError(
+            f"The images of {name} are {np.dtype(features[image_key].np_dtype).name}: expected "
+            "uint8 or uint16."
+        )
+    is_class = "label" in features and isinstance(features["label"], tfds.features.ClassLabel)
+    return image_key, "label" if is_class else None
+
+
+def _first_line(error):
+    reason = getattr(error, "reason", error)
+    return (str(reason).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

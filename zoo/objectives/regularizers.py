@@ -1,0 +1,110 @@
+"""Constraints on the discriminator: gradient penalties and weight clipping.
+
+A penalty is `penalty(discriminate, real, fake, random) -> scalar`:
+
+- `discriminate`: maps samples `(batch, ...)` to logits `(batch,)`. What it does to the samples
+  first (augmentation, labels) is differentiated too.
+- `real`, `fake`: float32 `(batch, ...)`, the same shape where both are used.
+- `random`: has `uniform(shape)`, in [0, 1), and `normal(shape)`, standard normal, both float32.
+
+It returns the float32 mean over the batch, without the weight but with everything else in the
+paper's formula: the caller adds `weight * penalty` to the discriminator's loss, where `weight` is
+the paper's gamma (`r1`, `r2`, `r1_r2`, whose factor 1/2 is inside) or lambda (`wgan_gp`, `dragan`).
+A norm is Euclidean over all axes but the first. Batch normalisation in the discriminator mixes the
+samples, so that these are then no longer per-sample gradients (Gulrajani et al. 2017, section 4).
+"""
+
+from keras import ops
+
+from zoo import backend
+from zoo.errors import UsageError, nearest
+
+# Kodali et al. perturb by N(0, cI) in the paper and by half the data's standard deviation in their
+# code. Images in [-1, 1] have one of about 0.5. A constant, unlike a statistic of the batch, does
+# not depend on how the batch is split over replicas.
+DRAGAN_DEVIATION = 0.25
+
+
+def r1(discriminate, real, fake, random):
+    """`1/2 E|grad D(x)|^2` at real samples (Mescheder et al. 2018, eq. 9, without gamma)."""
+    return ops.mean(_squared_norm(discriminate, real)) / 2
+
+
+def r2(discriminate, real, fake, random):
+    """`1/2 E|grad D(G(z))|^2` at generated samples (Mescheder et al. 2018, eq. 10)."""
+    return ops.mean(_squared_norm(discriminate, fake)) / 2
+
+
+def r1_r2(discriminate, real, fake, random):
+    """`r1 + r2`, both with the same gamma (R3GAN, Huang et al. 2024)."""
+    return r1(discriminate, real, fake, random) + r2(discriminate, real, fake, random)
+
+
+def wgan_gp(discriminate, real, fake, random):
+    """`E(|grad D(x)| - 1)^2` (Gulrajani et al. 2017, eq. 3; lambda 10 there).
+
+    Each x lies on the line between a real and a generated sample, uniformly.
+    """
+    real, fake = _float32(real), _float32(fake)
+    alpha = random.uniform((ops.shape(real)[0],))
+    alpha = ops.reshape(alpha, (-1,) + (1,) * (len(real.shape) - 1))
+    return _distance_from_one(discriminate, fake + alpha * (real - fake))
+
+
+def dragan(discriminate, real, fake, random):
+    """`E(|grad D(x + delta)| - 1)^2`, delta ~ N(0, cI) (Kodali et al. 2017; lambda 10, k 1 there).
+
+    The deviation of delta is `DRAGAN_DEVIATION`, for samples in [-1, 1].
+    """
+    real = _float32(real)
+    return _distance_from_one(
+        discriminate, real + DRAGAN_DEVIATION * random.normal(ops.shape(real))
+    )
+
+
+PENALTIES = {"r1": r1, "r2": r2, "r1_r2": r1_r2, "wgan_gp": wgan_gp, "dragan": dragan}
+
+
+def get(name):
+    """Returns the penalty called `name`, a key of `PENALTIES`.
+
+    Raises:
+        UsageError: for an unknown name.
+    """
+    if name not in PENALTIES:
+        raise UsageError(f"There is no penalty {name!r}.{nearest(name, PENALTIES)}")
+    return PENALTIES[name]
+
+
+def clip_weights(variables, limit):
+    """Assigns `clip(v, -limit, limit)` to each variable (Arjovsky et al. 2017, algorithm 1).
+
+    Args:
+        variables: keras variables, the critic's trainable ones. The paper's limit is 0.01.
+        limit: float above 0.
+
+    Raises:
+        UsageError: for a limit that is not positive.
+    """
+    if not limit > 0:
+        raise UsageError(
+            f"The limit that weights are clipped to must be above 0. Received: {limit}."
+        )
+    for variable in variables:
+        variable.assign(ops.clip(variable.value, -limit, limit))
+
+
+def _squared_norm(discriminate, samples):
+    _, gradient = backend.input_grad(discriminate, _float32(samples))
+    gradient = _float32(gradient)
+    return ops.sum(ops.square(gradient), axis=tuple(range(1, len(gradient.shape))))
+
+
+def _distance_from_one(discriminate, samples):
+    # The root has no derivative at 0, where a dead discriminator would turn every weight into NaN.
+    norm = ops.sqrt(_squared_norm(discriminate, samples) + 1e-12)
+    return ops.mean(ops.square(norm - 1))
+
+
+def _float32(x):
+    return ops.cast(x, "float32")

@@ -1,0 +1,385 @@
+"""What happens around the steps of a run: counting, logging, pictures, checkpoints, stopping.
+
+All of them share one `Session`. Only `Clock` writes to its step; it comes first in the list.
+"""
+
+import csv
+import dataclasses
+import io
+import math
+import pathlib
+import signal
+import sys
+import time
+
+import keras
+import numpy as np
+
+from zoo import sampling
+from zoo.errors import UsageError
+from zoo.runs import checkpoints, pictures
+from zoo.runs.events import EventWriter
+
+GRID = 64  # samples in a grid
+
+
+@dataclasses.dataclass
+class Session:
+    """One process's part of a run.
+
+    `step` counts generator updates since the run began, over all sessions; an epoch is
+    `steps_per_epoch` of them.
+    """
+
+    directory: pathlib.Path
+    config: dict
+    steps_per_epoch: int
+    step: int = 0
+    stop: str | None = None  # why training is to end early, for a person
+    signal: int | None = None  # the signal that ended it
+    metrics: list | None = None  # running means of a resumed epoch
+    seconds: float = 0.0  # of training, over all sessions
+    started: float | None = None  # monotonic clock at the first step of this session
+    first_step: int = 0
+
+    def __post_init__(self):
+        self.first_step = self.step
+
+    @property
+    def total_steps(self):
+        return self.config["epochs"] * self.steps_per_epoch
+
+    @property
+    def images_per_step(self):
+        return self.config["batch_size"] * self.config.get("n_critic", 1)
+
+    @property
+    def elapsed(self):
+        """Seconds since the first step of this session."""
+        return 0.0 if self.started is None else time.monotonic() - self.started
+
+
+class SessionCallback(keras.callbacks.Callback):
+    def __init__(self, session):
+        super().__init__()
+        self.session = session
+
+    def request_stop(self, reason):
+        self.session.stop = self.session.stop or reason
+        self.model.stop_training = True
+
+
+class Clock(SessionCallback):
+    """Counts steps, ends the run when its time is up, and puts resumed means back in place."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self.session.metrics:
+            for variable, value in zip(
+                self.model.metrics_variables, self.session.metrics, strict=True
+            ):
+                variable.assign(value)
+            self.session.metrics = None
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self.session.started is None:
+            self.session.started = time.monotonic()
+
+    def on_train_batch_end(self, batch, logs=None):
+        session = self.session
+        session.step += 1
+        minutes = session.config["max_minutes"]
+        if session.stop:
+            self.model.stop_training = True
+        elif minutes is not None and session.elapsed >= minutes * 60:
+            self.request_stop(f"the budget of {minutes:g} minutes is used up")
+
+
+class FiniteLosses(SessionCallback):
+    """Stops the run when a loss is no longer finite, before anything else is written."""
+
+    def __init__(self, session):
+        super().__init__(session)
+        self.checked = 0.0
+
+    def on_train_batch_end(self, batch, logs=None):
+        # The running means stay NaN once one step was, so a look now and then finds it.
+        now = time.monotonic()
+        if now - self.checked > 0.5 or self.model.stop_training:
+            self.checked = now
+            self.check(logs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.check(logs)
+
+    def check(self, logs):
+        if math.isfinite(float(logs["loss"])):
+            return
+        folder = self.session.directory / "checkpoints"
+        good = [checkpoints.step_of(path) for path in checkpoints.listing(folder)]
+        raise UsageError(
+            f"The losses were no longer finite at step {int(self.model.finite_steps) + 1}, and "
+            "the run was stopped. Try a smaller learning rate, --set learning_rate="
+            f"{self.session.config['learning_rate'] / 4:g}, in a new run. The last good checkpoint "
+            f"is step {good[-1] if good else 0} of {self.session.directory}."
+        )
+
+
+class Progress(SessionCallback):
+    """One line that tells where training is, how fast it goes and how long it will take."""
+
+    def __init__(self, session, out=None):
+        super().__init__(session)
+        self.out = out or sys.stderr
+        self.live = self.out.isatty()
+        self.interval = 0.5 if self.live else 15.0
+        self.marks = []
+        self.width = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        now = time.monotonic()
+        if not self.marks:
+            # The first step compiles; the clock for the speed starts behind it.
+            self.marks = [(now, self.session.step)]
+        last = self.session.step >= self.session.total_steps or self.model.stop_training
+        if now - self.marks[-1][0] >= self.interval or last:
+            self.marks = [*self.marks[-20:], (now, self.session.step)]
+            self.show(logs)
+
+    def show(self, logs):
+        session = self.session
+        (start, first), (now, step) = self.marks[0], self.marks[-1]
+        text = (
+            f"epoch {min((step - 1) // session.steps_per_epoch + 1, session.config['epochs'])}"
+            f"/{session.config['epochs']}  step {step:,}/{session.total_steps:,}"
+            f"  d_loss {float(logs['d_loss']):.3f}  g_loss {float(logs['g_loss']):.3f}"
+        )
+        if now > start and step > first:
+            rate = (step - first) / (now - start)
+            left = (session.total_steps - step) / rate
+            if session.config["max_minutes"] is not None:
+                left = min(left, session.config["max_minutes"] * 60 - session.elapsed)
+            text += f"  {rate * session.images_per_step:,.0f} images/s  {_clock(left)} left"
+        if self.live:
+            print("\r" + text.ljust(self.width), end="", file=self.out, flush=True)
+            self.width = len(text)
+        else:
+            print(text, file=self.out, flush=True)
+
+    def on_train_end(self, logs=None):
+        if self.live and self.width:
+            print(file=self.out)
+
+
+class Tables(SessionCallback):
+    """metrics.csv, timings.csv and TensorBoard scalars, a row for each epoch.
+
+    metrics.csv holds what the seed determines, so two runs of one config can be compared with
+    `cmp`; what differs between machines is in timings.csv.
+    """
+
+    NAMES = ("d_loss", "g_loss", "d_real", "d_fake")
+
+    def __init__(self, session, events):
+        super().__init__(session)
+        self.events = events
+        self.metrics = session.directory / "metrics.csv"
+        self.timings = session.directory / "timings.csv"
+        self.keep_whole_epochs()
+        self.mark = None
+
+    def keep_whole_epochs(self):
+        """Drops the rows beyond the step the run goes on from, and that of a part of an epoch."""
+        for path in (self.metrics, self.timings):
+            rows = read_csv(path)
+            kept = [
+                row
+                for row in rows
+                if int(row["step"]) <= self.session.step
+                and int(row["step"]) % self.session.steps_per_epoch == 0
+            ]
+            if kept != rows:
+                write_csv(path, kept, list(rows[0]))
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.mark is None:
+            self.mark = (time.monotonic(), self.session.step)
+
+    def on_epoch_end(self, epoch, logs=None):
+        session = self.session
+        row = {
+            "epoch": epoch + 1,
+            "step": session.step,
+            "images": session.step * session.images_per_step,
+            **{name: float(logs[name]) for name in self.NAMES},
+        }
+        for player, optimizer in zip(
+            ("generator", "discriminator"), self.model.optimizer.optimizers, strict=True
+        ):
+            row[f"{player}_learning_rate"] = float(optimizer.learning_rate)
+        append_csv(self.metrics, row)
+        (before, first), now = self.mark, time.monotonic()
+        speed = (session.step - first) * session.images_per_step / max(now - before, 1e-9)
+        self.mark = (now, session.step)
+        append_csv(
+            self.timings,
+            {
+                "epoch": epoch + 1,
+                "step": session.step,
+                "seconds": round(session.seconds + session.elapsed, 3),
+                "images_per_second": round(speed, 1),
+            },
+        )
+        scalars = {name: row[name] for name in row if name not in ("epoch", "step", "images")}
+        self.events.scalars(session.step, scalars | {"images_per_second": speed})
+
+
+class Samples(SessionCallback):
+    """Grids of the averaged generator's samples, of the same latent points each time."""
+
+    def __init__(self, session, events, real):
+        super().__init__(session)
+        self.events = events
+        self.real = real
+
+    def on_train_begin(self, logs=None):
+        if self.session.step == 0:
+            self.draw()
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.session.step % self.session.config["sample_every"] == 0:
+            self.draw()
+
+    def on_train_end(self, logs=None):
+        self.draw()
+
+    def draw(self):
+        step = self.session.step
+        path = self.session.directory / "samples" / f"step-{step:07d}.png"
+        fake = sampling.to_uint8(self.model.generate(GRID, seed=0))
+        sheet = pictures.grid(fake)
+        pictures.save_png(path, sheet)
+        self.events.image(
+            step, "real and generated", pictures.side_by_side(pictures.grid(self.real), sheet)
+        )
+
+
+class Checkpoints(SessionCallback):
+    """Checkpoints and the exported generator, every few minutes and at the end."""
+
+    def __init__(self, session):
+        super().__init__(session)
+        self.generator = None
+        self.saved_at = time.monotonic()
+        self.saved_step = None
+
+    def on_train_begin(self, logs=None):
+        if self.session.step == 0:
+            self.save()
+
+    def on_train_batch_end(self, batch, logs=None):
+        # The last step of an epoch waits until the epoch's row has been written.
+        if self.session.step % self.session.steps_per_epoch:
+            self.save_if_due()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.save_if_due()
+
+    def on_train_end(self, logs=None):
+        self.save()
+
+    def save_if_due(self):
+        minutes = (time.monotonic() - self.saved_at) / 60
+        if self.model.stop_training or minutes >= self.session.config["checkpoint_minutes"]:
+            self.save()
+
+    def save(self):
+        session = self.session
+        if session.step == self.saved_step:
+            return
+        model = self.model
+        meta = {"step": session.step, "seconds": session.seconds + session.elapsed}
+        try:
+            path = checkpoints.save(session.directory / "checkpoints", model, meta)
+            if path is not None:
+                self.save_generator(model)
+        except OSError as error:
+            raise UsageError(
+                f"The checkpoint of step {session.step} could not be written ({error.strerror}). "
+                "The earlier ones are good: make room, then go on with "
+                f"python train.py --resume={session.directory}."
+            ) from error
+        self.saved_at, self.saved_step = time.monotonic(), session.step
+
+    def save_generator(self, model):
+        if self.generator is None:
+            self.generator = model.inference_generator()
+        self.generator.set_weights(model.ema_generator.get_weights())
+        save_model(self.generator, self.session.directory / "generator.keras")
+
+
+class StopSignals:
+    """While entered, Ctrl-C and SIGTERM end training after the current step; a second at once."""
+
+    def __init__(self, session):
+        self.session = session
+        self.number = None
+
+    def __enter__(self):
+        self.before = {s: signal.signal(s, self.stop) for s in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_):
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+    def stop(self, number, frame):
+        if self.number is not None:
+            raise KeyboardInterrupt
+        self.number = number
+        self.session.stop = "interrupted"
+
+
+def save_model(model, path):
+    """Writes a Keras model file atomically."""
+    part = path.with_name(f".{path.stem}.part.keras")
+    try:
+        model.save(part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def read_csv(path):
+    """Returns the rows of a CSV file as dicts of str; none where there is no file."""
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def write_csv(path, rows, names):
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    pictures.write_atomically(path, buffer.getvalue().encode())
+
+
+def append_csv(path, row):
+    write_csv(path, [*read_csv(path), row], list(row))
+
+
+def real_grid(dataset):
+    """Returns uint8 real samples for the picture beside the generated ones."""
+    chosen = np.random.default_rng(0).permutation(len(dataset.samples))[:GRID]
+    return dataset.samples[np.sort(chosen)]
+
+
+def new_events(session):
+    return EventWriter(session.directory / "events", resumed_at=session.step)
+
+
+def _clock(seconds):
+    minutes, seconds = divmod(max(int(seconds), 0), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

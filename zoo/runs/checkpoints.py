@@ -1,0 +1,133 @@
+"""Checkpoints: everything a run needs to go on as if it had never stopped.
+
+One file per checkpoint, `checkpoints/step-0001250.npz`: a zip of plain arrays, nothing in it is
+ever executed. It holds the weights, moving averages and seeds of the model, both optimizers, the
+running means of the metrics, and the number of steps, from which the order of the data follows.
+"""
+
+import io
+import json
+import os
+import pathlib
+import re
+import sys
+import zipfile
+import zlib
+
+import keras
+import numpy as np
+
+from zoo.errors import UsageError
+from zoo.runs.pictures import write_atomically
+
+FORMAT = 1
+KEPT = 3
+
+
+def save(folder, model, meta):
+    """Writes a checkpoint, then removes all but the newest three.
+
+    Args:
+        folder: the `checkpoints` folder.
+        model: a compiled GAN.
+        meta: dict for JSON with at least `step`.
+
+    Returns:
+        The path, or None where a weight is not finite: then nothing is written, so that the last
+        good checkpoint stays the newest.
+
+    Raises:
+        OSError: it cannot be written; the earlier checkpoints are untouched.
+    """
+    arrays = {
+        f"{group}/{i:04d}": keras.ops.convert_to_numpy(variable)
+        for group, variables in _groups(model).items()
+        for i, variable in enumerate(variables)
+    }
+    if not all(np.isfinite(a).all() for a in arrays.values() if a.dtype.kind == "f"):
+        return None
+    text = json.dumps({**meta, "format": FORMAT}).encode()
+    buffer = io.BytesIO()
+    np.savez(buffer, meta=np.frombuffer(text, "uint8"), **arrays)
+    path = pathlib.Path(folder) / f"step-{meta['step']:07d}.npz"
+    write_atomically(path, buffer.getvalue())
+    for old in listing(folder)[:-KEPT]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def listing(folder):
+    """Returns the checkpoint files in `folder`, oldest first."""
+    files = pathlib.Path(folder).glob("step-*.npz")
+    return sorted(f for f in files if re.fullmatch(r"step-\d{7,}\.npz", f.name))
+
+
+def step_of(path):
+    """Returns the step a checkpoint file was written at."""
+    return int(path.stem.removeprefix("step-"))
+
+
+def newest(folder):
+    """Returns `(meta, arrays)` of the newest checkpoint that can be read, or None.
+
+    A damaged one is passed over with a warning on stderr.
+    """
+    for path in reversed(listing(folder)):
+        try:
+            return read(path)
+        except UsageError as error:
+            print(f"warning: {error} Trying the one before.", file=sys.stderr)
+    return None
+
+
+def read(path):
+    """Returns `(meta, arrays)` of one checkpoint file. Raises UsageError if it is damaged."""
+    try:
+        # The zip holds a checksum of each array, which reading it checks.
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        meta = json.loads(arrays.pop("meta").tobytes())
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as e:
+        raise UsageError(f"The checkpoint {path} is damaged ({e}).") from None
+    if meta.get("format") != FORMAT:
+        raise UsageError(
+            f"The checkpoint {path} has another format. Expected {FORMAT}. "
+            f"Received: {meta.get('format')}."
+        )
+    return meta, arrays
+
+
+def restore(model, arrays, groups=("trainable", "other", "optimizer")):
+    """Assigns a checkpoint to a compiled model.
+
+    Args:
+        model: the GAN.
+        arrays: as `read` returns them.
+        groups: which of trainable, other, optimizer, metrics.
+
+    Raises:
+        UsageError: the model has other variables than the checkpoint.
+    """
+    plan = []
+    for group in groups:
+        variables = _groups(model)[group]
+        values = [arrays[name] for name in sorted(arrays) if name.startswith(f"{group}/")]
+        shapes = [tuple(v.shape) for v in variables]
+        if shapes != [v.shape for v in values]:
+            raise UsageError(
+                "The checkpoint does not fit the model: the shapes of their variables differ. "
+                f"Expected {len(shapes)} in the group {group}; use the settings of the run it "
+                f"comes from. Received: {len(values)}."
+            )
+        plan += zip(variables, values, strict=True)
+    for variable, value in plan:
+        variable.assign(value)
+
+
+def _groups(model):
+    return {
+        "trainable": model.trainable_variables,
+        "other": model.non_trainable_variables,
+        "optimizer": model.optimizer.variables,
+        "metrics": model.metrics_variables,
+    }

@@ -1,0 +1,154 @@
+"""The resolved settings of a run: defaults, then the recipe, then what was asked for."""
+
+import dataclasses
+import importlib
+import types
+import typing
+
+import zoo
+from zoo.errors import UsageError, nearest
+
+PRESETS = ("default", "paper")
+PRECISIONS = ("float32", "mixed_bfloat16")
+RESIZES = ("crop", "pad", "stretch")
+
+
+@dataclasses.dataclass
+class RunSettings:
+    """What a run has beside its model's settings; annotations are the types of `--set`."""
+
+    batch_size: int = 64  # samples per discriminator update
+    epochs: int = 20
+    max_minutes: float | None = None  # of training, counted from the first step
+    seed: int = 0  # of the initial weights, the noise and the order of the data
+    precision: str = "float32"
+    image_size: int | None = None  # pixels; None: as the data set has it
+    channels: int | None = None  # 1 grey or 3 RGB; None: as the data set has it
+    resize: str = "crop"  # how pictures that are not square become so
+    sample_every: int = 250  # steps between two sample grids
+    checkpoint_minutes: float = 2.0  # between two checkpoints
+
+
+# Settings of a model that the run decides for it.
+_DECIDED = ("image_shape", "seed", "name", "dtype")
+
+# What may differ when a run is resumed: it changes when the run ends or what it writes, not what
+# it computes.
+RESUMABLE = ("epochs", "max_minutes", "sample_every", "checkpoint_minutes")
+
+
+def knobs(model):
+    """Returns every setting of a run of `model`: name -> (type annotation, default).
+
+    Args:
+        model: str, name of a variant.
+
+    Raises:
+        UsageError: the model is unknown.
+    """
+    run = {field.name: (field.type, field.default) for field in dataclasses.fields(RunSettings)}
+    own = zoo.get(model).settings()
+    return run | {
+        name: (parameter.annotation, parameter.default)
+        for name, parameter in own.items()
+        if name not in _DECIDED
+    }
+
+
+def resolve(model, dataset, preset="default", overrides=None):
+    """Returns the flat config of a run: every setting with its value.
+
+    Args:
+        model: str, name of a variant.
+        dataset: str, name of a data set as `zoo.data.load` takes it.
+        preset: "default" or "paper".
+        overrides: name -> value, or -> str as written after `--set`.
+
+    Raises:
+        UsageError: an unknown name, or a value of the wrong type.
+    """
+    known = knobs(model)
+    if preset not in PRESETS:
+        raise UsageError(f"There is no preset {preset!r}.{nearest(preset, PRESETS)}")
+    recipe = importlib.import_module(f"configs.{model}").get_config(dataset, preset)
+    config = {name: default for name, (_, default) in known.items()} | recipe
+    for name, value in (overrides or {}).items():
+        if name not in known:
+            raise UsageError(f"{model} has no setting {name!r}.{nearest(name, known)}")
+        config[name] = typed(name, value, known[name][0])
+    for name, valid in (("precision", PRECISIONS), ("resize", RESIZES)):
+        if config[name] not in valid:
+            raise UsageError(f"{name}={config[name]!r} is unknown.{nearest(config[name], valid)}")
+    for name, least in (("batch_size", 1), ("epochs", 1), ("sample_every", 1), ("seed", 0)):
+        _at_least(name, config[name], least)
+    for name in ("max_minutes", "checkpoint_minutes"):
+        _at_least(name, config[name], 0)
+    for name, value in known.items():
+        config[name] = float(config[name]) if _is_whole_float(config[name], value) else config[name]
+    return {"model": model, "dataset": dataset, "preset": preset, **config}
+
+
+def model_settings(config):
+    """Returns the part of a config that the model's constructor takes."""
+    own = zoo.get(config["model"]).settings()
+    return {name: config[name] for name in own if name in config and name not in _DECIDED}
+
+
+def parse_assignments(assignments):
+    """Turns `["width=64", ...]` into a dict. Raises UsageError where there is no `=`."""
+    values = {}
+    for text in assignments:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise UsageError(f"Expected --set key=value. Received: --set {text!r}.")
+        values[name.strip()] = value.strip()
+    return values
+
+
+def typed(name, value, annotation):
+    """Returns `value` as its annotation asks. Raises UsageError if it cannot be read so."""
+    options = typing.get_args(annotation) or (annotation,)
+    if value is None or (isinstance(value, str) and value.lower() == "none"):
+        if types.NoneType in options:
+            return None
+    elif not isinstance(value, str):
+        return value
+    kind = next(option for option in options if option is not types.NoneType)
+    try:
+        if kind is bool:
+            return {"true": True, "1": True, "false": False, "0": False}[value.lower()]
+        number = kind(value)
+        if kind is float and number != number:
+            raise ValueError("not a number")
+        return number
+    except (KeyError, ValueError, AttributeError):
+        none = " or none" if types.NoneType in options else ""
+        raise UsageError(
+            f"`{name}` has the wrong type. Expected {kind.__name__}{none}, as in "
+            f"--set {name}={_example(kind)}. Received: {name}={value!r}."
+        ) from None
+
+
+def differences(config, other, ignored=()):
+    """Returns the lines in which two configs differ, "key: 64 in the run, 32 asked for"."""
+    return [
+        f"{name}: {config.get(name)!r} in the run, {value!r} asked for"
+        for name, value in other.items()
+        if name not in ignored and config.get(name) != value
+    ]
+
+
+def _example(kind):
+    return {int: "64", float: "0.5", bool: "true"}.get(kind, "name")
+
+
+def _at_least(name, value, least):
+    if value is not None and value < least:
+        raise UsageError(
+            f"`{name}` is out of range. Expected at least {least}. Received: {name}={value}."
+        )
+
+
+def _is_whole_float(value, knob):
+    options = typing.get_args(knob[0]) or (knob[0],)
+    return float in options and isinstance(value, int) and not isinstance(value, bool)

@@ -1,0 +1,112 @@
+"""The run directory: what it is called, that it is new, and what it says about its origin."""
+
+import datetime
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import shutil
+import subprocess
+import sys
+
+import keras
+
+from zoo import backend
+from zoo.errors import UsageError
+from zoo.runs.pictures import write_atomically
+
+VERSIONS = ("keras", "tensorflow", "jax", "torch", "numpy", "tensorflow-datasets")
+
+
+def create(runs_dir, name, model, dataset, overwrite=False):
+    """Makes a new run directory and returns its path.
+
+    Args:
+        runs_dir: where runs are kept.
+        name: of the run, or None for `<model>-<dataset>`, with a number where that is taken.
+        model: str. dataset: str.
+        overwrite: bool, whether a run of this name is deleted.
+
+    Raises:
+        UsageError: the directory exists, or the name cannot be one.
+    """
+    runs_dir = pathlib.Path(runs_dir)
+    if name is None:
+        plain = f"{model}-{_plain(dataset)}"
+        numbered = (f"{plain}-{i}" for i in range(2, 10**6))
+        name = plain
+        while (runs_dir / name).exists() and not overwrite:
+            name = next(numbered)
+    elif name != _plain(name) or name in (".", ".."):
+        raise UsageError(
+            "A run is named with letters, digits, '.', '-' and '_'. Expected for example "
+            f"--name={_plain(name) or 'first'}. Received: --name={name!r}."
+        )
+    path = runs_dir / name
+    if path.exists() and not overwrite:
+        raise UsageError(
+            f"The run directory {path} exists. Choose another --name, go on with "
+            f"--resume={name}, or delete it with --overwrite."
+        )
+    if path.exists():
+        # Only what looks like a run is deleted, whatever the flags say.
+        if not (path / "config.json").exists() and any(path.iterdir()):
+            raise UsageError(
+                f"{path} is not a run (it has no config.json), so --overwrite leaves it alone. "
+                "Choose another --name."
+            )
+        shutil.rmtree(path)
+    path.mkdir(parents=True)
+    return path
+
+
+def write_json(path, content):
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    write_atomically(path, text.encode())
+
+
+def environment():
+    """Returns what a run's numbers depend on beside its config, for `environment.json`."""
+    return {
+        "command": " ".join([pathlib.Path(sys.executable).name, *sys.argv]),
+        "commit": commit(),
+        "backend": keras.config.backend(),
+        "devices": backend.devices(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpus": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+        "versions": {name: v for name in VERSIONS if (v := _version(name))},
+        "started": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+    }
+
+
+def commit():
+    """Returns the commit of this source tree, with "+" where it has changes, or None."""
+    here = pathlib.Path(__file__).parent
+
+    def git(*arguments):
+        return subprocess.run(
+            ["git", *arguments], cwd=here, capture_output=True, text=True, check=True, timeout=10
+        ).stdout.strip()
+
+    try:
+        if not (here.parent.parent / ".git").exists():
+            return None
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _version(package):
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _plain(text):
+    kept = "".join(c if c.isalnum() or c in ".-_" else "-" for c in str(text)).strip("-")
+    return kept[:80]

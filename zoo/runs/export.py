@@ -1,0 +1,280 @@
+"""Exports a generator to files that load without this package, each checked before it counts."""
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+
+from zoo.errors import UsageError, nearest
+from zoo.runs import keras_alone
+
+ARTEFACTS = {
+    "keras": "generator.keras",
+    "h5": "generator.h5",
+    "savedmodel": "generator_savedmodel",
+    "onnx": "generator.onnx",
+}
+# Largest absolute difference from the original for outputs up to 1, and in proportion beyond. It is
+# float32 rounding (a 64-pixel DCGAN differs by 4e-7 between JAX and TensorFlow) and far below the
+# 8e-3 of one grey level.
+TOLERANCE = 1e-5
+_NEEDS = {
+    "savedmodel": {"tensorflow": "tensorflow"},
+    "onnx": {"tensorflow": "tensorflow", "tf2onnx": "tf2onnx", "onnxruntime": "onnxruntime"},
+}
+
+
+def export(source, formats, out=None, backend=None, say=print):
+    """Writes the generator of a run in other formats.
+
+    Everything happens in fresh processes that cannot import `zoo` and see no GPU, so a run can be
+    exported while it trains. `keras` and `h5` are written with `backend`, `savedmodel` and `onnx`
+    with TensorFlow. Then every artefact is loaded again in another fresh process and compared with
+    the original at batch sizes 1 and 5. Only when all agree do they replace older ones.
+
+    Args:
+        source: run directory, whose `generator.keras` is taken, or path of a generator file.
+        formats: list of str from `ARTEFACTS`.
+        out: folder to write to; by default `export` in the run, or `exports` for a file.
+        backend: "tensorflow", "jax" or "torch"; by default the one Keras runs on.
+        say: function called once for each artefact with a text that is Python: a comment with path
+            and largest difference, and the lines that load it.
+
+    Returns:
+        list of str: the absolute paths of the artefacts, in the order of `formats`.
+
+    Raises:
+        UsageError: an unknown format; a missing, damaged or unsafe generator; a library that is
+            not installed; an artefact that differs from the original. Nothing is written then.
+    """
+    formats = list(dict.fromkeys(formats))
+    _check_formats(formats)
+    generator = find_generator(source)
+    out = os.path.abspath(
+        out or (os.path.join(source, "export") if os.path.isdir(source) else "exports")
+    )
+    _check_targets(out, formats)
+    if backend is None:
+        import keras
+
+        backend = keras.config.backend()
+    groups = {backend: []}
+    for name in formats:
+        groups.setdefault("tensorflow" if name in _NEEDS else backend, []).append(name)
+
+    os.makedirs(out, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=out) as folder:
+        # Copied first: a run that trains on replaces its file between two readings.
+        copy = os.path.join(folder, "original" + os.path.splitext(generator)[1])
+        shutil.copyfile(generator, copy)
+        reference = os.path.join(folder, "reference.npz")
+        new = {name: os.path.join(folder, f"generator.{name}") for name in formats}
+        differences = {}
+        facts = None
+        for group_backend, names in groups.items():
+            arguments = {
+                "generator": copy,
+                "folder": folder,
+                "formats": names,
+                "reference": reference,
+            }
+            answer = _in_fresh_process("convert", arguments, folder, group_backend, generator)
+            facts = facts or answer
+        for group_backend, names in groups.items():
+            if names:
+                arguments = {"artefacts": {n: new[n] for n in names}, "reference": reference}
+                differences |= _in_fresh_process(
+                    "check", arguments, folder, group_backend, generator
+                )
+        _check_differences(differences, reference)
+        paths = {name: os.path.join(out, ARTEFACTS[name]) for name in formats}
+        for name in formats:
+            _put_in_place(new[name], paths[name], os.path.join(folder, "replaced"))
+    for name in formats:
+        comment = (
+            f"# {paths[name]}: {_size(paths[name])}, differs by at most {differences[name]:.1g}"
+        )
+        say(f"{comment}\n{loading_code(name, paths[name], **facts)}\n")
+    return list(paths.values())
+
+
+def find_generator(source):
+    """Returns the path of a generator file, given that path or a run directory.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if os.path.isdir(source):
+        path = os.path.join(source, "generator.keras")
+        if not os.path.isfile(path):
+            raise UsageError(
+                f"The run {source} has no generator.keras yet. Expected one, which training writes "
+                "with its first checkpoint; wait for that, or use another run."
+            )
+        return path
+    if not os.path.isfile(source):
+        raise UsageError(
+            f"There is no generator file {source}. Expected a run directory or the path of a "
+            ".keras or .h5 file."
+        )
+    if os.path.splitext(source)[1] not in (".keras", ".h5"):
+        raise UsageError(
+            f"A generator file is a .keras or .h5 file. Received: {source}, which is neither."
+        )
+    return source
+
+
+def loading_code(format, path, shape, classes, outputs):
+    """Returns lines of Python that load an artefact and run it, ready to be pasted.
+
+    Args:
+        format: str from `ARTEFACTS`.
+        path: str, absolute path of the artefact.
+        shape: sequence of int, the shape of one latent point.
+        classes: int, 0 for a model without labels; None where the number is unknown.
+        outputs: str, what the samples are called.
+    """
+    labelled = classes != 0
+    batch = ", ".join(str(size) for size in (16, *shape))
+    latents = [f'z = np.random.standard_normal(({batch})).astype("float32")']
+    if labelled:
+        latents.append(f'label = np.arange(16, dtype="int32") % {classes or 1}')
+    arguments = "[z, label]" if labelled else "z"
+    if format in ("keras", "h5"):
+        lines = [
+            "import keras, numpy as np",
+            f"generator = keras.models.load_model({path!r}, compile=False)",
+            *latents,
+            f"{outputs} = generator({arguments})",
+        ]
+    elif format == "savedmodel":
+        named = "z=tf.constant(z)" + (", label=tf.constant(label)" if labelled else "")
+        # TFSMLayer needs the TensorFlow backend, and TensorFlow itself imports Keras.
+        lines = [
+            'import os; os.environ["KERAS_BACKEND"] = "tensorflow"',
+            "import numpy as np, tensorflow as tf",
+            f"module = tf.saved_model.load({path!r})",
+            *latents,
+            f'{outputs} = module.signatures["serving_default"]({named})["{outputs}"]',
+            "# or as a Keras layer:",
+            "import keras",
+            f"layer = keras.layers.TFSMLayer({path!r}, call_endpoint='serve')",
+            f"{outputs} = layer({arguments})",
+        ]
+    else:
+        named = '{"z": z, "label": label}' if labelled else '{"z": z}'
+        lines = [
+            "import numpy as np, onnxruntime",
+            f'session = onnxruntime.InferenceSession({path!r}, providers=["CPUExecutionProvider"])',
+            *latents,
+            f"{outputs} = session.run(None, {named})[0]",
+        ]
+    return "\n".join(lines)
+
+
+def _check_formats(formats):
+    if not formats:
+        raise UsageError(f"Expected at least one format.{nearest('', ARTEFACTS)} Received: none.")
+    for name in formats:
+        if name not in ARTEFACTS:
+            raise UsageError(f"There is no export format {name!r}.{nearest(name, ARTEFACTS)}")
+    for name in formats:
+        missing = [
+            package
+            for module, package in _NEEDS.get(name, {}).items()
+            if importlib.util.find_spec(module) is None
+        ]
+        if missing:
+            raise UsageError(
+                f"Exporting to {name} needs {' and '.join(missing)}, which this Python has not. "
+                f"Install with `pip install {' '.join(missing)}`; keras and h5 work without."
+            )
+
+
+def _check_targets(out, formats):
+    if os.path.exists(out) and not os.path.isdir(out):
+        raise UsageError(f"Expected a folder to write to. Received: {out}, which is a file.")
+    for name in formats:
+        path = os.path.join(out, ARTEFACTS[name])
+        if not os.path.exists(path):
+            continue
+        if name == "savedmodel":
+            ours = os.path.isfile(os.path.join(path, "saved_model.pb"))
+        else:
+            ours = os.path.isfile(path)
+        if not ours:
+            raise UsageError(
+                f"{path} exists and is not a {name} artefact, so it is left alone. Move it away or "
+                "choose another folder."
+            )
+
+
+def _in_fresh_process(do, arguments, folder, backend, generator):
+    task, answer = (os.path.join(folder, name) for name in ("task.json", "answer.json"))
+    with open(task, "w", encoding="utf-8") as file:
+        json.dump({"do": do, "arguments": arguments, "answer": answer}, file)
+    environment = os.environ | {
+        "KERAS_BACKEND": backend,
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        # On a GPU float32 may mean less than float32, and its memory belongs to the training.
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "JAX_PLATFORMS": "cpu",
+    }
+    done = subprocess.run(
+        [sys.executable, keras_alone.__file__, task],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
+    if done.returncode or not os.path.exists(answer):
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise UsageError(
+            f"The process that exports with {backend} ended with code {done.returncode}: {last} "
+            "Check that this backend works and that there is memory enough."
+        )
+    with open(answer, encoding="utf-8") as file:
+        result = json.load(file)
+    os.remove(answer)
+    if "error" in result:
+        raise UsageError(result["error"].replace(arguments.get("generator", "\n"), generator))
+    return result
+
+
+def _check_differences(differences, reference):
+    with np.load(reference) as file:
+        allowed = TOLERANCE * max(1.0, float(np.abs(file["outputs"]).max()))
+    # Written so that NaN counts as different.
+    wrong = {name: value for name, value in differences.items() if not value <= allowed}
+    if wrong:
+        text = ", ".join(f"{name} by {value:.3g}" for name, value in wrong.items())
+        raise UsageError(
+            f"What was exported differs from the generator: {text}. Expected at most "
+            f"{allowed:.1g}; nothing was written."
+        )
+
+
+def _put_in_place(new, path, replaced):
+    if not os.path.isdir(path):
+        os.replace(new, path)
+        return
+    # A folder cannot replace another in one step.
+    os.rename(path, replaced)
+    try:
+        os.rename(new, path)
+    except OSError:
+        os.rename(replaced, path)
+        raise
+
+
+def _size(path):
+    files = [path]
+    if os.path.isdir(path):
+        files = [os.path.join(folder, f) for folder, _, names in os.walk(path) for f in names]
+    return f"{sum(os.path.getsize(file) for file in files) / 1e6:.1f} MB"

@@ -1,0 +1,280 @@
+"""Opens generator files with Keras alone, and is the fresh process that export.py trusts.
+
+Imported, it gives `load` and what can be read off a generator. Run as a program it carries out one
+task of `zoo.runs.export` in a process that cannot import this package:
+
+    python keras_alone.py TASK.json
+
+TASK.json holds the arguments of `convert` or `check`; the answer, or `{"error": sentence}`, is
+written to the path named in it. Heavy imports happen where they are used, so that each process
+loads only the library that its artefact needs.
+"""
+
+import json
+import os
+import re
+import sys
+
+import numpy as np
+
+BATCH_SIZES = (1, 5)
+# What onnxruntime reads since 1.12 (2022). tf2onnx's own default is 15.
+OPSET = 17
+INPUT_NAMES = ("z", "label")
+
+
+def load(path):
+    """Loads a generator file, `.keras` or `.h5`, in safe mode and without compiling it.
+
+    Raises:
+        ValueError: one sentence saying why it cannot be used.
+    """
+    import keras
+
+    try:
+        model = keras.models.load_model(path, compile=False)
+    except Exception as error:
+        # Keras raises nearly every type here, with messages of many lines.
+        raise ValueError(f"The generator file {path} cannot be loaded: {_why(error)}.") from error
+    inputs = getattr(model, "inputs", None)
+    if not inputs or len(inputs) > 2 or len(model.outputs) != 1:
+        raise ValueError(
+            f"{path} does not hold a generator: expected a functional model with inputs `z` and, "
+            f"for a model with classes, `label`, and one output. Received: {type(model).__name__}."
+        )
+    if any(size is None for size in inputs[0].shape[1:]):
+        raise ValueError(
+            f"The generator in {path} must fix the size of its input `z`, all but the batch. "
+            f"Received: {tuple(inputs[0].shape)}."
+        )
+    return model
+
+
+def class_count(model):
+    """Returns how many classes a generator with a `label` input has, or None if it does not say.
+
+    The number is read off the layer that turns labels into vectors.
+    """
+    # A functional model has operations, a sequential one layers.
+    for operation in getattr(model, "operations", getattr(model, "layers", [])):
+        for name in ("input_dim", "num_tokens", "num_classes"):
+            if isinstance(getattr(operation, name, None), int):
+                return getattr(operation, name)
+        found = class_count(operation)
+        if found:
+            return found
+    return None
+
+
+def output_name(model):
+    """Returns "images" where a generator gives pictures with 1 or 3 channels, else "samples"."""
+    shape = model.outputs[0].shape
+    return "images" if len(shape) == 4 and shape[-1] in (1, 3) else "samples"
+
+
+def convert(generator, folder, formats, reference):
+    """Writes artefacts of a generator file, with the backend of this process.
+
+    Args:
+        generator: path of the generator file.
+        folder: where `generator.<format>` is written.
+        formats: list of the formats to write.
+        reference: path of the npz with fixed latent points and what the generator makes of them.
+            It is made if it does not exist.
+
+    Returns:
+        dict: `shape` of one latent point, `classes` (0 without labels, None if unknown), and
+        `outputs`, what the output is called.
+
+    Raises:
+        ValueError: one sentence saying what failed.
+    """
+    model = load(generator)
+    classes = class_count(model) if len(model.inputs) == 2 else 0
+    if not os.path.exists(reference):
+        _make_reference(model, classes, reference)
+    for name in formats:
+        path = os.path.join(folder, f"generator.{name}")
+        try:
+            if name in ("keras", "h5"):
+                model.save(path)
+            elif name == "savedmodel":
+                _save_savedmodel(model, path)
+            else:
+                _with_named_inputs(model).export(
+                    path, format="onnx", opset_version=OPSET, verbose=False
+                )
+        except Exception as error:
+            raise ValueError(
+                f"The generator could not be converted to {name}: {_why(error)}."
+            ) from error
+    shape = list(model.inputs[0].shape[1:])
+    return {"shape": shape, "classes": classes, "outputs": output_name(model)}
+
+
+def check(artefacts, reference):
+    """Returns, by format, the largest absolute difference of an artefact from the original.
+
+    Each artefact is loaded and run at every one of `BATCH_SIZES`.
+
+    Args:
+        artefacts: dict, format to path.
+        reference: the npz written by `convert`.
+
+    Raises:
+        ValueError: an artefact cannot be loaded or run; one sentence.
+    """
+    with np.load(reference) as file:
+        expected = file["outputs"]
+        inputs = {name: file[name] for name in ("z", "label") if name in file}
+    differences = {}
+    for name, path in artefacts.items():
+        try:
+            run = _LOADERS[name](path)
+            worst = 0.0
+            for size in BATCH_SIZES:
+                outputs = np.asarray(run({key: value[:size] for key, value in inputs.items()}))
+                if outputs.shape != expected[:size].shape:
+                    raise ValueError(f"its output has shape {outputs.shape} at batch size {size}")
+                # Unlike `max`, this keeps NaN.
+                worst = float(np.maximum(worst, np.abs(outputs - expected[:size]).max()))
+        except Exception as error:
+            raise ValueError(
+                f"The {name} artefact does not work in a fresh process: {_why(error)}."
+            ) from error
+        differences[name] = worst
+    return differences
+
+
+def _make_reference(model, classes, path):
+    size = max(BATCH_SIZES)
+    rng = np.random.default_rng(0)
+    inputs = {"z": rng.standard_normal((size, *model.inputs[0].shape[1:])).astype("float32")}
+    if len(model.inputs) == 2:
+        label = np.arange(size, dtype="int32") % (classes or 1)
+        inputs["label"] = label.reshape(size, *model.inputs[1].shape[1:])
+    outputs = _run_keras(model, inputs)
+    if not np.isfinite(outputs).all():
+        raise ValueError(
+            "The generator gives values that are not finite, so its training has diverged; use an "
+            "earlier one."
+        )
+    np.savez(path, outputs=outputs, **inputs)
+
+
+def _save_savedmodel(model, path):
+    # Not `model.export`, which in Keras 3.15 writes every weight twice.
+    import tensorflow as tf
+
+    specs = [
+        tf.TensorSpec((None, *x.shape[1:]), x.dtype, name)
+        for x, name in zip(model.inputs, INPUT_NAMES, strict=False)
+    ]
+    inputs = specs if len(specs) > 1 else specs[0]
+    module = tf.Module()
+    module.model = model
+    module.serve = tf.function(lambda x: model(x, training=False), input_signature=[inputs])
+    named = tf.function(lambda x: {output_name(model): model(x, training=False)})
+    signatures = {"serving_default": named.get_concrete_function(inputs)}
+    tf.saved_model.save(module, path, signatures=signatures)
+
+
+def _with_named_inputs(model):
+    """Returns the model behind inputs named `z` and `label`, whatever they were called in it."""
+    import keras
+
+    inputs = [
+        keras.Input(x.shape[1:], dtype=x.dtype, name=name)
+        for x, name in zip(model.inputs, INPUT_NAMES, strict=False)
+    ]
+    named = keras.Model(inputs, model(inputs if len(inputs) > 1 else inputs[0]))
+    # `export` refuses a model that has never been called.
+    named([np.zeros((1, *x.shape[1:]), x.dtype) for x in inputs])
+    return named
+
+
+def _run_keras(model, inputs):
+    import keras
+
+    arrays = list(inputs.values())
+    outputs = model(arrays if len(arrays) > 1 else arrays[0], training=False)
+    return keras.ops.convert_to_numpy(outputs)
+
+
+def _load_keras(path):
+    model = load(path)
+    return lambda inputs: _run_keras(model, inputs)
+
+
+def _load_savedmodel(path):
+    import tensorflow as tf
+
+    # The module must outlive the call: the signature holds its variables weakly.
+    module = tf.saved_model.load(path)
+
+    def run(inputs):
+        tensors = {name: tf.constant(value) for name, value in inputs.items()}
+        (outputs,) = module.signatures["serving_default"](**tensors).values()
+        return outputs.numpy()
+
+    return run
+
+
+def _load_onnx(path):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return lambda inputs: session.run(None, inputs)[0]
+
+
+_LOADERS = {
+    "keras": _load_keras,
+    "h5": _load_keras,
+    "savedmodel": _load_savedmodel,
+    "onnx": _load_onnx,
+}
+
+
+def _why(error):
+    """Returns the reason of a failed load or conversion as a clause without the final dot."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    text = str(error)
+    if "Lambda" in text:
+        return (
+            "it holds a Lambda layer, that is code, which Keras does not run in safe mode; build "
+            "the generator of stock layers"
+        )
+    custom = re.search(r"Could not locate (?:class|function) '([^']*)'", text)
+    custom = custom or re.search(r"Unknown (?:layer|object): '?([^'.\s]*)", text)
+    if custom:
+        return (
+            f"it holds the custom object {custom[1]!r}, which Keras alone does not know; build the "
+            "generator of stock layers"
+        )
+    if text.startswith(("File not found", "Unable to synchronously open")):
+        return "expected a file that Keras has saved, and it is damaged or of another kind"
+    first = (text.strip().splitlines() or [""])[0][:200].rstrip(".")
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
+
+def _main(path):
+    with open(path, encoding="utf-8") as file:
+        task = json.load(file)
+    try:
+        result = {"convert": convert, "check": check}[task["do"]](**task["arguments"])
+    except (ValueError, OSError) as error:
+        result = {"error": str(error)}
+    with open(task["answer"], "w", encoding="utf-8") as file:
+        json.dump(result, file)
+
+
+if __name__ == "__main__":
+    # Neither this folder's modules nor the package may be found, wherever it is installed.
+    here = os.path.dirname(os.path.abspath(__file__))
+    sys.path = [entry for entry in sys.path if os.path.abspath(entry) != here]
+    sys.modules["zoo"] = None
+    if os.environ.get("KERAS_BACKEND") != "tensorflow":
+        # Keras imports it for seconds, whenever it saves, only to learn that it is there.
+        sys.modules["tensorflow"] = None
+    _main(sys.argv[1])

@@ -1,0 +1,259 @@
+"""Training a run: from a config to a directory with a generator in it."""
+
+import dataclasses
+import json
+import pathlib
+
+import keras
+import numpy as np
+
+import zoo
+from zoo import data
+from zoo.data import batches
+from zoo.errors import UsageError
+from zoo.runs import callbacks, checkpoints, directory, report
+from zoo.runs import config as configs
+
+
+@dataclasses.dataclass
+class Source:
+    """Where the data come from on this machine; no part of what a run computes."""
+
+    data_dir: str | None = None
+    strict: bool = False
+
+
+def start(config, *, source, runs_dir, name=None, overwrite=False, init_from=None):
+    """Trains a new run. Returns the `Session` it ended with.
+
+    Args:
+        config: as `zoo.runs.config.resolve` returns it.
+        source: `Source` of the data.
+        runs_dir: path in which the run directory is made.
+        name: of the run, or None.
+        overwrite: bool, whether an existing run of this name is deleted.
+        init_from: path of a run directory or generator file whose weights are taken over, or None.
+
+    Raises:
+        UsageError: see the messages.
+    """
+    dataset = load_data(config, source)
+    config = complete(config, dataset)
+    steps = batches.steps_per_epoch(dataset, batch_size(config))
+    gan = build(config)
+    if init_from is not None:
+        take_over(gan, pathlib.Path(init_from))
+    path = directory.create(runs_dir, name, config["model"], config["dataset"], overwrite)
+    directory.write_json(path / "config.json", config)
+    directory.write_json(path / "environment.json", directory.environment())
+    if dataset.skipped:
+        lines = "".join(f"{name}\t{reason}\n" for name, reason in dataset.skipped)
+        (path / "skipped.tsv").write_text(lines, encoding="utf-8")
+        print(f"{len(dataset.skipped)} files were skipped; see {path / 'skipped.tsv'}")
+    return train(gan, dataset, callbacks.Session(path, config, steps))
+
+
+def resume(path, *, source, changes=None):
+    """Goes on with a run from its newest good checkpoint. Returns the `Session` it ended with.
+
+    Args:
+        path: pathlib.Path of the run directory.
+        source: `Source` of the data.
+        changes: dict, settings asked for now; those in `config.RESUMABLE` may differ.
+
+    Raises:
+        UsageError: a setting that decides what is computed differs, the data have changed, or no
+            checkpoint can be read.
+    """
+    config = read_config(path)
+    changes = changes or {}
+    differing = configs.differences(config, changes, ignored=configs.RESUMABLE)
+    if differing:
+        raise UsageError(
+            f"{path} was started with other settings. Leave them out to go on, or start a new run "
+            f"with --name. Received: {'; '.join(differing)}."
+        )
+    config |= {name: changes[name] for name in configs.RESUMABLE if name in changes}
+    dataset = load_data(config, source)
+    if dataset.fingerprint != config["data_fingerprint"]:
+        raise UsageError(
+            f"The data set {config['dataset']} has changed since {path} was started, so the run "
+            "cannot go on as it began. Expected the fingerprint "
+            f"{config['data_fingerprint'][:12]}; restore the data or start a new run with "
+            f"--init_from={path}. Received: {dataset.fingerprint[:12]}."
+        )
+    found = checkpoints.newest(path / "checkpoints")
+    if found is None:
+        raise UsageError(
+            f"{path} has no checkpoint that can be read, so there is nothing to go on from. Start "
+            f"it anew with --name={path.name} --overwrite."
+        )
+    meta, arrays = found
+    gan = build(config)
+    checkpoints.restore(gan, arrays)
+    steps = batches.steps_per_epoch(dataset, batch_size(config))
+    session = callbacks.Session(path, config, steps, step=meta["step"], seconds=meta["seconds"])
+    if session.step >= session.total_steps:
+        print(
+            f"{path} is complete: {config['epochs']} epochs, {session.step:,} steps. "
+            f"Go on with --resume={path.name} --epochs={config['epochs'] * 2}."
+        )
+        return session
+    if session.step % steps:
+        session.metrics = [arrays[n] for n in sorted(arrays) if n.startswith("metrics/")]
+    directory.write_json(path / "config.json", config)
+    print(f"going on with {path} at step {session.step:,} of {session.total_steps:,}")
+    return train(gan, dataset, session)
+
+
+def train(gan, dataset, session):
+    """Runs the steps that are left, and writes the report."""
+    config, steps = session.config, session.steps_per_epoch
+    events = callbacks.new_events(session)
+    watchers = [
+        callbacks.Clock(session),
+        callbacks.FiniteLosses(session),
+        callbacks.Tables(session, events),
+        callbacks.Samples(session, events, callbacks.real_grid(dataset)),
+        callbacks.Checkpoints(session),
+        callbacks.Progress(session),
+    ]
+    if session.step == 0:
+        events.text(0, "config", "\n".join(f"- {k}: {v}" for k, v in config.items()))
+    epoch, done = divmod(session.step, steps)
+    # A resumed epoch is shorter than the others, which one call to fit cannot express.
+    parts = [(epoch, epoch + 1, steps - done)] if done else []
+    parts.append((epoch + len(parts), config["epochs"], steps))
+    with callbacks.StopSignals(session) as signals:
+        for first, last, length in parts:
+            if first >= last or session.stop:
+                continue
+            # Not one stream for both parts: Keras reads ahead of the steps it takes.
+            stream = batches.batches(dataset, batch_size(config), config["seed"], session.step)
+            gan.fit(
+                stream,
+                initial_epoch=first,
+                epochs=last,
+                steps_per_epoch=length,
+                callbacks=watchers,
+                shuffle=False,
+                verbose=0,
+            )
+    events.close()
+    session.signal = signals.number
+    report.write_report(session.directory)
+    return session
+
+
+def load_data(config, source):
+    return data.load(
+        config["dataset"],
+        image_size=config["image_size"],
+        channels=config["channels"],
+        resize=config["resize"],
+        data_dir=source.data_dir,
+        strict=source.strict,
+    )
+
+
+def complete(config, dataset):
+    """Returns the config with what only the data and the process can tell."""
+    shape = dataset.samples.shape[1:]
+    return {
+        **config,
+        "image_size": shape[0],
+        "channels": shape[-1],
+        "samples": len(dataset.samples),
+        "class_names": list(dataset.class_names),
+        "data_fingerprint": dataset.fingerprint,
+        "backend": keras.config.backend(),
+    }
+
+
+def build(config):
+    """Returns the compiled model of a completed config."""
+    size = config["image_size"]
+    gan = zoo.create(
+        config["model"],
+        image_shape=(size, size, config["channels"]),
+        seed=config["seed"],
+        dtype=config["precision"],
+        **configs.model_settings(config),
+    )
+    gan.compile()
+    return gan
+
+
+def batch_size(config):
+    """Samples a step takes: a minibatch for each discriminator update."""
+    return config["batch_size"] * config.get("n_critic", 1)
+
+
+def read_config(path):
+    try:
+        return json.loads((pathlib.Path(path) / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}/config.json cannot be read ({error}).") from None
+
+
+def take_over(gan, path):
+    """Copies the weights of a run, or of a generator file, into a new model.
+
+    Raises:
+        UsageError: the file cannot be read or its weights have other shapes.
+    """
+    if path.is_dir():
+        found = checkpoints.newest(path / "checkpoints")
+        if found is None:
+            raise UsageError(f"{path} has no checkpoint that can be read.")
+        checkpoints.restore(gan, found[1], groups=("trainable",))
+        gan.ema_generator.set_weights(gan.generator.get_weights())
+        return
+    try:
+        weights = keras.models.load_model(path, compile=False).get_weights()
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise UsageError(f"The generator file {path} cannot be read ({error}).") from None
+    expected = [w.shape for w in gan.generator.get_weights()]
+    if [np.shape(w) for w in weights] != expected:
+        raise UsageError(
+            f"The generator in {path} does not fit this model: the shapes of their weights differ. "
+            "Use the settings it was trained with."
+        )
+    gan.generator.set_weights(weights)
+    gan.ema_generator.set_weights(weights)
+
+
+def dry_run(config, source):
+    """Returns what a run would be, as text: config, networks, steps and an estimate of memory."""
+    dataset = load_data(config, source)
+    config = complete(config, dataset)
+    steps = batches.steps_per_epoch(dataset, batch_size(config))
+    gan = build(config)
+    lines = [f"{name:28} {value}" for name, value in config.items() if name != "class_names"]
+    lines += [
+        "",
+        f"{'generator':28} {gan.generator.count_params():,} parameters",
+        f"{'discriminator':28} {gan.discriminator.count_params():,} parameters",
+        f"{'steps':28} {steps * config['epochs']:,}, {steps:,} in an epoch",
+        f"{'memory, at least':28} {memory(gan, config) / 2**20:,.0f} MiB for the step, "
+        f"{dataset.samples.nbytes / 2**20:,.0f} MiB for the data",
+    ]
+    return "\n".join(lines)
+
+
+def memory(gan, config):
+    """Estimates the bytes of a step: weights, moments, gradients, and activations kept for them.
+
+    The discriminator sees the real and the generated batch; each activation is kept once and its
+    gradient once.
+    """
+    width = 4 if config["precision"] == "float32" else 2
+    weights = sum(v.numpy().nbytes for v in [*gan.variables, *gan.optimizer.variables])
+    gradients = 4 * (gan.generator.count_params() + gan.discriminator.count_params())
+
+    def activations(network):
+        outputs = [node.output for node in network.layers]
+        return sum(int(np.prod(output.shape[1:])) for output in outputs)
+
+    values = activations(gan.generator) + 2 * activations(gan.discriminator)
+    return weights + gradients + 2 * width * config["batch_size"] * values
