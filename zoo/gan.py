@@ -1,6 +1,7 @@
 """GAN: the game. Compile, the alternating step, the averaged generator, sampling, configuration."""
 
 import contextlib
+import functools
 import inspect
 
 import keras
@@ -8,9 +9,12 @@ import numpy as np
 from keras import ops
 
 from zoo import backend, sampling
-from zoo.errors import UsageError
-from zoo.objectives import losses
+from zoo.errors import UsageError, nearest
+from zoo.objectives import augment as augmentation
+from zoo.objectives import losses, regularizers
 from zoo.optimizers import OptimizerPair
+
+OPTIMIZERS = ("adam", "rmsprop", "sgd")
 
 
 class GAN(keras.Model):
@@ -33,12 +37,34 @@ class GAN(keras.Model):
         image_shape: (height, width, channels) of an image, or the shape of one sample.
         latent_dim: int, size of the noise `z`, drawn from N(0, 1).
         loss: str, a name in `zoo.objectives.losses.LOSSES`.
+        label_smoothing: float in [0, 0.5), taken off the target 1 of real samples, where the loss
+            has one (Salimans et al. 2016, section 3.4).
+        penalty: str or None, a name in `zoo.objectives.regularizers.PENALTIES`, added to the
+            discriminator's loss.
+        penalty_weight: float, its weight: the paper's gamma or lambda.
+        weight_clip: float or None, to which the discriminator's weights are clipped after each of
+            its updates (WGAN, Arjovsky et al. 2017, algorithm 1; 0.01 there).
+        gradient_clip: float or None, to which the norm of all gradients of a network together is
+            clipped before each of its updates.
+        instance_noise: float, deviation of the normal noise on everything the discriminator sees,
+            falling linearly to 0 (Sonderby et al. 2017).
+        instance_noise_images: float, images until it is 0.
+        augment: str, transformations of all images the discriminator sees, real and generated
+            alike, separated by commas: color, flip, scaling, rotation, translation, cutout (Zhao
+            et al. 2020, DiffAugment). Empty for none.
+        augment_strength: float in [0, 1], with which probability each is applied to an image; the
+            start value where it adapts.
+        augment_target: float or None. The mean sign of D(real) at which the adaptive strength
+            holds still (Karras et al. 2020, ADA; 0.6 there). None: the strength does not adapt.
+        packing: int, samples the discriminator judges at once, stacked along the channels (Lin et
+            al. 2018, PacGAN).
         n_critic: int, discriminator updates per generator update.
-        learning_rate: float, Adam's step size of the generator, and of the discriminator too
-            unless `discriminator_learning_rate` is given.
+        optimizer: "adam", "rmsprop" or "sgd", for both networks.
+        learning_rate: float, step size of the generator, and of the discriminator too unless
+            `discriminator_learning_rate` is given.
         discriminator_learning_rate: float or None (two time-scale update rule, Heusel et al. 2017).
         beta_1: float, Adam's decay of the first moment.
-        beta_2: float, Adam's decay of the second moment.
+        beta_2: float, Adam's decay of the second moment; RMSprop's of the squared gradient.
         ema_half_life: float, images after which a past generator's share in the averaged one has
             halved; 0 turns averaging off.
         ema_ramp_up: float, the half-life is at most this share of the images seen so far, so that
@@ -47,9 +73,14 @@ class GAN(keras.Model):
         name: str or None, name of the model.
         dtype: dtype policy, such as "float32" or "mixed_bfloat16"; by default the global one.
 
+    Attributes:
+        num_classes: int or None, classes the generator can be asked for.
+
     Raises:
         UsageError: an argument is out of range.
     """
+
+    num_classes = None
 
     def __init__(
         self,
@@ -57,7 +88,19 @@ class GAN(keras.Model):
         *,
         latent_dim: int = 100,
         loss: str = "non_saturating",
+        label_smoothing: float = 0.0,
+        penalty: str | None = None,
+        penalty_weight: float = 10.0,
+        weight_clip: float | None = None,
+        gradient_clip: float | None = None,
+        instance_noise: float = 0.0,
+        instance_noise_images: float = 500_000.0,
+        augment: str = "",
+        augment_strength: float = 1.0,
+        augment_target: float | None = None,
+        packing: int = 1,
         n_critic: int = 1,
+        optimizer: str = "adam",
         learning_rate: float = 2e-4,
         discriminator_learning_rate: float | None = None,
         beta_1: float = 0.5,
@@ -78,8 +121,28 @@ class GAN(keras.Model):
         self.image_shape = tuple(int(n) for n in image_shape)
         self.latent_dim = check("latent_dim", latent_dim, 1)
         self.loss = loss
-        self.objective = losses.get(loss)
+        self.label_smoothing = label_smoothing
+        self.objective = losses.get(loss, label_smoothing)
+        self.penalty = penalty
+        self.penalise = regularizers.get(penalty) if penalty else None
+        self.penalty_weight = check("penalty_weight", penalty_weight, 0.0)
+        self.weight_clip = weight_clip and check("weight_clip", weight_clip, 1e-6)
+        self.gradient_clip = gradient_clip and check("gradient_clip", gradient_clip, 1e-6)
+        self.instance_noise = check("instance_noise", instance_noise, 0.0)
+        self.instance_noise_images = check("instance_noise_images", instance_noise_images, 1.0)
+        self.augment = augment
+        self.policy = augmentation.parse(augment)
+        self.augment_strength = check("augment_strength", augment_strength, 0.0, 1.0)
+        self.augment_target = augment_target
+        if augment_target is not None:
+            check("augment_target", augment_target, -1.0, 1.0)
+        self.packing = check("packing", packing, 1)
         self.n_critic = check("n_critic", n_critic, 1)
+        if optimizer not in OPTIMIZERS:
+            raise UsageError(
+                f"There is no optimizer {optimizer!r}.{nearest(optimizer, OPTIMIZERS)}"
+            )
+        self.optimizer_name = optimizer
         self.learning_rate = check("learning_rate", learning_rate, 0.0, 10.0)
         self.discriminator_learning_rate = discriminator_learning_rate
         if discriminator_learning_rate is not None:
@@ -91,8 +154,15 @@ class GAN(keras.Model):
         self.seed = check("seed", seed, 0)
         self.noise = keras.random.SeedGenerator(seed)
         self._kernel_seeds = np.random.default_rng(seed)
-        names = ("loss", "d_loss", "g_loss", "d_real", "d_fake")
+        names = ["loss", "d_loss", "g_loss", "d_real", "d_fake"]
+        if self.adapts:
+            names.append("augment_strength")
         self.trackers = {name: keras.metrics.Mean(name=name) for name in names}
+
+    @property
+    def adapts(self):
+        """Whether the strength of the augmentation follows the discriminator's overfitting."""
+        return bool(self.policy) and self.augment_target is not None
 
     # Networks
 
@@ -112,6 +182,14 @@ class GAN(keras.Model):
             self.ema_generator = self.build_generator()
         self.ema_generator.trainable = False
         self.ema_generator.set_weights(self.generator.get_weights())
+        if self.adapts:
+            self.strength = self.add_weight(
+                shape=(),
+                initializer=keras.initializers.Constant(self.augment_strength),
+                trainable=False,
+                name="augment_strength",
+                aggregation="mean",
+            )
         # Counts the steps whose losses were finite, so that the first bad one can be named without
         # looking at every step from Python.
         self.finite_steps = self.add_weight(
@@ -162,16 +240,27 @@ class GAN(keras.Model):
         pair = optimizer
         if not isinstance(optimizer, OptimizerPair):
             pair = OptimizerPair(
-                _copy(generator_optimizer or optimizer) or self.adam(self.learning_rate),
+                _copy(generator_optimizer or optimizer) or self.new_optimizer(self.learning_rate),
                 _copy(discriminator_optimizer or optimizer)
-                or self.adam(self.discriminator_learning_rate or self.learning_rate),
+                or self.new_optimizer(self.discriminator_learning_rate or self.learning_rate),
+            )
+        if self.penalty and kwargs.get("jit_compile") is True and not backend.JIT_PENALTIES:
+            raise UsageError(
+                f"The penalty {self.penalty!r} needs second derivatives, which this Keras backend "
+                "does not have under jit_compile=True. Leave jit_compile out."
             )
         super().compile(optimizer=pair, auto_scale_loss=False, **kwargs)
         pair.build(self.generator.trainable_variables, self.discriminator.trainable_variables)
         self._compile_arguments = kwargs
 
-    def adam(self, learning_rate):
-        return keras.optimizers.Adam(float(learning_rate), beta_1=self.beta_1, beta_2=self.beta_2)
+    def new_optimizer(self, learning_rate):
+        """Returns an optimizer of this model's settings."""
+        common = {"learning_rate": float(learning_rate), "global_clipnorm": self.gradient_clip}
+        if self.optimizer_name == "rmsprop":
+            return keras.optimizers.RMSprop(rho=self.beta_2, **common)
+        if self.optimizer_name == "sgd":
+            return keras.optimizers.SGD(**common)
+        return keras.optimizers.Adam(beta_1=self.beta_1, beta_2=self.beta_2, **common)
 
     def get_compile_config(self):
         return {
@@ -235,7 +324,9 @@ class GAN(keras.Model):
         fake = ops.stop_gradient(fake)
         d_loss, real_logits, fake_logits = self.update_discriminator(real, fake, labels)
         g_loss = self.update_generator(real, fake, labels, pullback)
-        self.update_average(ops.shape(real)[0])
+        self.update_average(real)
+        if self.adapts:
+            self.update_strength(real, real_logits)
         return self.track(d_loss, g_loss, real_logits, fake_logits)
 
     def update_discriminator(self, real, fake, labels=None):
@@ -251,12 +342,17 @@ class GAN(keras.Model):
             real_logits = self.discriminate(real, labels)
             fake_logits = self.discriminate(fake, labels)
             loss = self.discriminator_loss(real_logits, fake_logits)
+            if self.penalise:
+                judge = functools.partial(self.discriminate, labels=labels)
+                loss += self.penalty_weight * self.penalise(judge, real, fake, self)
             return loss / count, (loss, real_logits, fake_logits)
 
         variables = self.discriminator.trainable_variables
         _, outputs, grads = backend.value_and_grad(objective, variables)
         with backend.no_grad():
             self.optimizer.discriminator.apply(grads, variables)
+            if self.weight_clip:
+                regularizers.clip_weights(variables, self.weight_clip)
         return outputs
 
     def update_generator(self, real, fake, labels, pullback):
@@ -299,9 +395,41 @@ class GAN(keras.Model):
         return self.generator(z, training=True)
 
     def discriminate(self, samples, labels=None):
-        """The discriminator's float32 logits `(batch,)` in training mode."""
-        logits = self.discriminator(samples, training=True)
+        """The discriminator's float32 logits `(batch / packing,)` in training mode."""
+        logits = self.discriminator(self.seen(samples), training=True)
         return ops.reshape(ops.cast(logits, "float32"), (-1,))
+
+    def seen(self, samples):
+        """What the discriminator sees of the samples: augmented, noisy, packed."""
+        if self.policy:
+            strength = self.strength.value if self.adapts else self.augment_strength
+            samples = augmentation.augment(samples, self.policy, self, strength)
+        if self.instance_noise:
+            left = 1.0 - self.images_seen(samples) / self.instance_noise_images
+            deviation = self.instance_noise * ops.maximum(left, 0.0)
+            samples = samples + deviation * self.normal(ops.shape(samples))
+        return self.pack(samples)
+
+    def pack(self, samples):
+        """Stacks each `packing` neighbours along the last axis."""
+        m = self.packing
+        if m == 1:
+            return samples
+        size = samples.shape[0]
+        if size is not None and size % m:
+            raise UsageError(
+                f"The discriminator judges packing={m} samples at once. Expected minibatches of a "
+                f"size divisible by {m}. Received: {size}."
+            )
+        shape = tuple(samples.shape[1:])
+        groups = ops.reshape(samples, (-1, m, *shape))
+        groups = ops.moveaxis(groups, 1, -2)
+        return ops.reshape(groups, (-1, *shape[:-1], m * shape[-1]))
+
+    @property
+    def seen_shape(self):
+        """Shape of what the discriminator judges at once: `packing` samples."""
+        return (*self.image_shape[:-1], self.image_shape[-1] * self.packing)
 
     def prepare(self, samples):
         """Maps uint8 images to float32 in [-1, 1]; leaves anything else as it is."""
@@ -343,17 +471,31 @@ class GAN(keras.Model):
         whole = draw((size * count, *shape[1:]), seed=self.noise)
         return whole[index * size : (index + 1) * size]
 
-    def update_average(self, batch_size):
+    def images_seen(self, samples):
+        """How many real samples of this batch's size the past steps have seen, float32 scalar."""
+        count, _ = backend.replicas()
+        batch = ops.cast(ops.shape(samples)[0] * count, "float32")
+        return batch * ops.cast(self.optimizer.iterations, "float32")
+
+    def update_average(self, samples):
         """Moves the averaged generator towards the current one."""
         count, _ = backend.replicas()
-        batch = ops.cast(batch_size * count, "float32")
-        seen = batch * ops.cast(self.optimizer.iterations, "float32")
-        half_life = ops.minimum(self.ema_half_life, self.ema_ramp_up * seen)
+        batch = ops.cast(ops.shape(samples)[0] * count, "float32")
+        half_life = ops.minimum(self.ema_half_life, self.ema_ramp_up * self.images_seen(samples))
         decay = ops.power(0.5, batch / ops.maximum(half_life, 1e-6))
         with backend.no_grad():
             pairs = zip(self.ema_generator.weights, self.generator.weights, strict=True)
             for average, weight in pairs:
                 average.assign(weight + (average - weight) * ops.cast(decay, weight.dtype))
+
+    def update_strength(self, real, real_logits):
+        """Moves the adaptive strength of the augmentation (Karras et al. 2020, section 3)."""
+        count, _ = backend.replicas()
+        sign = ops.mean(ops.sign(real_logits))
+        size = ops.cast(ops.shape(real)[0] * count, "float32")
+        self.strength.assign(
+            augmentation.adapted_strength(self.strength.value, sign, size, self.augment_target)
+        )
 
     def track(self, d_loss, g_loss, real_logits, fake_logits):
         """Adds one step to the running means and returns them, by name.
@@ -368,6 +510,8 @@ class GAN(keras.Model):
             "d_real": ops.mean(real_logits),
             "d_fake": ops.mean(fake_logits),
         }
+        if self.adapts:
+            values["augment_strength"] = self.strength.value
         finite = ops.isfinite(values["loss"])
         self.finite_steps.assign(self.finite_steps + ops.cast(finite, "int32"))
         for name, value in values.items():
@@ -386,13 +530,15 @@ class GAN(keras.Model):
         Args:
             count: int, how many.
             seed: int, or `count` ints for one sample each.
-            labels: unused here; variants with classes take int32 `(count,)`.
+            labels: int32 `(count,)` where the model has classes; by default all in turn.
             ema: bool, whether the averaged generator draws, or the current one.
 
         Returns:
             float32 array `(count, *image_shape)`, images in [-1, 1].
         """
         generator = self.ema_generator if ema else self.generator
+        if self.num_classes and labels is None:
+            labels = np.arange(count) % self.num_classes
         return sampling.run_generator(
             generator, sampling.latents(count, self.latent_dim, seed), labels
         )
@@ -420,7 +566,9 @@ class GAN(keras.Model):
         return parameters
 
     def get_config(self):
-        config = {name: getattr(self, name) for name in self.settings()}
+        config = {name: getattr(self, name) for name in self.settings() if name != "optimizer"}
+        # Keras keeps the optimizer itself in the attribute of that name.
+        config["optimizer"] = self.optimizer_name
         config["dtype"] = keras.saving.serialize_keras_object(self.dtype_policy)
         return config
 

@@ -62,7 +62,7 @@ def make_readable(folder):
     add("key-colour.png", WHITE, picture(GREEN), transparency=GREEN)
     add("cmyk.jpg", RED, picture((0, 255, 255, 0), mode="CMYK"), quality=95)
     add("cmyk.tif", GREEN, picture((255, 0, 255, 0), mode="CMYK"))
-    deep = Image.fromarray(np.full((40, 40), 128 * 257, "uint16"))
+    deep = Image.fromarray(np.full((40, 40), 0x8001, "uint16"))
     add("16-bit.png", (128,) * 3, deep)
     add("16-bit.tif", (128,) * 3, deep)
     add("16-bit.pgm", (128,) * 3, deep)

@@ -165,18 +165,19 @@ def test_a_walk_between_points_on_one_line_is_finite(other):
     assert np.isfinite(walk(np.array([[1.0, 0.0], other], "float32"), frames=3)).all()
 
 
-def test_a_walk_is_a_gif_through_the_seeds(plain, labelled, tmp_path):
-    (path,) = generate(plain, seed=[4, 8, 2], format="walk", frames=5, out=str(tmp_path / "w.gif"))
-    stills = arrays(plain, tmp_path, seed=[4, 8, 2])["images"]
+@pytest.mark.parametrize("classes", [None, 3])
+def test_a_walk_is_a_gif_through_the_samples_of_the_seeds(classes, tmp_path):
+    source = make_run(tmp_path / "run", pictures(classes=classes))
+    (path,) = generate(source, seed=[4, 8, 2], format="walk", frames=5, out=str(tmp_path / "w.gif"))
+    stills = arrays(source, tmp_path, seed=[4, 8, 2])["images"]
     with Image.open(path) as gif:
         assert gif.n_frames == 15
         for still, frame in zip(stills, (0, 5, 10), strict=True):
             gif.seek(frame)
             shown = np.asarray(gif.convert("L"))[::8, ::8]
             np.testing.assert_array_equal(shown, still[..., 0])
-    generate(labelled, seed=[1, 2], format="walk", classes="cat", out=str(tmp_path / "c.gif"))
     with pytest.raises(UsageError, match="at least 2 seeds"):
-        generate(plain, seed=[4], format="walk")
+        generate(source, seed=[4], format="walk")
 
 
 def test_seeds_are_numbers_and_ranges():

@@ -11,6 +11,7 @@ Each backend file offers the same few functions:
   `keras.Model.fit` calls on this backend.
 - `no_grad()`: context in which nothing is recorded for differentiation.
 - `replicas()` -> `(count, index)`: how many replicas take this step together, and which is this.
+- `JIT_PENALTIES`: whether second derivatives work under `jit_compile=True`.
 - `devices()` -> names of the devices that compute, for a person.
 
 A variable that does not take part gets a gradient of zeros, on every backend. Whatever `fn` assigns
@@ -25,6 +26,7 @@ _BACKEND = keras.config.backend()
 
 if _BACKEND == "tensorflow":
     from zoo.backend.tensorflow import (
+        JIT_PENALTIES,
         devices,
         input_grad,
         no_grad,
@@ -35,6 +37,7 @@ if _BACKEND == "tensorflow":
     )
 elif _BACKEND == "jax":
     from zoo.backend.jax import (
+        JIT_PENALTIES,
         devices,
         input_grad,
         no_grad,
@@ -45,6 +48,7 @@ elif _BACKEND == "jax":
     )
 elif _BACKEND == "torch":
     from zoo.backend.torch import (
+        JIT_PENALTIES,
         devices,
         input_grad,
         no_grad,
@@ -59,4 +63,13 @@ else:
         f"jax or torch; set it before Keras is imported. Received: {_BACKEND!r}."
     )
 
-__all__ = ["devices", "input_grad", "no_grad", "replicas", "train_step", "value_and_grad", "vjp"]
+__all__ = [
+    "JIT_PENALTIES",
+    "devices",
+    "input_grad",
+    "no_grad",
+    "replicas",
+    "train_step",
+    "value_and_grad",
+    "vjp",
+]

@@ -14,9 +14,20 @@ import itertools
 import jax
 import keras
 
-# The variables of the steps now being traced, innermost last: an inner scope does not see what its
+JIT_PENALTIES = True
+
+# The variables of the scopes now open, innermost last: an inner scope does not see what its
 # enclosing scope holds, so it must be told the current value of each of them.
 _known_variables = []
+
+
+@contextlib.contextmanager
+def _knowing(variables):
+    _known_variables.append(variables)
+    try:
+        yield
+    finally:
+        _known_variables.pop()
 
 
 def _pure(fn, variables):
@@ -24,12 +35,13 @@ def _pure(fn, variables):
     differentiated = {id(v) for v in variables}
     known = _known_variables[-1] if _known_variables else []
     others = [v for v in known if id(v) not in differentiated]
+    all_known = [*variables, *others]
     before = [v.value for v in others]
     changed = []
 
     def pure(values, *args):
-        mapping = [*zip(variables, values, strict=True), *zip(others, before, strict=True)]
-        with keras.StatelessScope(state_mapping=mapping) as scope:
+        mapping = list(zip(all_known, [*values, *before], strict=True))
+        with _knowing(all_known), keras.StatelessScope(state_mapping=mapping) as scope:
             outputs = fn(*args)
         after = [scope.get_current_value(v) for v in others]
         changed[:] = [i for i, v in enumerate(others) if after[i] is not before[i]]
@@ -86,14 +98,9 @@ def train_step(body):
         )
         variables = list(itertools.chain(*groups))
         values = list(itertools.chain(*state))
-        _known_variables.append(variables)
-        try:
-            with keras.StatelessScope(
-                state_mapping=list(zip(variables, values, strict=True))
-            ) as scope:
-                logs = body(self, data)
-        finally:
-            _known_variables.pop()
+        mapping = list(zip(variables, values, strict=True))
+        with _knowing(variables), keras.StatelessScope(state_mapping=mapping) as scope:
+            logs = body(self, data)
         return logs, tuple([scope.get_current_value(v) for v in group] for group in groups)
 
     return step

@@ -5,6 +5,7 @@ import contextlib
 import tensorflow as tf
 
 _ZERO = tf.UnconnectedGradients.ZERO
+JIT_PENALTIES = True
 
 
 def vjp(fn, variables):

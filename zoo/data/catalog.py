@@ -6,6 +6,10 @@ DATASETS = {
     "fashion_mnist": "70,000 pieces of clothing, 28x28 grey, 10 classes (TFDS)",
     "cifar10": "60,000 photographs, 32x32 colour, 10 classes (TFDS)",
     "cifar100": "60,000 photographs, 32x32 colour, 100 classes (TFDS)",
+    "gaussian": "made-up numbers from N(4, 1.25), or any mixture by --set target=...",
+    "ring8": "made-up points of the plane, 8 Gaussians on a circle",
+    "grid25": "made-up points of the plane, 25 Gaussians on a grid",
+    "sine": "made-up sine signals of ten points, random phase, frequency and amplitude",
     "tfds:NAME": "any other image set of TensorFlow Datasets, for example tfds:cats_vs_dogs",
     "folder:PATH": "your pictures: one folder, or one sub-folder per class",
 }

@@ -33,7 +33,7 @@ def read(path, image_size, channels, resize):
             raise ValueError("the file is empty")
         with open(path, "rb") as file, Image.open(file, formats=_formats()) as image:
             limit = Image.MAX_IMAGE_PIXELS
-            if False and image.width * image.height > limit:
+            if limit and image.width * image.height > limit:
                 raise ValueError(_too_large(f"{image.width}x{image.height}"))
             image.load()
             with contextlib.suppress(Exception):  # a picture with damaged EXIF is still one

@@ -83,7 +83,7 @@ class DCGAN(GAN):
         return keras.Model(z, images, name="generator")
 
     def build_discriminator(self):
-        images = keras.Input(self.image_shape, name="image")
+        images = keras.Input(self.seen_shape, name="image")
         normalised = self.discriminator_norm == "batch"
         x, channels = images, self.width
         for i in range(self.doublings):

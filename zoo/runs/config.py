@@ -25,12 +25,13 @@ class RunSettings:
     image_size: int | None = None  # pixels; None: as the data set has it
     channels: int | None = None  # 1 grey or 3 RGB; None: as the data set has it
     resize: str = "crop"  # how pictures that are not square become so
+    target: str | None = None  # density of the data set `gaussian`, as "0.5*normal(0, 1) + ..."
     sample_every: int = 250  # steps between two sample grids
     checkpoint_minutes: float = 2.0  # between two checkpoints
 
 
 # Settings of a model that the run decides for it.
-_DECIDED = ("image_shape", "seed", "name", "dtype")
+_DECIDED = ("image_shape", "num_classes", "seed", "name", "dtype")
 
 # What may differ when a run is resumed: it changes when the run ends or what it writes, not what
 # it computes.

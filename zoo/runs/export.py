@@ -150,7 +150,7 @@ def loading_code(format, path, shape, classes, outputs):
             "import keras, numpy as np",
             f"generator = keras.models.load_model({path!r}, compile=False)",
             *latents,
-            f"{outputs} = generator({arguments})",
+            f"{outputs} = generator.predict({arguments}, verbose=0)",
         ]
     elif format == "savedmodel":
         named = "z=tf.constant(z)" + (", label=tf.constant(label)" if labelled else "")

@@ -146,6 +146,7 @@ def train(gan, dataset, session):
 
 
 def load_data(config, source):
+    options = {"target": config["target"]} if config.get("target") else {}
     return data.load(
         config["dataset"],
         image_size=config["image_size"],
@@ -153,16 +154,18 @@ def load_data(config, source):
         resize=config["resize"],
         data_dir=source.data_dir,
         strict=source.strict,
+        **options,
     )
 
 
 def complete(config, dataset):
     """Returns the config with what only the data and the process can tell."""
     shape = dataset.samples.shape[1:]
+    images = {"image_size": shape[0], "channels": shape[-1]} if len(shape) == 3 else {}
     return {
         **config,
-        "image_size": shape[0],
-        "channels": shape[-1],
+        **images,
+        "sample_shape": list(shape),
         "samples": len(dataset.samples),
         "class_names": list(dataset.class_names),
         "data_fingerprint": dataset.fingerprint,
@@ -171,13 +174,18 @@ def complete(config, dataset):
 
 
 def build(config):
-    """Returns the compiled model of a completed config."""
-    size = config["image_size"]
+    """Returns the compiled model of a completed config.
+
+    Raises:
+        UsageError: the model has classes and the data set has none.
+    """
+    decided = {"image_shape": config["sample_shape"], "seed": config["seed"]}
+    if "num_classes" in zoo.get(config["model"]).settings():
+        decided["num_classes"] = len(config["class_names"]) or None
     gan = zoo.create(
         config["model"],
-        image_shape=(size, size, config["channels"]),
-        seed=config["seed"],
         dtype=config["precision"],
+        **decided,
         **configs.model_settings(config),
     )
     gan.compile()

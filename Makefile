@@ -1,0 +1,53 @@
+# make demo    sets up, then trains DCGAN on handwritten digits; nothing is downloaded but packages
+# make test    sets up, then runs the tests under TensorFlow and JAX
+# make torch   installs PyTorch as well, so that `make test` runs under it too
+# make lint    checks format and style
+
+PYTHON ?= python3
+VENV ?= .venv
+RUN = $(VENV)/bin/python
+BACKENDS = tensorflow jax torch
+
+.PHONY: demo test torch lint clean
+
+demo: $(VENV)/base
+	$(RUN) train.py --model=dcgan --dataset=digits --name=demo --overwrite --epochs=1000 --max_minutes=1.5
+
+# Everything under the first installed backend, then what depends on the backend under the others.
+test: $(VENV)/test
+	@which=; for backend in $(BACKENDS); do \
+	  if $(RUN) -c "import importlib.util as u, sys; sys.exit(not u.find_spec('$$backend'))"; then \
+	    echo "== tests under $$backend"; \
+	    KERAS_BACKEND=$$backend $(RUN) -m pytest $$which || exit 1; \
+	    which="-m backend"; \
+	  fi; \
+	done
+
+torch: $(VENV)/torch
+
+lint: $(VENV)/test
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+$(VENV)/python:
+	@$(PYTHON) -c "import sys; (3, 10) <= sys.version_info < (3, 14) or sys.exit('error: Python 3.10 to 3.13 is needed; choose one with make PYTHON=python3.12. Received: ' + sys.version.split()[0])"
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/base: requirements.txt | $(VENV)/python
+	@echo "installing requirements.txt: about 700 MB, a minute or two"
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/test: requirements-test.txt requirements-onnx.txt $(VENV)/base
+	@echo "installing requirements-test.txt"
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
+	@touch $@
+
+$(VENV)/torch: requirements-torch.txt $(VENV)/base
+	@echo "installing requirements-torch.txt"
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-torch.txt
+	@touch $@
+
+clean:
+	rm -rf $(VENV)

@@ -1,0 +1,129 @@
+"""Small runs for the tests of this folder, and `train.py` many times in one process."""
+
+import contextlib
+import io
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import traceback
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+# 1,618 digits make 16 steps an epoch, with a ragged rest of 18.
+SETTINGS = {"image_size": 16, "width": 4, "latent_dim": 8, "batch_size": 100, "epochs": 4}
+STEPS = 16
+
+
+def resolve(**changes):
+    """Returns the config of a small run."""
+    from zoo.runs import config
+
+    return config.resolve("dcgan", "digits", overrides=SETTINGS | changes)
+
+
+def build(**changes):
+    """Returns a small compiled model and the completed config it was built with."""
+    from zoo.runs import train
+
+    config = resolve(**changes)
+    config |= {"image_size": 16, "channels": 1}
+    return train.build(config), config
+
+
+def start(runs_dir, name, *, init_from=None, **changes):
+    from zoo.runs import train
+
+    return train.start(
+        resolve(**changes),
+        source=train.Source(),
+        runs_dir=runs_dir,
+        name=name,
+        init_from=init_from,
+    )
+
+
+def resume(path, **changes):
+    from zoo.runs import train
+
+    return train.resume(path, source=train.Source(), changes=changes)
+
+
+def flags(**changes):
+    """Returns the command line of a small run."""
+    import keras
+
+    return [
+        "--model=dcgan",
+        "--dataset=digits",
+        f"--backend={keras.config.backend()}",
+        *(f"--set={name}={value}" for name, value in (SETTINGS | changes).items()),
+    ]
+
+
+def launch(arguments, **options):
+    """Starts train.py as a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "train.py", *arguments],
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **options,
+    )
+
+
+def ask(folder, cases):
+    """Calls train.py with each of `cases`, name -> arguments, one after the other in one process.
+
+    Args:
+        folder: the working directory of all of them.
+
+    Returns:
+        dict of name -> (exit code, stdout, stderr, list of files that are new or gone).
+    """
+    import keras
+
+    done = subprocess.run(
+        [sys.executable, __file__],
+        input=json.dumps(list(cases.values())),
+        cwd=folder,
+        env=os.environ | {"KERAS_BACKEND": keras.config.backend()},
+        text=True,
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stderr
+    answers = json.loads(done.stdout.splitlines()[-1])
+    return dict(zip(cases, map(tuple, answers), strict=True))
+
+
+def answer(arguments):
+    import programs
+    import train
+
+    before = tree()
+    out, err = io.StringIO(), io.StringIO()
+    sys.argv = ["train.py", *arguments]
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            programs.main(train.run)
+            code = None
+        except SystemExit as exit:
+            code = exit.code or 0
+        except BaseException:
+            traceback.print_exc()
+            code = 1
+    for flag in train.FLAGS:
+        train.FLAGS[flag].unparse()
+    train.FLAGS.unparse_flags()
+    return code, out.getvalue(), err.getvalue(), sorted(before ^ tree())
+
+
+def tree():
+    return {str(p) for p in pathlib.Path().rglob("*")}
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    print(json.dumps([answer(arguments) for arguments in json.load(sys.stdin)]))
