@@ -7,6 +7,7 @@ therefore stands outside the package and needs only the standard library and abs
 import contextlib
 import difflib
 import errno
+import importlib.abc
 import importlib.util
 import json
 import os
@@ -37,6 +38,7 @@ def main(run):
     """
     # TensorFlow's C++ side reads this when it is imported; see also `quietly`.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.meta_path.insert(0, _QuietTensorFlow())
     try:
         app.run(lambda _: run(), flags_parser=_parse)
     except KeyboardInterrupt:
@@ -191,6 +193,29 @@ def define_source_flags():
         BACKENDS,
         "What Keras computes with; by default what the run was trained on, if it is installed.",
     )
+
+
+class _QuietTensorFlow(importlib.abc.MetaPathFinder):
+    """Imports TensorFlow under `quietly`, whoever asks for it and whenever.
+
+    Keras imports it under every backend when it first saves a model, so there is no one place in a
+    program where this could be done.
+    """
+
+    def find_spec(self, name, path=None, target=None):
+        if name != "tensorflow":
+            return None
+        others = (finder.find_spec(name, path) for finder in sys.meta_path if finder is not self)
+        spec = next(filter(None, others), None)
+        if spec is not None:
+            execute = spec.loader.exec_module
+
+            def execute_quietly(module):
+                with quietly():
+                    execute(module)
+
+            spec.loader.exec_module = execute_quietly
+        return spec
 
 
 def _parse(argv):

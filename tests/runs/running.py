@@ -28,7 +28,7 @@ def build(**changes):
     from zoo.runs import train
 
     config = resolve(**changes)
-    config |= {"image_size": 16, "channels": 1}
+    config = train.complete(config, train.load_data(config, train.Source()))
     return train.build(config), config
 
 
@@ -124,6 +124,45 @@ def tree():
     return {str(p) for p in pathlib.Path().rglob("*")}
 
 
+def fill_the_disk():
+    """Saves in a small file system, the working directory, that holds more and more of a filler."""
+    import numpy as np
+
+    from zoo.errors import UsageError
+    from zoo.runs import callbacks, checkpoints
+
+    gan, _ = build()
+    run = pathlib.Path("run").absolute()
+    session = callbacks.Session(run, {}, STEPS)
+    watcher = callbacks.Checkpoints(session)
+    watcher.set_model(gan)
+    watcher.save()
+    needed = sum(path.stat().st_size for path in run.rglob("*.*"))
+    refused = 0
+    for room in np.linspace(0, needed, 30).astype(int):
+        session.step += 1
+        space = os.statvfs(".")
+        filler = pathlib.Path("filler")
+        filler.write_bytes(b"x" * max(space.f_bavail * space.f_frsize - int(room), 0))
+        try:
+            watcher.save()
+        except UsageError as error:
+            assert "could not be written" in str(error), error
+            refused += 1
+        filler.unlink()
+        assert not [p for p in run.rglob("*") if "part" in p.name]
+        for path in checkpoints.listing(run / "checkpoints"):
+            checkpoints.read(path)
+        import keras
+
+        keras.models.load_model(run / "generator.keras")
+    assert refused > 20, refused
+    print("refused often, never damaged")
+
+
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
-    print(json.dumps([answer(arguments) for arguments in json.load(sys.stdin)]))
+    if sys.argv[1:] == ["full"]:
+        fill_the_disk()
+    else:
+        print(json.dumps([answer(arguments) for arguments in json.load(sys.stdin)]))

@@ -17,9 +17,6 @@ from zoo.runs import export as export_module
 from zoo.runs import keras_alone
 from zoo.runs.export import ARTEFACTS, export
 
-# Keras 3.15 under JAX, with numpy 2, whenever it saves a model.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
 ROOT = pathlib.Path(__file__).parents[2]
 BACKEND = keras.config.backend()
 

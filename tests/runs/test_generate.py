@@ -13,9 +13,6 @@ from small_generators import make_run, pictures, points
 from zoo.errors import UsageError
 from zoo.runs.generate import generate, load_generator, parse_seeds, walk
 
-# Keras 3.15 under JAX, with numpy 2, whenever it saves a model.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
 ROOT = pathlib.Path(__file__).parents[2]
 NAMES = ["cat", "dog", "red, green", "3"]
 

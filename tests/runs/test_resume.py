@@ -5,7 +5,6 @@ import random
 import signal
 import time
 
-import numpy as np
 import pytest
 import running
 
@@ -74,7 +73,7 @@ def test_sigterm_saves_and_says_how_to_go_on(straight, tmp_path):
     # A picture at each step makes the run last long enough to be stopped.
     arguments = running.flags(sample_every=1)
     process = running.launch([*arguments, f"--runs_dir={tmp_path}", "--name=stopped"])
-    moment = random.choice([s for s in range(3, 40) if s % running.STEPS])
+    moment = random.randint(2, 10)
     wait_for(lambda: (path / f"samples/step-{moment:07d}.png").exists(), process)
     process.terminate()
     out, err = process.communicate(timeout=120)
@@ -120,24 +119,3 @@ def test_rows_after_the_checkpoint_and_of_a_part_of_an_epoch_are_dropped(tmp_pat
     session.step = 32
     callbacks.Tables(session, None)
     assert path.read_bytes() == b"".join(before.splitlines(keepends=True)[:3])
-
-
-def test_a_damaged_newest_checkpoint_costs_steps_but_not_the_run(straight, tmp_path, capsys):
-    """The run goes on from the one before, and ends where it would have ended."""
-    path = tmp_path / "damaged"
-    session, _ = straight
-    import shutil
-
-    shutil.copytree(session.directory, path)
-    gan, _ = running.build()
-    newest = checkpoints.listing(path / "checkpoints")[-1]
-    newest.write_bytes(newest.read_bytes()[:-100])
-    # No training: only where it would begin.
-    from zoo.runs import train
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "train", lambda gan, dataset, session: (gan, session))
-        gan, resumed = running.resume(path)
-    assert resumed.step == 0
-    assert "warning: " in capsys.readouterr().err
-    assert np.isfinite(gan.generator.get_weights()[0]).all()

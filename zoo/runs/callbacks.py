@@ -6,6 +6,7 @@ All of them share one `Session`. Only `Clock` writes to its step; it comes first
 import csv
 import dataclasses
 import io
+import json
 import math
 import pathlib
 import signal
@@ -13,14 +14,10 @@ import sys
 import time
 
 import keras
-import numpy as np
 
-from zoo import sampling
 from zoo.errors import UsageError
-from zoo.runs import checkpoints, pictures
+from zoo.runs import checkpoints, pictures, views
 from zoo.runs.events import EventWriter
-
-GRID = 64  # samples in a grid
 
 
 @dataclasses.dataclass
@@ -177,28 +174,14 @@ class Tables(SessionCallback):
     `cmp`; what differs between machines is in timings.csv.
     """
 
-    NAMES = ("d_loss", "g_loss", "d_real", "d_fake")
-
     def __init__(self, session, events):
         super().__init__(session)
         self.events = events
         self.metrics = session.directory / "metrics.csv"
         self.timings = session.directory / "timings.csv"
-        self.keep_whole_epochs()
-        self.mark = None
-
-    def keep_whole_epochs(self):
-        """Drops the rows beyond the step the run goes on from, and that of a part of an epoch."""
         for path in (self.metrics, self.timings):
-            rows = read_csv(path)
-            kept = [
-                row
-                for row in rows
-                if int(row["step"]) <= self.session.step
-                and int(row["step"]) % self.session.steps_per_epoch == 0
-            ]
-            if kept != rows:
-                write_csv(path, kept, list(rows[0]))
+            keep_whole_epochs(path, session)
+        self.mark = None
 
     def on_train_batch_end(self, batch, logs=None):
         if self.mark is None:
@@ -210,7 +193,7 @@ class Tables(SessionCallback):
             "epoch": epoch + 1,
             "step": session.step,
             "images": session.step * session.images_per_step,
-            **{name: float(logs[name]) for name in self.NAMES},
+            **{name: float(logs[name]) for name in self.model.trackers if name != "loss"},
         }
         for player, optimizer in zip(
             ("generator", "discriminator"), self.model.optimizer.optimizers, strict=True
@@ -234,12 +217,12 @@ class Tables(SessionCallback):
 
 
 class Samples(SessionCallback):
-    """Grids of the averaged generator's samples, of the same latent points each time."""
+    """Pictures of the averaged generator's samples, of the same latent points each time."""
 
-    def __init__(self, session, events, real):
+    def __init__(self, session, events, dataset):
         super().__init__(session)
         self.events = events
-        self.real = real
+        self.dataset = dataset
 
     def on_train_begin(self, logs=None):
         if self.session.step == 0:
@@ -253,14 +236,32 @@ class Samples(SessionCallback):
         self.draw()
 
     def draw(self):
-        step = self.session.step
-        path = self.session.directory / "samples" / f"step-{step:07d}.png"
-        fake = sampling.to_uint8(self.model.generate(GRID, seed=0))
-        sheet = pictures.grid(fake)
-        pictures.save_png(path, sheet)
-        self.events.image(
-            step, "real and generated", pictures.side_by_side(pictures.grid(self.real), sheet)
-        )
+        session = self.session
+        picture, comparison = views.draw(self.model, self.dataset, session.config)
+        pictures.save_png(session.directory / "samples" / f"step-{session.step:07d}.png", picture)
+        self.events.image(session.step, "real and generated", comparison)
+
+
+class Scores(SessionCallback):
+    """Scores against a known distribution: scores.csv, TensorBoard, and evaluation.json."""
+
+    def __init__(self, session, events, dataset):
+        super().__init__(session)
+        self.events = events
+        self.dataset = dataset
+        self.path = session.directory / "scores.csv"
+        keep_whole_epochs(self.path, session)
+
+    def on_epoch_end(self, epoch, logs=None):
+        session = self.session
+        scores = views.score(self.model, self.dataset, session.config)
+        if not scores:
+            return
+        scores = {name: float(value) for name, value in scores.items()}
+        append_csv(self.path, {"step": session.step, **scores})
+        text = json.dumps({"step": session.step, "samples": views.SCORED, **scores}, indent=2)
+        pictures.write_atomically(session.directory / "evaluation.json", text.encode())
+        self.events.scalars(session.step, scores)
 
 
 class Checkpoints(SessionCallback):
@@ -365,14 +366,20 @@ def write_csv(path, rows, names):
     pictures.write_atomically(path, buffer.getvalue().encode())
 
 
+def keep_whole_epochs(path, session):
+    """Drops the rows beyond the step a run goes on from, and that of a part of an epoch."""
+    rows = read_csv(path)
+    kept = [
+        row
+        for row in rows
+        if int(row["step"]) <= session.step and int(row["step"]) % session.steps_per_epoch == 0
+    ]
+    if kept != rows:
+        write_csv(path, kept, list(rows[0]))
+
+
 def append_csv(path, row):
     write_csv(path, [*read_csv(path), row], list(row))
-
-
-def real_grid(dataset):
-    """Returns uint8 real samples for the picture beside the generated ones."""
-    chosen = np.random.default_rng(0).permutation(len(dataset.samples))[:GRID]
-    return dataset.samples[np.sort(chosen)]
 
 
 def new_events(session):

@@ -7,7 +7,6 @@ running means of the metrics, and the number of steps, from which the order of t
 
 import io
 import json
-import os
 import pathlib
 import re
 import sys

@@ -114,7 +114,8 @@ def train(gan, dataset, session):
         callbacks.Clock(session),
         callbacks.FiniteLosses(session),
         callbacks.Tables(session, events),
-        callbacks.Samples(session, events, callbacks.real_grid(dataset)),
+        callbacks.Scores(session, events, dataset),
+        callbacks.Samples(session, events, dataset),
         callbacks.Checkpoints(session),
         callbacks.Progress(session),
     ]

@@ -1,0 +1,218 @@
+"""Checkpoints: whole or not there, checked when read, and only the newest three."""
+
+import errno
+import io
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+import running
+
+from zoo.errors import UsageError
+from zoo.runs import callbacks, checkpoints
+
+pytestmark = pytest.mark.backend
+
+
+@pytest.fixture(scope="module")
+def gan():
+    return running.build()[0]
+
+
+def weights(model):
+    return {
+        f"{group}/{i:04d}": np.array(v)
+        for group, variables in checkpoints._groups(model).items()
+        for i, v in enumerate(variables)
+    }
+
+
+def randomise(model):
+    generator = np.random.default_rng(1)
+    for variables in checkpoints._groups(model).values():
+        for variable in variables:
+            value = np.asarray(variable)
+            variable.assign(generator.integers(1, 100, value.shape).astype(value.dtype))
+
+
+def save(folder, model, *steps):
+    return [checkpoints.save(folder, model, {"step": step, "seconds": 1.5}) for step in steps]
+
+
+def test_a_checkpoint_holds_every_variable(tmp_path, gan):
+    randomise(gan)
+    (path,) = save(tmp_path, gan, 12)
+    assert path.name == "step-0000012.npz" and checkpoints.step_of(path) == 12
+    meta, arrays = checkpoints.newest(tmp_path)
+    assert (meta["step"], meta["seconds"]) == (12, 1.5)
+    before = weights(gan)
+    assert arrays.keys() == before.keys()
+    fresh, _ = running.build()
+    checkpoints.restore(fresh, arrays, groups=("trainable", "other", "optimizer", "metrics"))
+    after = weights(fresh)
+    assert all(np.array_equal(after[name], before[name]) for name in before)
+    # Nothing that a model has is in none of the groups.
+    known = {id(v) for variables in checkpoints._groups(gan).values() for v in variables}
+    assert {id(v) for v in [*gan.variables, *gan.optimizer.variables]} <= known
+    assert id(gan.noise.state) in known
+
+
+def test_only_the_newest_three_are_kept_and_nothing_else_is_touched(tmp_path, gan):
+    for name in ("best.npz", "step-1.npz.bak", "notes.txt"):
+        (tmp_path / name).write_bytes(b"mine")
+    save(tmp_path, gan, 0, 5, 10, 123456789, 15)
+    steps = [checkpoints.step_of(path) for path in checkpoints.listing(tmp_path)]
+    assert steps == [10, 15, 123456789]
+    others = {p.name for p in tmp_path.iterdir()} - {p.name for p in checkpoints.listing(tmp_path)}
+    assert others == {"best.npz", "step-1.npz.bak", "notes.txt"}
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip(path):
+    """One bit of a weight changes: still a zip, still an array, another number."""
+    content = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as file:
+        last = file.infolist()[-2]
+    content[last.header_offset + 200] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [truncate, flip, lambda path: path.write_bytes(b"")])
+def test_a_damaged_newest_falls_back_to_the_one_before(tmp_path, gan, capsys, damage):
+    paths = save(tmp_path, gan, 1, 2, 3)
+    damage(paths[2])
+    meta, arrays = checkpoints.newest(tmp_path)
+    assert meta["step"] == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"warning: The checkpoint {paths[2]} is damaged")
+    assert err.count("\n") == 1
+    damage(paths[1])
+    assert checkpoints.newest(tmp_path)[0]["step"] == 1
+    damage(paths[0])
+    assert checkpoints.newest(tmp_path) is None
+
+
+def test_no_flipped_byte_goes_unnoticed(tmp_path):
+    """Wherever a byte is wrong, reading it gives a UsageError or the arrays that were saved."""
+    whole = io.BytesIO()
+    meta = np.frombuffer(b'{"step": 1, "format": 1}', "uint8")
+    saved = {"trainable/0000": np.arange(3, dtype="f4"), "other/0000": np.array(7, "i4")}
+    np.savez(whole, meta=meta, **saved)
+    path = tmp_path / "step-0000001.npz"
+    unnoticed, escaped = [], []
+    for i, byte in enumerate(whole.getvalue()):
+        for wrong in (byte ^ 0xFF, byte ^ 1):
+            content = bytearray(whole.getvalue())
+            content[i] = wrong
+            path.write_bytes(content)
+            try:
+                meta, arrays = checkpoints.read(path)
+            except UsageError:
+                continue
+            except Exception as error:
+                escaped.append((i, repr(error)))
+                continue
+            same = meta["step"] == 1 and arrays.keys() == saved.keys()
+            if not same or any(arrays[n].tobytes() != saved[n].tobytes() for n in saved):
+                unnoticed.append(i)
+    assert not unnoticed and not escaped
+
+
+def test_a_run_with_only_damaged_checkpoints_is_refused(straight, tmp_path, capsys):
+    path = tmp_path / "damaged"
+    shutil.copytree(straight[0].directory, path)
+    good, newest = checkpoints.listing(path / "checkpoints")
+    assert checkpoints.step_of(good) == 0
+    truncate(newest)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("zoo.runs.train.train", lambda gan, dataset, session: session)
+        assert running.resume(path).step == 0
+    assert capsys.readouterr().err.startswith("warning: ")
+    truncate(good)
+    with pytest.raises(UsageError, match=r"no checkpoint that can be read.*--overwrite"):
+        running.resume(path)
+
+
+def test_another_model_s_checkpoint_changes_nothing(tmp_path, gan):
+    save(tmp_path, gan, 1)
+    wider, _ = running.build(width=5)
+    before = weights(wider)
+    with pytest.raises(UsageError, match="does not fit the model"):
+        checkpoints.restore(wider, checkpoints.newest(tmp_path)[1])
+    assert all(np.array_equal(value, before[name]) for name, value in weights(wider).items())
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_never_written(tmp_path, bad):
+    gan, _ = running.build()
+    save(tmp_path, gan, 1)
+    for variable in (gan.generator.weights[0], gan.optimizer.variables[-1]):
+        value = np.array(variable)
+        variable.assign(np.full_like(value, bad))
+        assert save(tmp_path, gan, 2) == [None]
+        variable.assign(value)
+    assert [p.name for p in tmp_path.iterdir()] == ["step-0000001.npz"]
+
+
+def watcher(folder, gan):
+    """The callback of a run that is about to save step 20."""
+    session = callbacks.Session(folder, {}, steps_per_epoch=10, step=20)
+    callback = callbacks.Checkpoints(session)
+    callback.set_model(gan)
+    return callback
+
+
+def fail(*_, **__):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("function", ["os.replace", "pathlib.Path.write_bytes"])
+def test_a_write_that_fails_leaves_the_earlier_ones_and_is_a_sentence(
+    tmp_path, gan, monkeypatch, function
+):
+    save(tmp_path / "checkpoints", gan, 0, 5, 10)
+    before = {p.name: p.read_bytes() for p in tmp_path.rglob("*.*")}
+    with monkeypatch.context() as patch:
+        patch.setattr(function, fail)
+        with pytest.raises(UsageError, match=r"step 20 could not be written \(No space left") as e:
+            watcher(tmp_path, gan).save()
+    assert f"--resume={tmp_path}" in str(e.value)
+    assert {p.name: p.read_bytes() for p in tmp_path.rglob("*.*")} == before
+
+
+def test_a_generator_that_cannot_be_written_leaves_the_one_before(tmp_path, gan, monkeypatch):
+    target = tmp_path / "generator.keras"
+    target.write_bytes(b"the one before")
+    with monkeypatch.context() as patch:
+        patch.setattr("keras.Model.save", fail)
+        with pytest.raises(UsageError, match="could not be written"):
+            watcher(tmp_path, gan).save()
+    assert target.read_bytes() == b"the one before"
+    assert {p.name for p in tmp_path.iterdir()} == {"generator.keras", "checkpoints"}
+
+
+# Keras is imported once more, in a process that has a disk of its own.
+@pytest.mark.slow
+def test_a_disk_that_is_really_full(tmp_path):
+    """Saves on a file system with less and less room: each failure is the sentence."""
+    mount = "mount -t tmpfs -o size=4m tmpfs"
+    isolated = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+    try:
+        subprocess.run([*isolated, f"{mount} '{tmp_path}'"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no small file system can be mounted here")
+    code = f'{mount} "$1" && cd "$1" && exec "$2" "$3" full'
+    done = subprocess.run(
+        [*isolated, code, "sh", str(tmp_path), sys.executable, running.__file__],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "refused often, never damaged"

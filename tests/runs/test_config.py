@@ -1,0 +1,110 @@
+"""Settings of a run: defaults, recipes, types, and what differs between two of them."""
+
+import json
+
+import pytest
+
+import zoo
+from zoo.errors import UsageError
+from zoo.runs import config
+
+
+def resolve(preset="default", **overrides):
+    return config.resolve("dcgan", "digits", preset, overrides)
+
+
+def test_a_config_has_every_setting_of_the_run_and_the_model():
+    resolved = resolve()
+    assert set(resolved) == {"model", "dataset", "preset", *config.knobs("dcgan")}
+    own = config.model_settings(resolved)
+    assert "width" in own and not {"batch_size", "seed", "image_shape", "dtype"} & set(own)
+    zoo.create("dcgan", **own)
+    assert json.loads(json.dumps(resolved)) == resolved
+
+
+def test_what_is_asked_for_wins_over_the_recipe_and_the_recipe_over_the_defaults():
+    assert resolve()["batch_size"] != 128 and resolve()["learning_rate"] != 2e-4
+    paper = resolve("paper")
+    assert (paper["batch_size"], paper["learning_rate"], paper["beta_1"]) == (128, 2e-4, 0.5)
+    assert resolve("paper", batch_size="32")["batch_size"] == 32
+    assert resolve("paper", batch_size="32")["learning_rate"] == 2e-4
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("width", "64", 64),
+        ("learning_rate", "2e-4", 2e-4),
+        ("learning_rate", "1", 1.0),
+        ("max_minutes", "none", None),
+        ("max_minutes", "None", None),
+        ("max_minutes", "5", 5.0),
+        ("max_minutes", 5, 5.0),
+        ("image_size", "32", 32),
+        ("discriminator_learning_rate", "4e-4", 4e-4),
+        ("loss", "hinge", "hinge"),
+        ("n_critic", 2, 2),
+    ],
+)
+def test_values_get_the_type_of_their_setting(name, text, value):
+    got = resolve(**{name: text})[name]
+    assert got == value and type(got) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("width", "abc", r"`width` has the wrong type\. Expected int, .*Received: width='abc'"),
+        ("width", "1.5", "Expected int"),
+        ("width", "none", "Expected int,"),
+        ("width", "", "Expected int"),
+        ("epochs", "1e3", "Expected int"),
+        ("learning_rate", "fast", "Expected float"),
+        ("learning_rate", "nan", "Expected float"),
+        ("max_minutes", "five", "Expected float or none"),
+        ("widht", "64", r"no setting 'widht'\. Did you mean 'width'"),
+        ("image_shape", "3", "no setting 'image_shape'"),
+        ("model", "dcgan", "no setting 'model'"),
+        ("batch_size", "0", "at least 1"),
+        ("epochs", "-1", "at least 1"),
+        ("sample_every", "0", "at least 1"),
+        ("seed", "-1", "at least 0"),
+        ("max_minutes", "-0.5", "at least 0"),
+        ("checkpoint_minutes", "-1", "at least 0"),
+        ("precision", "float16", "mixed_bfloat16"),
+        ("resize", "squash", "crop, pad, stretch"),
+    ],
+)
+def test_a_wrong_setting_is_one_sentence(name, text, said):
+    with pytest.raises(UsageError, match=said) as caught:
+        resolve(**{name: text})
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_names_list_the_near_ones():
+    with pytest.raises(UsageError, match="Did you mean 'dcgan'"):
+        config.resolve("dcgna", "digits")
+    with pytest.raises(UsageError, match=r"no preset 'papper'\. Did you mean 'paper'"):
+        resolve("papper")
+
+
+def test_every_true_and_false_is_understood():
+    for text, value in (("true", True), ("True", True), ("1", True), ("false", False)):
+        assert config.typed("flag", text, bool) is value
+    assert config.typed("flag", False, bool) is False
+    with pytest.raises(UsageError, match="Expected bool, as in --set flag=true"):
+        config.typed("flag", "yes", bool)
+
+
+def test_assignments_are_split_at_the_first_equals_sign():
+    assert config.parse_assignments(["a=1", " b = x=y "]) == {"a": "1", "b": "x=y"}
+    for text in ("width", "=3", ""):
+        with pytest.raises(UsageError, match=r"Expected --set key=value"):
+            config.parse_assignments([text])
+
+
+def test_differences_name_both_values():
+    run = {"seed": 0, "epochs": 2, "width": 4}
+    assert config.differences(run, {"seed": 0, "epochs": 4}, ignored=("epochs",)) == []
+    lines = config.differences(run, {"seed": 1, "width": 8})
+    assert lines == ["seed: 0 in the run, 1 asked for", "width: 4 in the run, 8 asked for"]

@@ -1,0 +1,103 @@
+"""What a model has learned, as a picture and as scores: one function for each, for any data set."""
+
+import numpy as np
+
+from zoo import sampling
+from zoo.runs import pictures
+
+GRID = 64  # images in a grid
+CLOUD = 5000  # numbers or points in a picture
+CURVES = 50  # signals in a picture
+SCORED = 10_000  # samples behind a score
+
+
+def draw(model, dataset, config):
+    """Draws the averaged generator's samples of fixed latent points.
+
+    Args:
+        model: a GAN.
+        dataset: the `zoo.data.Dataset` it trains on.
+        config: the config of the run.
+
+    Returns:
+        `(picture, comparison)`, uint8 HWC: generated samples, and the same beside real ones. For
+        data that are not images both are one picture, which shows real and generated together.
+    """
+    shape = dataset.samples.shape[1:]
+    if len(shape) == 3:
+        columns = model.num_classes if model.num_classes and 5 <= model.num_classes <= 16 else 8
+        count = columns * (GRID // columns + (GRID % columns > 0))
+        fake = pictures.grid(sampling.to_uint8(model.generate(count, seed=0)), columns)
+        real = pictures.grid(real_samples(dataset, count), columns)
+        return fake, pictures.side_by_side(real, fake)
+
+    from zoo.runs import plots
+
+    if shape == (1,):
+        fake = model.generate(CLOUD, seed=0)
+        picture = plots.density_picture(fake, mixture(config), judge(model))
+    elif shape == (2,):
+        fake = model.generate(CLOUD, seed=0)
+        picture = plots.scatter_picture(fake, real_samples(dataset, CLOUD), centres(dataset))
+    else:
+        fake = model.generate(CURVES, seed=0)
+        picture = plots.signals_picture(real_samples(dataset, CURVES), fake)
+    return picture, picture
+
+
+def score(model, dataset, config):
+    """Returns the scores that the data set's known distribution allows, name -> float.
+
+    Computed on 10,000 samples of the averaged generator. Images have none here.
+    """
+    if dataset.name not in ("gaussian", "ring8", "grid25", "sine"):
+        return {}
+    samples = model.generate(SCORED, seed=1)
+    if dataset.name == "gaussian":
+        from zoo.metrics import one_dimensional as metrics
+
+        target = mixture(config)
+        return {
+            "wasserstein": metrics.wasserstein(samples, target),
+            "kolmogorov_smirnov": metrics.kolmogorov_smirnov(samples, target.cdf),
+            "mean_error": metrics.mean_error(samples, target),
+            "std_error": metrics.std_error(samples, target),
+        }
+    from zoo.data import synthetic
+
+    if dataset.name == "sine":
+        from zoo.metrics.sine import sine_scores
+
+        return sine_scores(samples, synthetic.sine_parameters(SCORED, seed=1))
+    from zoo.metrics.modes import mode_coverage
+
+    return mode_coverage(samples, *synthetic.modes(dataset.name))
+
+
+def real_samples(dataset, count):
+    """Returns `count` real samples, or all there are, the same each time."""
+    chosen = np.random.default_rng(0).permutation(len(dataset.samples))[:count]
+    return dataset.samples[np.sort(chosen)]
+
+
+def mixture(config):
+    """Returns the density of the data set `gaussian`."""
+    from zoo.data.synthetic import Mixture
+
+    return Mixture.parse(config.get("target") or "normal(4, 1.25)")
+
+
+def centres(dataset):
+    """Returns the centres of the modes, or None where the data set has none."""
+    from zoo.data import synthetic
+
+    return synthetic.modes(dataset.name)[0] if dataset.name in ("ring8", "grid25") else None
+
+
+def judge(model):
+    """Returns the discriminator as a function of numbers `(m, 1)`, or None if it judges packs."""
+    if model.packing > 1:
+        return None
+    return lambda x: np.asarray(
+        sampling.run_generator(model.discriminator, np.asarray(x, "float32"), chunk=512)
+    )
