@@ -26,7 +26,9 @@ def test_an_iteration_begun_anywhere_equals_the_tail_of_a_whole_one():
     dataset = numbered(103)
     whole = take(31, dataset, 10, seed=5)
     for start in (0, 1, 9, 10, 11, 19, 20, 30):
-        np.testing.assert_array_equal(take(31 - start, dataset, 10, seed=5, start=start), whole[start:])
+        np.testing.assert_array_equal(
+            take(31 - start, dataset, 10, seed=5, start=start), whole[start:]
+        )
 
 
 def test_an_epoch_shows_each_sample_once_without_the_ragged_rest():

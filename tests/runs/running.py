@@ -102,7 +102,7 @@ def answer(arguments):
     import programs
     import train
 
-    before = tree()
+    before, finders = tree(), list(sys.meta_path)
     out, err = io.StringIO(), io.StringIO()
     sys.argv = ["train.py", *arguments]
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -114,6 +114,8 @@ def answer(arguments):
         except BaseException:
             traceback.print_exc()
             code = 1
+    # As a new process would begin.
+    sys.meta_path[:] = finders
     for flag in train.FLAGS:
         train.FLAGS[flag].unparse()
     train.FLAGS.unparse_flags()
@@ -126,6 +128,7 @@ def tree():
 
 def fill_the_disk():
     """Saves in a small file system, the working directory, that holds more and more of a filler."""
+    import keras
     import numpy as np
 
     from zoo.errors import UsageError
@@ -139,7 +142,7 @@ def fill_the_disk():
     watcher.save()
     needed = sum(path.stat().st_size for path in run.rglob("*.*"))
     refused = 0
-    for room in np.linspace(0, needed, 30).astype(int):
+    for room in np.linspace(0, needed, 9).astype(int):
         session.step += 1
         space = os.statvfs(".")
         filler = pathlib.Path("filler")
@@ -153,10 +156,8 @@ def fill_the_disk():
         assert not [p for p in run.rglob("*") if "part" in p.name]
         for path in checkpoints.listing(run / "checkpoints"):
             checkpoints.read(path)
-        import keras
-
         keras.models.load_model(run / "generator.keras")
-    assert refused > 20, refused
+    assert 4 <= refused < 9, refused
     print("refused often, never damaged")
 
 

@@ -20,8 +20,11 @@ Where and why this file deviates, measured in results/results.csv; `--preset=pap
 import keras
 from keras import layers
 
-from zoo.errors import UsageError
+from zoo.errors import UsageError, nearest
 from zoo.gan import GAN, check
+from zoo.layers import SpectralConv2D, SpectralDense
+
+NORMS = ("batch", "spectral", "none")
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -37,7 +40,8 @@ class DCGAN(GAN):
         image_shape: (size, size, channels); size is 4 to 7 doubled at least twice (16, 20, 24, 28,
             32, 40, 48, 56, 64, ...), channels 1 or 3.
         width: int, channels at the largest resolution; they double with each halving of it.
-        discriminator_norm: "batch" or "none", the normalisation in the discriminator.
+        discriminator_norm: "batch", "spectral" (Miyato et al. 2018) or "none", the normalisation in
+            the discriminator.
         **kwargs: the settings of `zoo.gan.GAN`.
 
     Raises:
@@ -55,10 +59,10 @@ class DCGAN(GAN):
     ):
         super().__init__(image_shape, learning_rate=learning_rate, **kwargs)
         self.width = check("width", width, 1)
-        if discriminator_norm not in ("batch", "none"):
+        if discriminator_norm not in NORMS:
             raise UsageError(
-                "`discriminator_norm` is unknown. Expected 'batch' or 'none'. "
-                f"Received: discriminator_norm={discriminator_norm!r}."
+                f"There is no discriminator_norm {discriminator_norm!r}."
+                f"{nearest(discriminator_norm, NORMS)}"
             )
         self.discriminator_norm = discriminator_norm
         self.start, self.doublings = _resolution(self.image_shape)
@@ -85,10 +89,13 @@ class DCGAN(GAN):
     def build_discriminator(self):
         images = keras.Input(self.seen_shape, name="image")
         normalised = self.discriminator_norm == "batch"
+        spectral = self.discriminator_norm == "spectral"
+        convolution = SpectralConv2D if spectral else layers.Conv2D
+        dense = SpectralDense if spectral else layers.Dense
         x, channels = images, self.width
         for i in range(self.doublings):
             first = i == 0
-            x = layers.Conv2D(
+            x = convolution(
                 channels,
                 5,
                 2,
@@ -101,7 +108,7 @@ class DCGAN(GAN):
             x = layers.LeakyReLU(0.2, name=f"down_{i}_relu")(x)
             channels *= 2
         x = layers.Flatten(name="flatten")(x)
-        logit = layers.Dense(1, **self._kernel(bias=True), dtype="float32", name="logit")(x)
+        logit = dense(1, **self._kernel(bias=True), dtype="float32", name="logit")(x)
         return keras.Model(images, logit, name="discriminator")
 
     def _kernel(self, bias=False):

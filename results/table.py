@@ -1,0 +1,51 @@
+"""Writes the tables in the README from results.csv, so that no number there is typed by hand.
+
+    python results/table.py
+"""
+
+import collections
+import csv
+import pathlib
+import statistics
+
+HERE = pathlib.Path(__file__).parent
+README = HERE.parent / "README.md"
+BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+
+
+def read():
+    """Returns the rows of results.csv as dicts."""
+    with (HERE / "results.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def table(rows):
+    """Returns a markdown table: one line for each protocol, mean and deviation over its seeds."""
+    groups = collections.defaultdict(list)
+    for row in rows:
+        key = ("model", "dataset", "preset", "backend", "budget", "metric", "samples", "reference")
+        groups[tuple(row[name] for name in key)].append(float(row["value"]))
+    lines = [
+        "| model | data | preset | backend | budget | score | ours | published |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for key, values in groups.items():
+        model, dataset, preset, backend, budget, metric, samples, reference = key
+        ours = f"{statistics.fmean(values):.3g}"
+        if len(values) > 1:
+            ours += f" ± {statistics.stdev(values):.2g} ({len(values)} seeds)"
+        score = f"{metric} ({int(samples):,} samples)" if samples else metric
+        cells = (model, dataset, preset, backend, budget, score, ours, reference)
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def filled(text, rows):
+    """Returns the README's text with the table between its markers replaced."""
+    before, rest = text.split(BEGIN)
+    _, after = rest.split(END)
+    return f"{before}{BEGIN}\n{table(rows)}\n{END}{after}"
+
+
+if __name__ == "__main__":
+    README.write_text(filled(README.read_text(encoding="utf-8"), read()), encoding="utf-8")

@@ -1,0 +1,195 @@
+"""train.py and what a person gets wrong: one sentence, exit code 2, nothing made, nothing lost."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+import running
+
+SMALL = ["--model=dcgan", "--dataset=digits", "--set=image_size=16", "--set=width=4"]
+
+# name -> (arguments, what the sentence says)
+WRONG = {
+    "nothing": ([], ["--model", "--dataset", "--list"]),
+    "no data set": (["--model=dcgan"], ["--dataset"]),
+    "no model": (["--dataset=digits"], ["--model"]),
+    "unknown model": (["--model=dcgna", "--dataset=digits"], ["'dcgna'", "Did you mean 'dcgan'"]),
+    "unknown data set": (["--model=dcgan", "--dataset=digit"], ["'digit'", "'digits'"]),
+    "unknown flag": ([*SMALL, "--epoch=3"], ["epoch", "epochs"]),
+    "not a flag": ([*SMALL, "epochs=3"], ["epochs=3"]),
+    "unknown backend": ([*SMALL, "--backend=theano"], ["theano", "tensorflow"]),
+    "unknown precision": ([*SMALL, "--precision=float16"], ["float16", "mixed_bfloat16"]),
+    "unknown precision set": ([*SMALL, "--set=precision=float16"], ["float16", "mixed_bfloat16"]),
+    "unknown preset": ([*SMALL, "--preset=papper"], ["'papper'", "'paper'"]),
+    "unknown key": ([*SMALL, "--set=widht=4"], ["'widht'", "Did you mean 'width'"]),
+    "key without value": ([*SMALL, "--set=width"], ["--set key=value"]),
+    "wrong type": ([*SMALL, "--set=width=abc"], ["`width`", "int", "'abc'"]),
+    "wrong type of a flag": ([*SMALL, "--epochs=many"], ["epochs", "many"]),
+    "no epochs": ([*SMALL, "--epochs=0"], ["`epochs`", "at least 1"]),
+    "negative seed": ([*SMALL, "--seed=-1"], ["`seed`", "at least 0"]),
+    "negative minutes": ([*SMALL, "--max_minutes=-1"], ["`max_minutes`", "at least 0"]),
+    "out of range": ([*SMALL, "--set=beta_1=2"], ["`beta_1`", "beta_1=2"]),
+    "unknown loss": ([*SMALL, "--set=loss=hing"], ["hing", "hinge"]),
+    "unknown norm": ([*SMALL, "--set=discriminator_norm=layer"], ["layer", "batch"]),
+    "no such size": ([*SMALL, "--set=image_size=17"], ["16, 20", "17"]),
+    "no size": ([*SMALL, "--set=image_size=0"], ["image_size", "1 to 4096"]),
+    "no such channels": ([*SMALL, "--set=channels=2"], ["channels", "2"]),
+    "no such resize": ([*SMALL, "--set=resize=squash"], ["squash", "stretch"]),
+    "large batch": ([*SMALL, "--batch_size=1619"], ["at most 1618", "1619"]),
+    "large batches": (
+        [*SMALL, "--batch_size=800", "--set=n_critic=3"],
+        ["larger than the data", "2400"],
+    ),
+    "no such folder": (["--model=dcgan", "--dataset=folder:nowhere"], ["nowhere"]),
+    "existing run": ([*SMALL, "--name=done"], ["exists", "--resume=done", "--overwrite"]),
+    "overwrite no run": ([*SMALL, "--name=notes", "--overwrite"], ["is not a run", "notes"]),
+    "overwrite a file": ([*SMALL, "--name=file", "--overwrite"], ["file"]),
+    "overwrite, wrong flag": ([*SMALL, "--name=done", "--overwrite", "--set=width=0"], ["width"]),
+    "name is a path": ([*SMALL, "--name=../up"], ["--name", "../up"]),
+    "empty name": ([*SMALL, "--name=", "--runs_dir=new", "--epochs=1"], ["--name"]),
+    "runs_dir is a file": ([*SMALL, "--runs_dir=file"], ["file"]),
+    "resume no run": (["--resume=dnoe"], ["'dnoe'", "done"]),
+    "resume notes": (["--resume=notes"], ["is not a run"]),
+    "resume, other values": (
+        ["--resume=done", "--set=width=8", "--seed=3", "--epochs=9", "--dataset=mnist"],
+        ["width: 4 in the run, 8", "seed: 0 in the run, 3", "'digits' in the run, 'mnist'"],
+    ),
+    "resume, other model": (["--resume=done", "--model=wgan"], ["'dcgan'", "'wgan'"]),
+    "resume, unknown key": (["--resume=done", "--set=widht=4"], ["'widht'", "'width'"]),
+    "resume, wrong type": (["--resume=done", "--set=width=abc"], ["`width`", "'abc'"]),
+    "resume, no epochs": (["--resume=spare", "--epochs=0"], ["`epochs`", "at least 1"]),
+    "resume, sample_every": (
+        ["--resume=spare", "--epochs=5", "--set=sample_every=0"],
+        ["`sample_every`", "at least 1"],
+    ),
+    "resume, negative minutes": (
+        ["--resume=spare", "--epochs=5", "--max_minutes=-1"],
+        ["`max_minutes`", "at least 0"],
+    ),
+    "resume, damaged config": (["--resume=torn"], ["config.json"]),
+    "resume, empty config": (["--resume=hollow"], ["config.json"]),
+    "resume, other data": (["--resume=changed"], ["changed", "--init_from"]),
+    "resume, no checkpoint": (["--resume=bare"], ["no checkpoint", "--overwrite"]),
+    "init from nothing": ([*SMALL, "--name=new", "--init_from=dnoe"], ["'dnoe'", "done"]),
+    "init from text": ([*SMALL, "--name=new", "--init_from=text.keras"], ["text.keras"]),
+    "init from half": ([*SMALL, "--name=new", "--init_from=half.keras"], ["half.keras"]),
+    "init from a bare run": ([*SMALL, "--name=new", "--init_from=bare"], ["no checkpoint"]),
+    "init from other shapes": (
+        [*SMALL, "--name=new", "--init_from=done", "--set=width=8"],
+        ["shapes", "differ"],
+    ),
+    "init from other shapes in a file": (
+        [*SMALL, "--name=new", "--init_from=runs/done/generator.keras", "--set=width=8"],
+        ["shapes", "differ"],
+    ),
+}
+
+# name -> (arguments, what stdout says); these are right, and train nothing
+RIGHT = {
+    "list": (["--list"], ["dcgan", "digits", "folder:PATH"]),
+    "dry run": (
+        [*SMALL, "--dry_run", "--batch_size=100", "--epochs=2"],
+        ["parameters", "32, 16 in an epoch", "width", "MiB"],
+    ),
+    "dry run of the paper": (
+        ["--model=dcgan", "--dataset=digits", "--dry_run", "--preset=paper", "--set=width=4"],
+        ["0.0002", "128"],
+    ),
+    "complete": (["--resume=done"], ["is complete: 4 epochs, 64 steps", "--epochs=8"]),
+    "complete, by path": (["--resume=runs/done", "--set=width=4"], ["is complete"]),
+    "dry run of more": (["--resume=more", "--epochs=5", "--dry_run"], ["parameters"]),
+}
+
+
+def edit(path, **changes):
+    config = json.loads((path / "config.json").read_text())
+    (path / "config.json").write_text(json.dumps(config | changes))
+
+
+@pytest.fixture(scope="module")
+def folder(straight, tmp_path_factory):
+    """A folder to work in, with runs in several conditions."""
+    folder = tmp_path_factory.mktemp("bad_input")
+    runs = folder / "runs"
+    for name in ("done", "spare", "more", "torn", "changed", "bare"):
+        shutil.copytree(straight[0].directory, runs / name)
+    (runs / "torn" / "config.json").write_text('{"model": "dc')
+    edit(runs / "changed", data_fingerprint="0" * 64)
+    shutil.rmtree(runs / "bare" / "checkpoints")
+    (runs / "hollow").mkdir()
+    (runs / "hollow" / "config.json").write_text("{}")
+    (runs / "notes").mkdir()
+    (runs / "notes" / "mine.txt").write_text("mine")
+    (runs / "file").write_text("mine")
+    (folder / "file").write_text("mine")
+    (folder / "text.keras").write_text("hello")
+    whole = (runs / "done" / "generator.keras").read_bytes()
+    (folder / "half.keras").write_bytes(whole[: len(whole) // 2])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def answers(folder):
+    """What train.py answered to each case; one process, because starting Keras takes seconds."""
+    return running.ask(folder, {name: case[0] for name, case in (WRONG | RIGHT).items()})
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_mistake_is_one_sentence_and_exit_code_2(answers, case):
+    code, _, err, changed = answers[case]
+    assert "Traceback" not in err, err
+    lines = [line for line in err.splitlines() if not line.startswith("warning: ")]
+    assert code == 2 and len(lines) == 1 and lines[0].startswith("error: "), err
+    missing = [words for words in WRONG[case][1] if words not in lines[0]]
+    assert not missing, err
+    assert changed == []
+
+
+@pytest.mark.parametrize("case", RIGHT)
+def test_looking_changes_nothing(answers, case):
+    code, out, err, changed = answers[case]
+    assert (code, err, changed) == (0, "", [])
+    missing = [words for words in RIGHT[case][1] if words not in out]
+    assert not missing, out
+
+
+def test_a_dry_run_counts_the_parameters(answers):
+    gan, _ = running.build(latent_dim=100)
+    _, out, _, _ = answers["dry run"]
+    for network in (gan.generator, gan.discriminator):
+        assert f"{network.count_params():,} parameters" in out
+
+
+# A process, because what TensorFlow prints from C++ is seen only there.
+@pytest.mark.slow
+@pytest.mark.backend
+def test_a_mistake_is_the_only_line_that_is_shown(tmp_path):
+    arguments = [*running.flags(), f"--runs_dir={tmp_path / 'runs'}", "--set=width=abc"]
+    process = running.launch(arguments)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 2 and out == ""
+    assert err.startswith("error: `width`") and err.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("flag", "code", "said"),
+    [("--help", 0, "--resume"), ("--list", 0, "folder:PATH"), ("--epochs=x", 2, "error: flag")],
+)
+def test_what_needs_no_keras_does_not_wait_for_it(flag, code, said):
+    program = (
+        "import runpy, sys\n"
+        f"sys.argv = ['train.py', {flag!r}]\n"
+        "sys.path.insert(0, '.')\n"
+        "try:\n"
+        "    runpy.run_path('train.py', run_name='__main__')\n"
+        "finally:\n"
+        "    assert not {'keras', 'numpy', 'zoo'} & set(sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=running.ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == code and "Traceback" not in done.stderr, done.stderr
+    assert said in (done.stderr if code else done.stdout)

@@ -1,0 +1,121 @@
+"""OptimizerPair: one optimizer to Keras, two to the game."""
+
+import helpers
+import keras
+import numpy as np
+import pytest
+from helpers import numpy, small, train
+
+from zoo.errors import UsageError
+from zoo.optimizers import OptimizerPair
+
+pytestmark = pytest.mark.backend
+
+
+def rates(gan):
+    return [float(numpy(optimizer.learning_rate)) for optimizer in gan.optimizer.optimizers]
+
+
+def test_compile_without_arguments_takes_the_models_settings():
+    gan = small("dcgan", learning_rate=1e-3, discriminator_learning_rate=4e-3, beta_1=0.25)
+    gan.compile()
+    assert rates(gan) == pytest.approx([1e-3, 4e-3])
+    assert [o.beta_1 for o in gan.optimizer.optimizers] == [0.25, 0.25]
+    gan = small("dcgan", optimizer="rmsprop", gradient_clip=2.0, learning_rate=5e-3)
+    gan.compile()
+    for optimizer in gan.optimizer.optimizers:
+        assert isinstance(optimizer, keras.optimizers.RMSprop) and optimizer.global_clipnorm == 2
+    assert rates(gan) == pytest.approx([5e-3, 5e-3])
+
+
+def test_one_optimizer_given_becomes_two_of_the_same_configuration():
+    gan = small("dcgan")
+    gan.compile(optimizer=keras.optimizers.SGD(0.5, momentum=0.9))
+    generator, discriminator = gan.optimizer.optimizers
+    assert generator is not discriminator
+    assert generator.get_config() == discriminator.get_config() | {"name": generator.name}
+    assert (rates(gan), generator.momentum) == ([0.5, 0.5], 0.9)
+
+
+def test_each_player_can_have_its_own():
+    gan = small("dcgan")
+    gan.compile(generator_optimizer="sgd", discriminator_optimizer=keras.optimizers.Adam(0.25))
+    generator, discriminator = gan.optimizer.optimizers
+    assert isinstance(generator, keras.optimizers.SGD)
+    assert isinstance(discriminator, keras.optimizers.Adam)
+    gan.compile(generator_optimizer="rmsprop")
+    assert rates(gan)[1] == pytest.approx(gan.learning_rate), "the other keeps the recipe"
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"), [("loss", "mse"), ("metrics", ["mae"]), ("loss_weights", [1.0])]
+)
+def test_compile_refuses_losses_and_metrics(argument, value):
+    with pytest.raises(UsageError, match=rf"takes no `{argument}`.*loss='hinge'"):
+        small("dcgan").compile(**{argument: value})
+
+
+def test_the_pairs_variables_are_those_of_both(gan):
+    generator, discriminator = gan.optimizer.optimizers
+    assert {id(v) for v in gan.optimizer.variables} == {
+        id(v) for v in [*generator.variables, *discriminator.variables]
+    }
+    for player in ("generator", "discriminator"):
+        shapes = sorted(m.shape for m in helpers.moments(getattr(gan.optimizer, player)))
+        weights = [v.shape for v in getattr(gan, player).trainable_variables]
+        assert shapes == sorted(weights * 2), player
+
+
+def test_assigning_the_rate_keeps_the_ratio_of_both(gan):
+    gan.optimizer.discriminator.learning_rate = 4e-3
+    gan.optimizer.learning_rate = 5e-4
+    assert rates(gan) == pytest.approx([5e-4, 2e-3])
+    assert float(numpy(gan.optimizer.learning_rate)) == pytest.approx(5e-4)
+
+
+def test_a_rate_of_zero_stops_its_player(gan):
+    gan.optimizer.generator.learning_rate = 0.0
+    generator = [numpy(v) for v in gan.generator.trainable_variables]
+    discriminator = [numpy(v) for v in gan.discriminator.trainable_variables]
+    train(gan)
+    for variable, value in zip(gan.generator.trainable_variables, generator, strict=True):
+        np.testing.assert_array_equal(numpy(variable), value)
+    for variable, value in zip(gan.discriminator.trainable_variables, discriminator, strict=True):
+        assert not np.array_equal(numpy(variable), value)
+
+
+def test_the_pair_survives_serialisation():
+    pair = OptimizerPair(
+        keras.optimizers.Adam(1e-3, beta_1=0.25), keras.optimizers.SGD(2e-3, momentum=0.5)
+    )
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(pair))
+    assert isinstance(again, OptimizerPair)
+    assert again.generator.get_config() == pair.generator.get_config()
+    assert again.discriminator.get_config() == pair.discriminator.get_config()
+
+
+def test_the_pair_is_not_applied_as_one():
+    pair = OptimizerPair("adam", "adam")
+    with pytest.raises(NotImplementedError, match=r"pair\.generator\.apply"):
+        pair.apply([])
+
+
+def test_a_clipped_gradient_moves_the_weights_by_no_more():
+    gan = small("dcgan", optimizer="sgd", learning_rate=1.0, gradient_clip=1e-3)
+    gan.compile()
+    x, _ = helpers.data(gan, helpers.BATCH)
+    for player in (gan.generator, gan.discriminator):
+        before = [numpy(v) for v in player.trainable_variables]
+        helpers.step(gan, x)
+        pairs = zip(player.trainable_variables, before, strict=True)
+        moved = np.sqrt(sum(((numpy(v) - b) ** 2).sum() for v, b in pairs))
+        assert moved == pytest.approx(1e-3, rel=0.05)
+
+
+def test_clipped_weights_stay_within_the_limit():
+    gan = small("dcgan", weight_clip=0.01, loss="wasserstein")
+    gan.compile()
+    helpers.step(gan, helpers.data(gan, helpers.BATCH)[0])
+    largest = max(np.abs(numpy(v)).max() for v in gan.discriminator.trainable_variables)
+    assert 0.005 < largest <= 0.01 + 1e-7
+    assert max(np.abs(numpy(v)).max() for v in gan.generator.trainable_variables) > 0.05

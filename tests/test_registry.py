@@ -1,0 +1,134 @@
+"""What holds for every variant, those to come included."""
+
+import importlib
+import inspect
+
+import helpers
+import keras
+import numpy as np
+import pytest
+
+import zoo
+from zoo.errors import UsageError
+from zoo.gan import GAN
+from zoo.registry import MODELS
+from zoo.runs import config
+
+pytestmark = pytest.mark.backend
+
+
+def test_names_and_classes_agree():
+    assert zoo.names() == sorted(MODELS)
+    for name, (module, class_name, line) in MODELS.items():
+        assert zoo.get(name) is getattr(importlib.import_module(module), class_name)
+        assert zoo.get(name) is getattr(zoo, class_name)
+        assert line and "\n" not in line
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_every_variant_has_a_recipe_and_both_presets_resolve(name):
+    settings = zoo.get(name).settings()
+    for preset in config.PRESETS:
+        resolved = config.resolve(name, "mnist", preset)
+        assert resolved["model"] == name and resolved["preset"] == preset
+        assert set(config.model_settings(resolved)) <= set(settings)
+        known = config.knobs(name)
+        assert set(resolved) == {"model", "dataset", "preset", *known}, "a misspelt setting"
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_settings_are_documented_annotated_and_kept(name):
+    owner = zoo.get(name)
+    owners = owner.__mro__[: owner.__mro__.index(GAN) + 1]
+    documented = "".join(inspect.getdoc(c) for c in owners)
+    for setting, parameter in owner.settings().items():
+        assert f"{setting}:" in documented, f"{setting} is missing in the docstring of {name}"
+        assert parameter.annotation is not parameter.empty, setting
+
+
+@helpers.each_variant
+def test_a_variant_learns_with_finite_losses(variant):
+    history = helpers.train(variant, epochs=2).history
+    assert set(history) == set(variant.trackers)
+    assert all(np.isfinite(values).all() for values in history.values())
+    assert int(helpers.numpy(variant.finite_steps)) == 4
+
+
+@helpers.each_variant
+def test_a_variant_draws_samples_in_its_range(variant):
+    helpers.train(variant)
+    samples = variant.generate(5, seed=1)
+    assert samples.shape == (5, *variant.image_shape) and samples.dtype == np.float32
+    if len(variant.image_shape) == 3:
+        assert np.abs(samples).max() <= 1
+    assert np.ptp(samples, axis=0).max() > 0, "all samples are the same"
+
+
+@helpers.each_variant
+def test_a_variant_is_made_again_from_its_config(variant):
+    config = keras.saving.serialize_keras_object(variant)
+    again = keras.saving.deserialize_keras_object(config)
+    assert type(again) is type(variant)
+    assert again.get_config() == variant.get_config()
+    assert again.image_shape == variant.image_shape
+    assert [v.shape for v in again.weights] == [v.shape for v in variant.weights]
+
+
+@helpers.each_variant
+def test_the_seed_decides_the_initial_weights(variant):
+    make = type(variant).from_config
+    first, again = make(variant.get_config()), make(variant.get_config())
+    other = make(variant.get_config() | {"seed": 1})
+    for network in ("generator", "discriminator"):
+        kernels = [helpers.numpy(getattr(g, network).weights[0]) for g in (first, again, other)]
+        np.testing.assert_array_equal(kernels[0], kernels[1])
+        assert not np.array_equal(kernels[0], kernels[2])
+    for average, weight in zip(first.ema_generator.weights, first.generator.weights, strict=True):
+        np.testing.assert_array_equal(helpers.numpy(average), helpers.numpy(weight))
+
+
+@helpers.each_variant
+def test_the_inference_generator_holds_the_average_and_stock_layers(variant):
+    helpers.train(variant)
+    generator = variant.inference_generator()
+    assert [x.name for x in generator.inputs] == ["z", "label"][: 1 + bool(variant.num_classes)]
+    assert all(type(layer).__module__.startswith("keras.") for layer in generator.layers)
+    assert generator.dtype_policy.name == "float32"
+    for weight, average in zip(generator.weights, variant.ema_generator.weights, strict=True):
+        np.testing.assert_array_equal(helpers.numpy(weight), helpers.numpy(average))
+        assert weight is not average
+
+
+def test_unknown_names_are_answered_with_the_near_ones():
+    with pytest.raises(UsageError, match=r"no model named 'dcgn'. Did you mean 'dcgan'"):
+        zoo.create("dcgn")
+    with pytest.raises(UsageError, match=r"no setting 'widht'. Did you mean 'width'"):
+        zoo.create("dcgan", widht=3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"image_shape": (17, 17, 1)}, "square images .* for example a size of 16"),
+        ({"image_shape": (16, 16, 2)}, "1 or 3 channels"),
+        ({"image_shape": (32, 16, 1)}, "square"),
+        ({"image_shape": (16, 16)}, r"Received: image_shape=\(16, 16\)"),
+        ({"width": 0}, "`width` is out of range. Expected a whole number of at least 1"),
+        ({"width": 2.5}, "`width` is out of range"),
+        ({"latent_dim": True}, "`latent_dim` is out of range"),
+        ({"beta_1": 1.0}, "`beta_1` is out of range. Expected a number between 0.0 and 0.9999"),
+        ({"learning_rate": float("nan")}, "`learning_rate` is out of range"),
+        ({"n_critic": 0}, "`n_critic` is out of range"),
+        ({"loss": "hing"}, "no loss 'hing'. Did you mean 'hinge'"),
+        ({"penalty": "r3"}, "no penalty 'r3'"),
+        ({"augment": "flop"}, "no augmentation 'flop'. Did you mean 'flip'"),
+        ({"optimizer": "adm"}, "no optimizer 'adm'. Did you mean 'adam'"),
+        ({"discriminator_norm": "layer"}, "discriminator_norm.*'layer'"),
+        ({"dtype": "float16"}, "float16 is not supported"),
+        ({"dtype": "mixed_float16"}, "Expected dtype float32 or mixed_bfloat16"),
+    ],
+)
+def test_a_wrong_setting_gets_one_sentence(settings, message):
+    with pytest.raises(UsageError, match=message) as error:
+        helpers.small("dcgan", **settings)
+    assert "\n" not in str(error.value)

@@ -1,0 +1,339 @@
+"""The alternating step: who changes what, what each player sees, and what is reported."""
+
+import helpers
+import keras
+import numpy as np
+import pytest
+from helpers import BATCH, data, numpy, small, snapshot, step, train
+from keras import ops
+
+import zoo
+from zoo import backend
+from zoo.errors import UsageError
+
+pytestmark = pytest.mark.backend
+
+PLAYERS = ("discriminator", "generator")
+
+
+def watched(owner):
+    """A subclass whose step reports, among its losses, what each of its updates saw and changed.
+
+    Names end in the number of the update within the step: `real_d0`, `fake_g0`, ... `generator_d0`
+    holds how much each variable of the generator moved in the first discriminator update.
+    """
+
+    class Watched(owner):
+        def watch(self, player, update, real, fake, *arguments):
+            before = [ops.copy(v) for v in self.watched_variables()]
+            result = update(real, fake, *arguments)
+            moved = [
+                ops.max(ops.abs(ops.cast(new, "float32") - ops.cast(old, "float32")))
+                for new, old in zip(self.watched_variables(), before, strict=True)
+            ]
+            count = len(self.generator.variables)
+            number = sum(name.startswith(f"real_{player}") for name in self.seen_now)
+            self.seen_now |= {
+                f"real_{player}{number}": real,
+                f"fake_{player}{number}": fake,
+                f"generator_{player}{number}": ops.stack(moved[:count]),
+                f"discriminator_{player}{number}": ops.stack(moved[count:]),
+            }
+            return result
+
+        def watched_variables(self):
+            return [*self.generator.variables, *self.discriminator.variables]
+
+        def minibatches(self, *arguments):
+            self.seen_now = {}
+            return super().minibatches(*arguments)
+
+        def update_discriminator(self, *arguments):
+            return self.watch("d", super().update_discriminator, *arguments)
+
+        def update_generator(self, *arguments):
+            return self.watch("g", super().update_generator, *arguments)
+
+        def track(self, *arguments):
+            return super().track(*arguments) | self.seen_now
+
+    return Watched
+
+
+def make_watched(name, **settings):
+    return watched(zoo.get(name))(**settings)
+
+
+@pytest.fixture(scope="module", params=zoo.names())
+def observed(request):
+    """A watched model of each variant, before a step, and what the step reported."""
+    gan = small(request.param, make=make_watched, n_critic=2)
+    gan.compile()
+    x, y = data(gan)
+    before = snapshot(gan)
+    return gan, before, x, step(gan, x, y)
+
+
+def test_each_update_changes_its_own_player_and_leaves_the_other_alone(observed):
+    gan, *_, seen = observed
+    for update, own, other in (("d0", *PLAYERS), ("d1", *PLAYERS), ("g0", *PLAYERS[::-1])):
+        # Moving averages included: no variable of the other network moved at all.
+        np.testing.assert_array_equal(seen[f"{other}_{update}"], 0)
+        weights = getattr(gan, own).variables
+        moved = dict(zip((v.path for v in weights), seen[f"{own}_{update}"], strict=True))
+        still = [v.path for v in getattr(gan, own).trainable_variables if not moved[v.path]]
+        assert still == [], f"weights of the {own} that its update left alone"
+
+
+def test_each_discriminator_update_sees_its_own_minibatch_and_fresh_noise(observed):
+    _, _, x, seen = observed
+    first, second = np.split(helpers.reals(x), 2)
+    np.testing.assert_allclose(seen["real_d0"], first, atol=1e-6)
+    np.testing.assert_allclose(seen["real_d1"], second, atol=1e-6)
+    distance = np.abs(seen["fake_d0"] - seen["fake_d1"]).reshape(BATCH, -1)
+    assert distance.max(axis=1).min() > 1e-4, "two updates saw the same noise"
+    # The last update and the generator's share one forward pass.
+    np.testing.assert_array_equal(seen["fake_g0"], seen["fake_d1"])
+    np.testing.assert_array_equal(seen["real_g0"], seen["real_d1"])
+
+
+def test_a_step_of_two_discriminator_updates_counts_as_such(observed):
+    gan, *_ = observed
+    assert int(numpy(gan.optimizer.discriminator.iterations)) == 2
+    assert int(numpy(gan.optimizer.generator.iterations)) == 1
+    assert int(numpy(gan.optimizer.iterations)) == 1
+
+
+@helpers.each_variant
+def test_both_optimizers_count_their_steps_and_hold_moments(variant):
+    train(variant, epochs=2)
+    for player in ("generator", "discriminator"):
+        optimizer = getattr(variant.optimizer, player)
+        assert int(numpy(optimizer.iterations)) == 4, player
+        slots = helpers.moments(optimizer)
+        assert len(slots) == 2 * len(getattr(variant, player).trainable_variables)
+        assert all(np.abs(slot).max() > 0 for slot in slots), player
+
+
+@helpers.each_variant
+def test_a_step_keeps_the_moving_averages_of_both_players(variant):
+    before = {v.path: numpy(v) for v in variant.variables if "moving" in v.path}
+    train(variant)
+    for variable in variant.variables:
+        if "moving" in variable.path:
+            assert not np.array_equal(numpy(variable), before[variable.path]), variable.path
+
+
+def test_each_step_draws_fresh_noise_and_a_seed_repeats_it(gan):
+    state = snapshot(gan)
+    x, _ = data(gan, BATCH)
+    seeds = [numpy(gan.noise.state)]
+    for _ in range(2):
+        step(gan, x)
+        seeds.append(numpy(gan.noise.state))
+    assert len({tuple(seed) for seed in seeds}) == 3
+    first = snapshot(gan)
+    helpers.restore(gan, state)
+    for _ in range(2):
+        step(gan, x)
+    for value, again in zip(first, snapshot(gan), strict=True):
+        np.testing.assert_array_equal(value, again)
+
+
+class Injected:
+    """Takes the step's noise from numpy."""
+
+    NOISE = np.random.default_rng(7).standard_normal((BATCH, 4)).astype("float32")
+
+    def draw_latents(self, real):
+        return ops.convert_to_tensor(self.NOISE)
+
+
+def plain_gradient(gan, loss):
+    """The gradient of `loss()` with respect to the generator, by the backend's own autodiff."""
+    variables = gan.generator.trainable_variables
+    if keras.config.backend() == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            value = loss()
+        return tape.gradient(value, [v.value for v in variables])
+    if keras.config.backend() == "torch":
+        import torch
+
+        return torch.autograd.grad(loss(), [v.value for v in variables])
+    import jax
+
+    def pure(values):
+        with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
+            return loss()
+
+    return jax.jit(jax.grad(pure))([v.value for v in variables])
+
+
+@pytest.mark.parametrize("loss", ["non_saturating", "relativistic"])
+def test_the_shared_forward_gives_the_gradient_of_the_composed_loss(loss):
+    owner = type("InjectedDCGAN", (Injected, zoo.get("dcgan")), {})
+    gan = small("dcgan", make=lambda name, **s: owner(**s), loss=loss)
+    # With a step size of 1 the weights move by the gradient.
+    gan.compile(optimizer=keras.optimizers.SGD(1.0))
+    x, _ = data(gan, BATCH)
+    variables = gan.generator.trainable_variables
+    before = [numpy(v) for v in gan.generator.variables]
+    step(gan, x)
+    moved = [numpy(v) for v in variables]
+
+    # The state in which the generator is updated: its weights as before the step, the
+    # discriminator's after it, which the generator's update has left alone.
+    for variable, value in zip(gan.generator.variables, before, strict=True):
+        variable.assign(value)
+    old = [numpy(v) for v in variables]
+
+    def composed():
+        real = helpers.reals(x) if gan.objective.uses_real else None
+        fake = gan.generator(Injected.NOISE, training=True)
+        real_logits = None if real is None else gan.discriminate(real)
+        return gan.generator_loss(gan.discriminate(fake), real_logits)
+
+    expected = plain_gradient(gan, composed)
+    for variable, new, value, gradient in zip(variables, moved, old, expected, strict=True):
+        gradient = numpy(gradient)
+        assert np.abs(gradient).max() > 1e-6, variable.path
+        scale = np.abs(gradient).max()
+        np.testing.assert_allclose(value - new, gradient, atol=1e-3 * scale, err_msg=variable.path)
+
+
+def test_history_holds_the_mean_of_each_epochs_steps(gan):
+    x, _ = data(gan, 4 * BATCH)
+    state = snapshot(gan)
+    steps = [step(gan, batch) for _ in range(2) for batch in np.split(x, 4)]
+    helpers.restore(gan, state)
+    history = train(gan, epochs=2, count=4 * BATCH).history
+    for name in ("loss", "d_loss", "g_loss", "d_real", "d_fake"):
+        values = np.array([s[name] for s in steps]).reshape(2, 4)
+        assert np.ptp(values, axis=1).min() > 1e-3, "equal steps would prove nothing"
+        np.testing.assert_allclose(history[name], values.mean(axis=1), rtol=1e-4, atol=1e-5)
+    losses = np.array([[s["d_loss"] + s["g_loss"], s["loss"]] for s in steps])
+    np.testing.assert_allclose(losses[:, 0], losses[:, 1], rtol=1e-5)
+
+
+def test_uint8_and_float_images_give_the_same_step(gan):
+    x, _ = data(gan, BATCH)
+    state = snapshot(gan)
+    logs = step(gan, x)
+    weights = [numpy(v) for v in gan.trainable_variables]
+    helpers.restore(gan, state)
+    for name, value in step(gan, helpers.reals(x)).items():
+        assert value == pytest.approx(logs[name], rel=1e-4)
+    for variable, value in zip(gan.trainable_variables, weights, strict=True):
+        # Adam's first step is a sign: it turns the last bit of a gradient near zero into a step.
+        np.testing.assert_allclose(numpy(variable), value, atol=2.1e-3)
+        assert np.mean(np.abs(numpy(variable) - value)) < 1e-5
+
+
+@helpers.each_variant
+def test_the_average_follows_the_generator(variant):
+    train(variant)
+    pairs = zip(variant.ema_generator.weights, variant.generator.weights, strict=True)
+    apart = [np.abs(numpy(average) - numpy(weight)).max() for average, weight in pairs]
+    assert max(apart) > 0, "the average is the generator itself"
+
+
+def test_the_average_is_the_papers_formula():
+    gan = small("dcgan", ema_half_life=64.0, ema_ramp_up=0.5)
+    gan.compile()
+    x, _ = data(gan, BATCH)
+    expected = [numpy(v) for v in gan.generator.weights]
+    for number in range(1, 4):
+        step(gan, x)
+        decay = 0.5 ** (BATCH / min(64.0, 0.5 * number * BATCH))
+        weights = [numpy(v) for v in gan.generator.weights]
+        expected = [decay * e + (1 - decay) * w for e, w in zip(expected, weights, strict=True)]
+        for average, value in zip(gan.ema_generator.weights, expected, strict=True):
+            np.testing.assert_allclose(numpy(average), value, rtol=1e-4, atol=1e-6)
+
+
+def test_mixed_bfloat16_takes_a_finite_step_and_exports_float32():
+    gan = small("dcgan", dtype="mixed_bfloat16")
+    gan.compile()
+    assert keras.config.dtype_policy().name == "float32", "the global policy was changed"
+    x, _ = data(gan, BATCH)
+    before = [numpy(v) for v in gan.trainable_variables]
+    assert all(np.isfinite(value) for value in step(gan, x).values())
+    assert gan.generator.get_layer("project").compute_dtype == "bfloat16"
+    for variable, value in zip(gan.trainable_variables, before, strict=True):
+        assert variable.dtype == "float32"
+        assert np.isfinite(numpy(variable)).all() and not np.array_equal(numpy(variable), value)
+    generator = gan.inference_generator()
+    assert {layer.compute_dtype for layer in generator.layers} == {"float32"}
+    assert gan.generate(3).dtype == np.float32
+
+
+def test_sgd_moves_against_the_gradient_of_both_losses():
+    # Two signs that no gradient test against itself would find: each player must lower its own
+    # loss. With both at rest but one, one step lowers the loss of the one that moves.
+    for player in ("generator", "discriminator"):
+        owner = type("InjectedDCGAN", (Injected, zoo.get("dcgan")), {})
+        gan = small("dcgan", make=lambda name, owner=owner, **s: owner(**s))
+        rates = {name: 0.0 for name in ("generator", "discriminator")} | {player: 0.01}
+        gan.compile(
+            **{f"{name}_optimizer": keras.optimizers.SGD(rate) for name, rate in rates.items()}
+        )
+        x, _ = data(gan, BATCH)
+        first, second = step(gan, x), step(gan, x)
+        assert second[f"{player[0]}_loss"] < first[f"{player[0]}_loss"], player
+
+
+def test_a_bad_step_is_counted_out(gan):
+    x, _ = data(gan, BATCH)
+    step(gan, x)
+    for variable in gan.discriminator.trainable_variables:
+        variable.assign(np.full(variable.shape, np.nan))
+    step(gan, x)
+    step(gan, x)
+    assert int(numpy(gan.finite_steps)) == 1
+
+
+def test_a_batch_that_does_not_hold_the_minibatches_is_refused():
+    gan = small("dcgan", n_critic=2)
+    gan.compile()
+    x, _ = data(gan, 5)
+    with pytest.raises(UsageError, match=r"divisible by 2\. Received: a batch of 5"):
+        gan.train_on_batch(x)
+
+
+def test_fit_gives_each_update_the_batch_size_asked_for():
+    gan = small("dcgan", n_critic=2)
+    gan.compile(run_eagerly=keras.config.backend() != "jax")
+    gan.fit(data(gan, 20)[0], batch_size=4, verbose=0)
+    # 20 samples are 2 steps of 2 minibatches of 4; the rest of 4 is no whole step.
+    assert int(numpy(gan.optimizer.discriminator.iterations)) == 4
+    assert int(numpy(gan.optimizer.generator.iterations)) == 2
+
+
+def test_a_variable_that_takes_no_part_gets_a_gradient_of_zeros():
+    used, unused = keras.Variable([1.0, 2.0]), keras.Variable([3.0])
+
+    class Model:
+        trainable_variables = (used, unused)
+        non_trainable_variables = ()
+        metrics_variables = ()
+
+        class optimizer:
+            variables = ()
+
+    @backend.train_step
+    def body(self, data):
+        loss, _, grads = backend.value_and_grad(
+            lambda: (ops.sum(ops.square(used)), ()), [used, unused]
+        )
+        return loss, grads
+
+    if keras.config.backend() == "jax":
+        values = [v.value for v in (used, unused)]
+        loss, grads = body(Model, (values, [], [], []), None)[0]
+    else:
+        loss, grads = body(Model, None)
+    assert float(numpy(loss)) == 5
+    np.testing.assert_array_equal(numpy(grads[0]), [2, 4])
+    np.testing.assert_array_equal(numpy(grads[1]), [0])
