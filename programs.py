@@ -38,7 +38,8 @@ def main(run):
     """
     # TensorFlow's C++ side reads this when it is imported; see also `quietly`.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.meta_path.insert(0, _QuietTensorFlow())
+    if not any(isinstance(finder, _QuietTensorFlow) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _QuietTensorFlow())
     try:
         app.run(lambda _: run(), flags_parser=_parse)
     except KeyboardInterrupt:

@@ -1,8 +1,8 @@
 """Trains a model of the zoo.
 
-    python train.py --model=dcgan --dataset=mnist
-    python train.py --resume=dcgan-mnist
-    python train.py --list
+python train.py --model=dcgan --dataset=mnist
+python train.py --resume=dcgan-mnist
+python train.py --list
 """
 
 import pathlib
@@ -56,9 +56,19 @@ def run():
     overrides |= {n: FLAGS[n].value for n in SHORTHANDS if FLAGS[n].value is not None}
     source = train.Source(FLAGS.data_dir, FLAGS.strict)
     if path:
+        beside = [f"--{n}" for n in ("name", "overwrite", "init_from") if FLAGS[n].present]
+        if beside:
+            raise programs.UsageError(
+                "--resume goes on with a run as it is. Leave out "
+                f"{', '.join(beside)}, or start a new run without --resume."
+            )
         if recorded and backend != recorded:
             print(f"note: begun with {recorded}; with {backend} it goes on, but not bit for bit")
-        session = train.resume(pathlib.Path(path), source=source, changes=changes(path, overrides))
+        asked = changes(path, overrides)
+        if FLAGS.dry_run:
+            print(train.dry_run(train.read_config(path) | asked, source))
+            return 0
+        session = train.resume(pathlib.Path(path), source=source, changes=asked)
     else:
         resolved = config.resolve(FLAGS.model, FLAGS.dataset, FLAGS.preset, overrides)
         if FLAGS.dry_run:
@@ -80,6 +90,7 @@ def run():
 
 def changes(path, overrides):
     """Returns the settings asked for on resuming, typed as those of the run."""
+    from zoo import errors
     from zoo.runs import config, train
 
     recorded = train.read_config(path)
@@ -89,7 +100,9 @@ def changes(path, overrides):
     known = config.knobs(recorded["model"])
     for name, value in overrides.items():
         if name not in known:
-            raise programs.UsageError(f"{recorded['model']} has no setting {name!r}.")
+            raise programs.UsageError(
+                f"{recorded['model']} has no setting {name!r}.{errors.nearest(name, known)}"
+            )
         asked[name] = config.typed(name, value, known[name][0])
     return asked
 

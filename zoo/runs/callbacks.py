@@ -101,7 +101,8 @@ class FiniteLosses(SessionCallback):
     def on_train_batch_end(self, batch, logs=None):
         # The running means stay NaN once one step was, so a look now and then finds it.
         now = time.monotonic()
-        if now - self.checked > 0.5 or self.model.stop_training:
+        drawn = self.session.step % self.session.config["sample_every"] == 0
+        if now - self.checked > 0.5 or drawn or self.model.stop_training:
             self.checked = now
             self.check(logs)
 

@@ -21,6 +21,8 @@ from zoo.runs.pictures import write_atomically
 
 FORMAT = 1
 KEPT = 3
+# What reading a damaged zip raises; RuntimeError where a flag says it is encrypted or too new.
+DAMAGED = (ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 def save(folder, model, meta):
@@ -45,7 +47,7 @@ def save(folder, model, meta):
     }
     if not all(np.isfinite(a).all() for a in arrays.values() if a.dtype.kind == "f"):
         return None
-    text = json.dumps({**meta, "format": FORMAT}).encode()
+    text = json.dumps({**meta, "format": FORMAT, "arrays": len(arrays)}).encode()
     buffer = io.BytesIO()
     np.savez(buffer, meta=np.frombuffer(text, "uint8"), **arrays)
     path = pathlib.Path(folder) / f"step-{meta['step']:07d}.npz"
@@ -83,10 +85,13 @@ def read(path):
     """Returns `(meta, arrays)` of one checkpoint file. Raises UsageError if it is damaged."""
     try:
         # The zip holds a checksum of each array, which reading it checks.
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here: np.load leaves open what it cannot read.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         meta = json.loads(arrays.pop("meta").tobytes())
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as e:
+        if meta.get("arrays", len(arrays)) != len(arrays):
+            raise ValueError(f"{len(arrays)} of {meta['arrays']} arrays")
+    except (*DAMAGED, OSError) as e:
         raise UsageError(f"The checkpoint {path} is damaged ({e}).") from None
     if meta.get("format") != FORMAT:
         raise UsageError(

@@ -77,6 +77,14 @@ def resolve(model, dataset, preset="default", overrides=None):
         if name not in known:
             raise UsageError(f"{model} has no setting {name!r}.{nearest(name, known)}")
         config[name] = typed(name, value, known[name][0])
+    check(config)
+    for name, value in known.items():
+        config[name] = float(config[name]) if _is_whole_float(config[name], value) else config[name]
+    return {"model": model, "dataset": dataset, "preset": preset, **config}
+
+
+def check(config):
+    """Raises UsageError where a setting of the run, not of its model, is out of range."""
     for name, valid in (("precision", PRECISIONS), ("resize", RESIZES)):
         if config[name] not in valid:
             raise UsageError(f"{name}={config[name]!r} is unknown.{nearest(config[name], valid)}")
@@ -84,9 +92,6 @@ def resolve(model, dataset, preset="default", overrides=None):
         _at_least(name, config[name], least)
     for name in ("max_minutes", "checkpoint_minutes"):
         _at_least(name, config[name], 0)
-    for name, value in known.items():
-        config[name] = float(config[name]) if _is_whole_float(config[name], value) else config[name]
-    return {"model": model, "dataset": dataset, "preset": preset, **config}
 
 
 def model_settings(config):

@@ -38,7 +38,7 @@ def create(runs_dir, name, model, dataset, overwrite=False):
         name = plain
         while (runs_dir / name).exists() and not overwrite:
             name = next(numbered)
-    elif name != _plain(name) or name in (".", ".."):
+    elif not name or name != _plain(name) or name in (".", ".."):
         raise UsageError(
             "A run is named with letters, digits, '.', '-' and '_'. Expected for example "
             f"--name={_plain(name) or 'first'}. Received: --name={name!r}."
@@ -49,6 +49,8 @@ def create(runs_dir, name, model, dataset, overwrite=False):
             f"The run directory {path} exists. Choose another --name, go on with "
             f"--resume={name}, or delete it with --overwrite."
         )
+    if path.exists() and not path.is_dir():
+        raise UsageError(f"{path} is a file, not a run. Choose another --name.")
     if path.exists():
         # Only what looks like a run is deleted, whatever the flags say.
         if not (path / "config.json").exists() and any(path.iterdir()):
@@ -57,7 +59,10 @@ def create(runs_dir, name, model, dataset, overwrite=False):
                 "Choose another --name."
             )
         shutil.rmtree(path)
-    path.mkdir(parents=True)
+    try:
+        path.mkdir(parents=True)
+    except (FileExistsError, NotADirectoryError):
+        raise UsageError(f"--runs_dir={runs_dir} is not a folder. Choose another.") from None
     return path
 
 

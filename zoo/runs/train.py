@@ -1,5 +1,6 @@
 """Training a run: from a config to a directory with a generator in it."""
 
+import contextlib
 import dataclasses
 import json
 import pathlib
@@ -11,7 +12,7 @@ import zoo
 from zoo import data
 from zoo.data import batches
 from zoo.errors import UsageError
-from zoo.runs import callbacks, checkpoints, directory, report
+from zoo.runs import callbacks, checkpoints, directory, keras_alone, report
 from zoo.runs import config as configs
 
 
@@ -74,6 +75,7 @@ def resume(path, *, source, changes=None):
             f"with --name. Received: {'; '.join(differing)}."
         )
     config |= {name: changes[name] for name in configs.RESUMABLE if name in changes}
+    configs.check(config)
     dataset = load_data(config, source)
     if dataset.fingerprint != config["data_fingerprint"]:
         raise UsageError(
@@ -125,7 +127,7 @@ def train(gan, dataset, session):
     # A resumed epoch is shorter than the others, which one call to fit cannot express.
     parts = [(epoch, epoch + 1, steps - done)] if done else []
     parts.append((epoch + len(parts), config["epochs"], steps))
-    with callbacks.StopSignals(session) as signals:
+    with contextlib.closing(events), callbacks.StopSignals(session) as signals:
         for first, last, length in parts:
             if first >= last or session.stop:
                 continue
@@ -140,7 +142,6 @@ def train(gan, dataset, session):
                 shuffle=False,
                 verbose=0,
             )
-    events.close()
     session.signal = signals.number
     report.write_report(session.directory)
     return session
@@ -199,10 +200,21 @@ def batch_size(config):
 
 
 def read_config(path):
+    """Returns the config of a run; a setting that is newer than the run has its default.
+
+    Raises:
+        UsageError: it cannot be read, or lacks what every run has.
+    """
+    file = pathlib.Path(path) / "config.json"
     try:
-        return json.loads((pathlib.Path(path) / "config.json").read_text(encoding="utf-8"))
+        config = json.loads(file.read_text(encoding="utf-8"))
+        missing = {"model", "dataset", "data_fingerprint", "sample_shape"} - set(config)
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path}/config.json cannot be read ({error}).") from None
+        raise UsageError(f"{file} cannot be read ({error}).") from None
+    if missing:
+        raise UsageError(f"{file} is damaged: it lacks {', '.join(sorted(missing))}.")
+    defaults = {name: default for name, (_, default) in configs.knobs(config["model"]).items()}
+    return defaults | config
 
 
 def take_over(gan, path):
@@ -215,13 +227,17 @@ def take_over(gan, path):
         found = checkpoints.newest(path / "checkpoints")
         if found is None:
             raise UsageError(f"{path} has no checkpoint that can be read.")
-        checkpoints.restore(gan, found[1], groups=("trainable",))
-        gan.ema_generator.set_weights(gan.generator.get_weights())
+        # The noise and the count of steps begin anew; moving averages belong to the networks.
+        own = [gan.noise.state, gan.finite_steps]
+        values = [keras.ops.convert_to_numpy(variable) for variable in own]
+        checkpoints.restore(gan, found[1], groups=("trainable", "other"))
+        for variable, value in zip(own, values, strict=True):
+            variable.assign(value)
         return
     try:
-        weights = keras.models.load_model(path, compile=False).get_weights()
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise UsageError(f"The generator file {path} cannot be read ({error}).") from None
+        weights = keras_alone.load(path).get_weights()
+    except ValueError as error:
+        raise UsageError(str(error)) from None
     expected = [w.shape for w in gan.generator.get_weights()]
     if [np.shape(w) for w in weights] != expected:
         raise UsageError(
