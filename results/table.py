@@ -1,16 +1,16 @@
-"""Writes the tables in the README from results.csv, so that no number there is typed by hand.
+"""Writes the tables of the README, so that no number there is typed by hand.
 
-    python results/table.py
+python results/table.py
 """
 
 import collections
 import csv
 import pathlib
+import runpy
 import statistics
 
 HERE = pathlib.Path(__file__).parent
 README = HERE.parent / "README.md"
-BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 
 
 def read():
@@ -40,11 +40,24 @@ def table(rows):
     return "\n".join(lines)
 
 
+def models():
+    """Returns a markdown table of the variants, from the registry."""
+    registry = runpy.run_path(str(HERE.parent / "zoo" / "registry.py"))["MODELS"]
+    lines = ["| `--model` | what it is |", "| --- | --- |"]
+    for name, (module, _, line) in sorted(registry.items()):
+        path = module.replace(".", "/") + ".py"
+        lines.append(f"| [`{name}`]({path}) | {line} |")
+    return "\n".join(lines)
+
+
 def filled(text, rows):
-    """Returns the README's text with the table between its markers replaced."""
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    return f"{before}{BEGIN}\n{table(rows)}\n{END}{after}"
+    """Returns the README's text with what stands between its markers made anew."""
+    for name, content in (("models", models()), ("results", table(rows))):
+        begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+        before, rest = text.split(begin)
+        _, after = rest.split(end)
+        text = f"{before}{begin}\n{content}\n{end}{after}"
+    return text
 
 
 if __name__ == "__main__":

@@ -33,7 +33,8 @@ def create(runs_dir, name, model, dataset, overwrite=False):
     """
     runs_dir = pathlib.Path(runs_dir)
     if name is None:
-        plain = f"{model}-{_plain(dataset)}"
+        # Of a folder or `tfds:` source its own name is enough.
+        plain = f"{model}-{_plain(dataset.rstrip('/').split('/')[-1].split(':')[-1])}"
         numbered = (f"{plain}-{i}" for i in range(2, 10**6))
         name = plain
         while (runs_dir / name).exists() and not overwrite:

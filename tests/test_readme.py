@@ -1,0 +1,78 @@
+"""What the README says works: its commands run as they stand, its tables come from the rows."""
+
+import importlib.util
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = pathlib.Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+# What makes a command short enough for a test; absl takes the last value of a flag.
+SHORTER = {
+    "train.py": ["--set", "width=4", "--max_minutes=0.02", "--epochs=2"],
+    "train.py --resume": ["--epochs=3", "--max_minutes=0.02"],
+    "train.py --list": [],
+    "generate.py": [],
+    "export.py": [],
+}
+
+
+def commands():
+    """The `python ...` lines of the README's shell blocks, without their comments."""
+    blocks = re.findall(r"```bash\n(.*?)```", README, re.S)
+    lines = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line.startswith("python ")]
+
+
+@pytest.mark.slow  # nine processes, each of which imports TensorFlow
+@pytest.mark.skipif("ZOO_DATA_DIR" not in os.environ, reason="the README trains on MNIST")
+def test_every_command_of_the_readme_runs(tmp_path):
+    if importlib.util.find_spec("tf2onnx") is None:
+        pytest.skip("the README exports to ONNX, which needs requirements-onnx.txt")
+    rng = np.random.default_rng(0)
+    (tmp_path / "my" / "pictures").mkdir(parents=True)
+    for i in range(70):
+        picture = Image.fromarray(rng.integers(0, 256, (80, 70, 3)).astype("uint8"))
+        picture.save(tmp_path / "my" / "pictures" / f"{i}.png")
+    found = commands()
+    assert len(found) >= 7
+    for line in found:
+        _, program, *flags = shlex.split(line)
+        key = max((k for k in SHORTER if line.startswith(f"python {k}")), key=len)
+        process = subprocess.run(
+            [sys.executable, ROOT / program, *flags, *SHORTER[key]],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert process.returncode == 0, f"{line}\n{process.stderr}"
+    assert (tmp_path / "runs" / "dcgan-mnist" / "report.html").is_file()
+
+
+def test_the_demo_without_make_is_the_demo_of_make():
+    (made,) = re.findall(r"^\t\$\(RUN\) (train\.py .*)$", (ROOT / "Makefile").read_text(), re.M)
+    (plain,) = re.findall(r"^\.venv/bin/python (train\.py .*)$", README, re.M)
+    assert set(plain.split()) <= set(made.split())
+
+
+def test_the_tables_of_the_readme_come_from_the_rows():
+    spec = importlib.util.spec_from_file_location("table", ROOT / "results" / "table.py")
+    table = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(table)
+    assert table.filled(README, table.read()) == README, "run python results/table.py"
+
+
+def test_the_pictures_of_the_readme_exist():
+    pictures = re.findall(r"!\[.*?\]\((.*?)\)", README)
+    assert pictures
+    for path in pictures:
+        assert (ROOT / path).is_file(), path
