@@ -1,13 +1,26 @@
 import os
 
-# JAX compiles each step anew, and toys do not repay the time that its optimiser takes.
-os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+import pytest
+
 # What TensorFlow's C++ side says while it is imported.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import pytest
-
 SHARED = {}
+
+
+@pytest.fixture(scope="module")
+def quick_compilation():
+    """For toys: JAX compiles each step anew, and they do not repay the time its optimiser takes."""
+    import keras
+
+    if keras.config.backend() != "jax":
+        yield
+        return
+    import jax
+
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
 
 
 def fresh(name):
@@ -24,11 +37,21 @@ def fresh(name):
 
 
 @pytest.fixture
-def gan():
+def gan(quick_compilation):
     return fresh("dcgan")
 
 
 @pytest.fixture
-def variant(request):
+def variant(request, quick_compilation):
     """For `helpers.each_variant`: a small compiled model of each variant in turn."""
     return fresh(request.param)
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory):
+    """A folder with one folder for each installed backend, as `parity.py make` fills it."""
+    import helpers
+
+    folder = tmp_path_factory.mktemp("made")
+    helpers.on_each_backend(lambda backend: (helpers.PARITY, "make", folder / backend))
+    return folder

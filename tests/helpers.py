@@ -14,6 +14,7 @@ from keras import ops
 import zoo
 
 ROOT = pathlib.Path(__file__).parents[1]
+PARITY = ROOT / "tests" / "parity.py"
 BACKENDS = [name for name in ("tensorflow", "jax", "torch") if importlib.util.find_spec(name)]
 
 # Taken where a variant has a setting of that name, so that a new variant is small by itself.
@@ -59,8 +60,10 @@ def train(gan, epochs=1, count=2 * BATCH, **options):
 
 def step(gan, x, y=None):
     """Takes one step and returns its losses, those of this step alone."""
-    gan.reset_metrics()
-    return gan.train_on_batch(x, y, return_dict=True)
+    # Not `train_on_batch`, for which JAX would compile the step a second time.
+    size = len(x) // gan.n_critic
+    history = gan.fit(x, y, batch_size=size, shuffle=False, verbose=0).history
+    return {name: value for name, (value,) in history.items()}
 
 
 def state(gan):
@@ -89,24 +92,56 @@ def moments(optimizer):
     return [numpy(v) for v in optimizer.variables if v.name not in scalars]
 
 
+def idle(gan, player):
+    """Paths of the trainable weights of a player that its loss cannot move."""
+    # A loss of differences of logits does not see what is added to all of them.
+    differences = gan.loss in ("wasserstein", "relativistic", "relativistic_average")
+    if player != "discriminator" or not differences:
+        return []
+    weights = gan.discriminator.trainable_variables
+    return [v.path for v in weights if v.name == "bias" and tuple(v.shape) == (1,)]
+
+
 def reals(x):
     """Samples as the step sees them."""
     return x.astype("float32") / 127.5 - 1 if x.dtype == np.uint8 else x
 
 
-def environment(backend, with_zoo=True):
-    found = os.environ | {"KERAS_BACKEND": backend, "OMP_NUM_THREADS": "1"}
-    return found | {"PYTHONPATH": os.pathsep.join([str(ROOT)] * with_zoo)}
+def environment(backend, *, with_zoo=True, quick=True):
+    """Variables for a process of its own; `quick` as `quick_compilation` in conftest.py."""
+    return os.environ | {
+        "KERAS_BACKEND": backend,
+        "OMP_NUM_THREADS": "1",
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": str(int(quick)),
+        "PYTHONPATH": str(ROOT) if with_zoo else "",
+    }
 
 
-def python(*arguments, backend=None, cwd=ROOT, with_zoo=True):
+def python(*arguments, backend=None, cwd=ROOT, **options):
     """Runs Python in a process of its own and returns what it printed."""
     done = subprocess.run(
         [sys.executable, *map(str, arguments)],
         cwd=cwd,
-        env=environment(backend or keras.config.backend(), with_zoo),
+        env=environment(backend or keras.config.backend(), **options),
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def on_each_backend(arguments, **options):
+    """Runs Python under each installed backend at once; `arguments(backend)` gives what it runs."""
+    running = [
+        subprocess.Popen(
+            [sys.executable, *map(str, arguments(backend))],
+            env=environment(backend, **options),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for backend in BACKENDS
+    ]
+    said = [process.communicate()[0] for process in running]
+    for process, backend, text in zip(running, BACKENDS, said, strict=True):
+        assert process.returncode == 0, f"{backend}: {text}"

@@ -10,11 +10,12 @@ import pytest
 from helpers import numpy, train
 from keras import callbacks
 
-pytestmark = pytest.mark.backend
+pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
 
 
 def rates(gan):
-    return [float(numpy(optimizer.learning_rate)) for optimizer in gan.optimizer.optimizers]
+    pair = gan.optimizer
+    return [float(numpy(player.learning_rate)) for player in (pair.generator, pair.discriminator)]
 
 
 def test_model_checkpoint_keeps_weights_that_load(gan, tmp_path):

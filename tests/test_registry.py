@@ -14,7 +14,7 @@ from zoo.gan import GAN
 from zoo.registry import MODELS
 from zoo.runs import config
 
-pytestmark = pytest.mark.backend
+pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
 
 
 def test_names_and_classes_agree():
@@ -56,11 +56,12 @@ def test_a_variant_learns_with_finite_losses(variant):
 
 @helpers.each_variant
 def test_a_variant_draws_samples_in_its_range(variant):
-    helpers.train(variant)
+    for weight in variant.ema_generator.weights:
+        weight.assign(weight * 10)
     samples = variant.generate(5, seed=1)
     assert samples.shape == (5, *variant.image_shape) and samples.dtype == np.float32
     if len(variant.image_shape) == 3:
-        assert np.abs(samples).max() <= 1
+        assert 0.5 < np.abs(samples).max() <= 1
     assert np.ptp(samples, axis=0).max() > 0, "all samples are the same"
 
 

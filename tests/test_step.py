@@ -11,7 +11,7 @@ import zoo
 from zoo import backend
 from zoo.errors import UsageError
 
-pytestmark = pytest.mark.backend
+pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
 
 PLAYERS = ("discriminator", "generator")
 
@@ -65,13 +65,19 @@ def make_watched(name, **settings):
 
 
 @pytest.fixture(scope="module", params=zoo.names())
-def observed(request):
+def observed(request, quick_compilation):
     """A watched model of each variant, before a step, and what the step reported."""
     gan = small(request.param, make=make_watched, n_critic=2)
     gan.compile()
     x, y = data(gan)
     before = snapshot(gan)
     return gan, before, x, step(gan, x, y)
+
+
+def idle(gan, player):
+    """Paths of the weights that cannot matter: a pair of logits has the same bias twice."""
+    paired = player == "discriminator" and gan.loss == "relativistic"
+    return {"logit/bias"} if paired else set()
 
 
 def test_each_update_changes_its_own_player_and_leaves_the_other_alone(observed):
@@ -82,7 +88,9 @@ def test_each_update_changes_its_own_player_and_leaves_the_other_alone(observed)
         weights = getattr(gan, own).variables
         moved = dict(zip((v.path for v in weights), seen[f"{own}_{update}"], strict=True))
         still = [v.path for v in getattr(gan, own).trainable_variables if not moved[v.path]]
-        assert still == [], f"weights of the {own} that its update left alone"
+        assert set(still) <= set(helpers.idle(gan, own)), (
+            f"weights of the {own} that its update left alone"
+        )
 
 
 def test_each_discriminator_update_sees_its_own_minibatch_and_fresh_noise(observed):
@@ -98,7 +106,9 @@ def test_each_discriminator_update_sees_its_own_minibatch_and_fresh_noise(observ
 
 
 def test_a_step_of_two_discriminator_updates_counts_as_such(observed):
-    gan, *_ = observed
+    gan, before, x, _ = observed
+    helpers.restore(gan, before)
+    step(gan, x, data(gan)[1])
     assert int(numpy(gan.optimizer.discriminator.iterations)) == 2
     assert int(numpy(gan.optimizer.generator.iterations)) == 1
     assert int(numpy(gan.optimizer.iterations)) == 1
@@ -111,8 +121,11 @@ def test_both_optimizers_count_their_steps_and_hold_moments(variant):
         optimizer = getattr(variant.optimizer, player)
         assert int(numpy(optimizer.iterations)) == 4, player
         slots = helpers.moments(optimizer)
-        assert len(slots) == 2 * len(getattr(variant, player).trainable_variables)
-        assert all(np.abs(slot).max() > 0 for slot in slots), player
+        count = len(getattr(variant, player).trainable_variables)
+        each, rest = divmod(len(slots), count)
+        assert each and not rest, "an optimizer without moments, or not for every weight"
+        still = sum(np.abs(slot).max() == 0 for slot in slots)
+        assert still <= each * len(helpers.idle(variant, player)), player
 
 
 @helpers.each_variant
@@ -239,18 +252,20 @@ def test_the_average_follows_the_generator(variant):
     assert max(apart) > 0, "the average is the generator itself"
 
 
-def test_the_average_is_the_papers_formula():
-    gan = small("dcgan", ema_half_life=64.0, ema_ramp_up=0.5)
-    gan.compile()
+def test_the_average_halves_an_old_generators_share_in_the_half_life(gan):
     x, _ = data(gan, BATCH)
     expected = [numpy(v) for v in gan.generator.weights]
-    for number in range(1, 4):
+    # After 80,000 images the half-life is no longer held down by the ramp.
+    for past in (0, 1, 2, 9999):
+        gan.optimizer.generator.iterations.assign(past)
         step(gan, x)
-        decay = 0.5 ** (BATCH / min(64.0, 0.5 * number * BATCH))
+        half_life = min(gan.ema_half_life, gan.ema_ramp_up * (past + 1) * BATCH)
+        decay = 0.5 ** (BATCH / half_life)
         weights = [numpy(v) for v in gan.generator.weights]
         expected = [decay * e + (1 - decay) * w for e, w in zip(expected, weights, strict=True)]
         for average, value in zip(gan.ema_generator.weights, expected, strict=True):
             np.testing.assert_allclose(numpy(average), value, rtol=1e-4, atol=1e-6)
+    assert half_life == gan.ema_half_life
 
 
 def test_mixed_bfloat16_takes_a_finite_step_and_exports_float32():
@@ -269,19 +284,17 @@ def test_mixed_bfloat16_takes_a_finite_step_and_exports_float32():
     assert gan.generate(3).dtype == np.float32
 
 
-def test_sgd_moves_against_the_gradient_of_both_losses():
-    # Two signs that no gradient test against itself would find: each player must lower its own
-    # loss. With both at rest but one, one step lowers the loss of the one that moves.
-    for player in ("generator", "discriminator"):
-        owner = type("InjectedDCGAN", (Injected, zoo.get("dcgan")), {})
-        gan = small("dcgan", make=lambda name, owner=owner, **s: owner(**s))
-        rates = {name: 0.0 for name in ("generator", "discriminator")} | {player: 0.01}
-        gan.compile(
-            **{f"{name}_optimizer": keras.optimizers.SGD(rate) for name, rate in rates.items()}
-        )
-        x, _ = data(gan, BATCH)
-        first, second = step(gan, x), step(gan, x)
-        assert second[f"{player[0]}_loss"] < first[f"{player[0]}_loss"], player
+@pytest.mark.parametrize("player", PLAYERS)
+def test_an_update_lowers_the_players_own_loss(gan, player):
+    # With the other player and the noise held still, the next step meets the same loss again.
+    for name in PLAYERS:
+        if name != player:
+            getattr(gan.optimizer, name).learning_rate = 0.0
+    x, _ = data(gan, BATCH)
+    noise = numpy(gan.noise.state)
+    first = step(gan, x)
+    gan.noise.state.assign(noise)
+    assert step(gan, x)[f"{player[0]}_loss"] < first[f"{player[0]}_loss"]
 
 
 def test_a_bad_step_is_counted_out(gan):
@@ -296,17 +309,16 @@ def test_a_bad_step_is_counted_out(gan):
 
 def test_a_batch_that_does_not_hold_the_minibatches_is_refused():
     gan = small("dcgan", n_critic=2)
-    gan.compile()
-    x, _ = data(gan, 5)
     with pytest.raises(UsageError, match=r"divisible by 2\. Received: a batch of 5"):
-        gan.train_on_batch(x)
+        gan.minibatches(np.zeros((5, *gan.image_shape)), None)
 
 
-def test_fit_gives_each_update_the_batch_size_asked_for():
-    gan = small("dcgan", n_critic=2)
-    gan.compile(run_eagerly=keras.config.backend() != "jax")
-    gan.fit(data(gan, 20)[0], batch_size=4, verbose=0)
-    # 20 samples are 2 steps of 2 minibatches of 4; the rest of 4 is no whole step.
+def test_fit_gives_each_update_the_batch_size_asked_for(observed):
+    gan, before, *_ = observed
+    helpers.restore(gan, before)
+    # 5 minibatches are 2 steps of 2; the rest is no whole step.
+    x, y = data(gan, 5 * BATCH)
+    gan.fit(x, y, batch_size=BATCH, verbose=0)
     assert int(numpy(gan.optimizer.discriminator.iterations)) == 4
     assert int(numpy(gan.optimizer.generator.iterations)) == 2
 

@@ -286,6 +286,11 @@ class GAN(keras.Model):
             self.check_samples(x)
             batch_size = (batch_size or 32) * self.n_critic
             if self.n_critic > 1:
+                if len(x) < batch_size:
+                    raise UsageError(
+                        "There are fewer samples than one step takes. Expected at least "
+                        f"batch_size * n_critic = {batch_size}. Received: {len(x)}."
+                    )
                 whole = len(x) - len(x) % batch_size
                 x, y = x[:whole], None if y is None else y[:whole]
         return super().fit(x, y, batch_size=batch_size, **kwargs)
@@ -300,7 +305,7 @@ class GAN(keras.Model):
             )
         if len(self.image_shape) == 3 and x.dtype != np.uint8:
             low, high = float(np.min(x[:256])), float(np.max(x[:256]))
-            if low < -1.001 or high > 1.001:
+            if x.dtype.kind != "f" or not -1.001 <= low <= high <= 1.001:
                 raise UsageError(
                     "The images have the wrong range. Expected uint8 in [0, 255] or float in "
                     f"[-1, 1]. Received: {x.dtype} from {low:g} to {high:g}."

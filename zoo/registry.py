@@ -5,6 +5,31 @@ waiting for Keras. Adding a variant is one line here.
 """
 
 MODELS = {
+    "vanilla": (
+        "zoo.models.vanilla",
+        "VanillaGAN",
+        "the first GAN: fully connected, for small images (Goodfellow et al. 2014)",
+    ),
+    "gaussian": (
+        "zoo.models.gaussian",
+        "GaussianGAN",
+        "learns a density on the line or in the plane: gaussian, ring8, grid25",
+    ),
+    "sine": (
+        "zoo.models.sine",
+        "SineGAN",
+        "draws sine signals of ten points (after Hany and Walters 2019)",
+    ),
+    "conditional": (
+        "zoo.models.conditional",
+        "ConditionalGAN",
+        "draws the class it is asked for (Mirza and Osindero 2014; Miyato and Koyama 2018)",
+    ),
+    "cats_and_dogs": (
+        "zoo.models.cats_and_dogs",
+        "CatsAndDogsGAN",
+        "256x256 photographs from a few thousand examples (after Liu et al. 2021, FastGAN)",
+    ),
     "dcgan": (
         "zoo.models.dcgan",
         "DCGAN",

@@ -7,6 +7,8 @@ backend because numpy draws it.
 
 import numpy as np
 
+from zoo.errors import UsageError
+
 CHUNK = 64
 
 
@@ -18,10 +20,13 @@ def latents(count, latent_dim, seed=0):
         latent_dim: int, size of one point.
         seed: int, or a list of `count` ints. With one seed, point `i` is sample `(seed, i)`; with a
             list, point `i` is the first sample of `seed[i]`.
+
+    Raises:
+        UsageError: the list is of another length.
     """
     names = [(seed, i) for i in range(count)] if np.ndim(seed) == 0 else [(s, 0) for s in seed]
     if len(names) != count:
-        raise ValueError(f"Expected one seed or {count} of them. Received: {len(names)} seeds.")
+        raise UsageError(f"Expected one seed or {count} of them. Received: {len(names)} seeds.")
     points = [np.random.default_rng(name).standard_normal(latent_dim) for name in names]
     return np.asarray(points, "float32").reshape(count, latent_dim)
 

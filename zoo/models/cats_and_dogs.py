@@ -1,4 +1,4 @@
-"""Cats and dogs: pets at 64 to 512 pixels from a few thousand pictures, by class or without.
+"""Cats and dogs: pets at up to 512 pixels from a few thousand pictures, by class or without.
 
 The founding sketch (a plain stack of transposed convolutions) stops at 28x28 and diverges, so that
 nothing of it is copied here but the names of its two files. The recipe joins three papers:
@@ -37,7 +37,7 @@ from zoo.errors import UsageError
 from zoo.gan import GAN, _dtype_policy, check
 from zoo.layers import SpectralConv2D, SpectralDense, folded
 
-SIZES = (64, 128, 256, 512)
+SIZES = (16, 32, 64, 128, 256, 512)
 # Channels at each resolution as multiples of `width` (Liu et al. 2021, authors' code).
 CHANNELS = {4: 16, 8: 8, 16: 4, 32: 2, 64: 2, 128: 1, 256: 1 / 2, 512: 1 / 4}
 MOST_IN_DISCRIMINATOR = 8
@@ -54,16 +54,17 @@ class CatsAndDogsGAN(GAN):
         generator      E[s(D(x) - D(G(z)))]
 
     Args:
-        image_shape: (size, size, channels); size is 64, 128, 256 or 512, channels 1 or 3.
+        image_shape: (size, size, channels); size is 16, 32, 64, 128, 256 or 512, channels 1 or 3.
+            Skip-layer excitation begins at 64.
         width: int, channels of the generator at 128x128, the reference. 64 in FastGAN; 4 to 8 for
             a CPU.
         generator_norm: "group" or "batch", the normalisation in the generator.
         discriminator_norm: "none" or "spectral". Batch normalisation would mix the samples, and
             the penalties are on the gradient at a single one.
-        penalty_weight: float, gamma, or None for 10 at 64x64 and in proportion to the number of
-            pixels, 160 at 256x256. Where D looks at regions of the picture, each of its n pixels
-            has a gradient of order 1/n, and the squared norm is of order 1/n. R3GAN has 150 at
-            256x256 too (table 6).
+        penalty_weight: float, gamma, or None for 1 at 64x64 and in proportion to the number of
+            pixels, 16 at 256x256: where D looks at regions of the picture, each of its n pixels
+            has a gradient of order 1/n, and the squared norm is of order 1/n. R3GAN goes from 2 to
+            0.2 at 64x64 and from 150 to 15 at 256x256.
         num_classes: int or None, classes the generator is asked for.
         **kwargs: the settings of `zoo.gan.GAN`.
 
@@ -92,7 +93,7 @@ class CatsAndDogsGAN(GAN):
     ):
         check_shape(image_shape)
         if penalty_weight is None:
-            penalty_weight = 10.0 * (image_shape[0] / 64) ** 2
+            penalty_weight = (image_shape[0] / 64) ** 2
         super().__init__(
             image_shape,
             latent_dim=latent_dim,
@@ -238,6 +239,12 @@ class CatsAndDogsGAN(GAN):
     # The game
 
     def generate_batch(self, z, labels=None):
+        if self.num_classes and labels is None:
+            raise UsageError(
+                f"This model has classes, so it learns from samples with labels. Expected labels "
+                f"from 0 to {self.num_classes - 1} beside the images; create it without "
+                "num_classes to train without. Received: no labels."
+            )
         return self.generator([z, labels] if self.num_classes else z, training=True)
 
     def discriminate(self, samples, labels=None):
@@ -293,9 +300,9 @@ def one_of(name, value, options):
 def check_shape(image_shape):
     shape = tuple(image_shape)
     if len(shape) != 3 or shape[0] != shape[1] or shape[0] not in SIZES or shape[2] not in (1, 3):
-        near = sorted(sorted(SIZES, key=lambda size: abs(size - shape[0]))[:2])
+        near = sorted(SIZES, key=lambda size: abs(math.log2(size / max(1, shape[0]))))[:2]
         raise UsageError(
-            "cats_and_dogs draws square images of 1 or 3 channels, of 64, 128, 256 or 512 pixels. "
-            f"Expected for example a size of {near[0]} or {near[1]}; resize with "
+            "cats_and_dogs draws square images of 1 or 3 channels whose size is a power of two, 16 "
+            f"to 512. Expected for example a size of {min(near)} or {max(near)}; resize with "
             f"--set image_size={near[0]}. Received: image_shape={shape}."
         )

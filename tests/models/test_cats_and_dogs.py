@@ -1,0 +1,193 @@
+"""CatsAndDogsGAN: FastGAN's generator in R3GAN's game."""
+
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from configs import cats_and_dogs
+from zoo.errors import UsageError
+from zoo.models.cats_and_dogs import CatsAndDogsGAN
+
+pytestmark = pytest.mark.backend
+
+# In a process that has Keras and not this package.
+LOAD = """
+import sys
+sys.modules["zoo"] = None
+import keras, numpy as np
+generator, discriminator = (keras.models.load_model(path, compile=False) for path in sys.argv[1:3])
+with np.load(sys.argv[3]) as given:
+    images = keras.ops.convert_to_numpy(generator([given["z"], given["label"]]))
+    logits = keras.ops.convert_to_numpy(discriminator([given["images"], given["label"]]))
+    np.testing.assert_allclose(images, given["images"], atol=1e-5)
+    np.testing.assert_allclose(logits, given["logits"], rtol=1e-4, atol=1e-4)
+"""
+
+
+def small(size=16, **settings):
+    # The tests over the registry augment; JAX compiles a step three times as long with it.
+    chosen = {"latent_dim": 8, "augment": ""} | settings
+    return CatsAndDogsGAN((size, size, 3), width=4, **chosen)
+
+
+def paper(**settings):
+    run = ("image_size", "batch_size", "epochs", "sample_every")
+    recipe = cats_and_dogs.get_config("folder:pets", "paper")
+    return small(**{k: v for k, v in recipe.items() if k not in run} | {"augment": ""} | settings)
+
+
+def train(gan, steps=2, batch=4):
+    """Takes steps on noise and looks at the losses."""
+    random = np.random.default_rng(0)
+    x = random.integers(0, 256, (steps * batch, *gan.image_shape)).astype("uint8")
+    y = np.arange(len(x), dtype="int32") % gan.num_classes if gan.num_classes else None
+    # TensorFlow takes far longer to trace a step than to take two.
+    gan.compile(run_eagerly=keras.config.backend() == "tensorflow")
+    history = gan.fit(x, y, batch_size=batch, verbose=0).history
+    assert int(gan.finite_steps.numpy()) == steps
+    assert all(np.isfinite(values).all() for values in history.values())
+
+
+def latents(count, size=8):
+    return np.random.default_rng(1).normal(size=(count, size)).astype("float32")
+
+
+def images(count, size=16):
+    return np.random.default_rng(2).uniform(-1, 1, (count, size, size, 3)).astype("float32")
+
+
+def numpy(x):
+    return ops.convert_to_numpy(ops.stop_gradient(x))
+
+
+@pytest.fixture(scope="module")
+def by_class():
+    return small(64, num_classes=2)
+
+
+@pytest.fixture(scope="module")
+def fast_gan():
+    return paper(num_classes=2)
+
+
+def test_the_recipe_takes_finite_steps_by_class_at_64_pixels(by_class):
+    before = [numpy(v.value) for v in by_class.generator.trainable_variables]
+    train(by_class)
+    after = [numpy(v.value) for v in by_class.generator.trainable_variables]
+    assert any(np.any(a != b) for a, b in zip(after, before, strict=True))
+
+
+def test_the_recipe_takes_finite_steps_without_classes_in_bfloat16():
+    gan = small(dtype="mixed_bfloat16")
+    assert gan.generator.get_layer("value_16a").compute_dtype == "bfloat16"
+    assert gan.discriminator.output.dtype == "float32"
+    train(gan)
+
+
+def test_the_paper_preset_is_fastgans_game_and_takes_finite_steps(fast_gan):
+    assert fast_gan.loss == "hinge" and fast_gan.penalty is None
+    # 0.999 per step of 8 images.
+    assert 0.5 ** (8 / fast_gan.ema_half_life) == pytest.approx(0.999, abs=1e-6)
+    train(fast_gan)
+
+
+def test_both_networks_are_of_stock_layers(by_class, fast_gan):
+    networks = (by_class.generator, by_class.discriminator, fast_gan.inference_discriminator())
+    for network in networks:
+        for layer in network.layers:
+            assert type(layer).__module__.startswith("keras."), layer.name
+            assert not isinstance(layer, keras.layers.Lambda)
+
+
+def test_no_network_mixes_the_samples_of_a_batch(by_class):
+    label = np.zeros(2, "int32")
+    inputs = ((by_class.generator, latents(2)), (by_class.discriminator, images(2, 64)))
+    for network, x in inputs:
+        before = numpy(network([x, label], training=True))
+        x[0] = -x[0]
+        after = numpy(network([x, label], training=True))
+        assert np.abs(after[0] - before[0]).max() > 1e-3
+        np.testing.assert_allclose(after[1], before[1], atol=1e-5)
+
+
+def test_the_class_matters_to_both_networks(by_class):
+    cat, dog = np.zeros(2, "int32"), np.ones(2, "int32")
+    inputs = ((by_class.generator, latents(2)), (by_class.discriminator, images(2, 64)))
+    for network, x in inputs:
+        assert np.abs(numpy(network([x, cat])) - numpy(network([x, dog]))).max() > 1e-3
+
+
+def test_a_map_of_low_resolution_switches_channels_of_a_high_one(by_class):
+    generator = by_class.inference_generator()
+    inputs = [latents(2), np.zeros(2, "int32")]
+    different = numpy(generator(inputs))
+    assert np.abs(different[0] - different[1]).max() > 1e-3
+    bias = generator.get_layer("excite_64_b").bias
+    bias.assign(ops.full(bias.shape, -1e9))
+    alike = numpy(generator(inputs))
+    np.testing.assert_array_equal(alike[0], alike[1])
+
+
+def test_the_penalty_grows_with_the_number_of_pixels(by_class):
+    assert by_class.penalty_weight == 16 * small().penalty_weight
+    assert small(penalty_weight=3.0).penalty_weight == 3.0
+
+
+@pytest.mark.parametrize(
+    ("shape", "near"),
+    [
+        ((100, 100, 3), "64 or 128"),
+        ((300, 300, 3), "256 or 512"),
+        ((8, 8, 3), "16 or 32"),
+        ((64, 32, 3), "64"),
+        ((64, 64, 2), "64"),
+        ((64, 64), "64"),
+    ],
+)
+def test_other_shapes_are_refused_with_near_sizes(shape, near):
+    with pytest.raises(UsageError, match=near):
+        CatsAndDogsGAN(shape)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"width": 0},
+        {"generator_norm": "none"},
+        {"discriminator_norm": "batch"},
+        {"num_classes": 2, "packing": 2},
+    ],
+)
+def test_what_does_not_go_together_is_refused(settings):
+    with pytest.raises(UsageError):
+        CatsAndDogsGAN((16, 16, 3), **{"width": 4} | settings)
+
+
+def test_a_model_with_classes_asks_for_labels(by_class):
+    with pytest.raises(UsageError, match="labels"):
+        by_class.generate_batch(latents(2))
+
+
+def test_both_founding_files_load_without_this_package(fast_gan, tmp_path):
+    gan = fast_gan
+    paths = gan.save_h5(tmp_path / "new")
+    assert [p.name for p in paths] == ["cat_dog_generator.h5", "cat_dog_discriminator.h5"]
+    assert sorted(os.listdir(tmp_path / "new")) == sorted(p.name for p in paths)
+
+    z, label = latents(3), np.array([0, 1, 1], "int32")
+    drawn = numpy(gan.ema_generator([z, label], training=False))
+    logits = numpy(gan.discriminator([drawn, label], training=False))
+    np.savez(tmp_path / "given.npz", z=z, label=label, images=drawn, logits=logits)
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD, *map(str, paths), str(tmp_path / "given.npz")],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"KERAS_BACKEND": keras.config.backend()},
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
