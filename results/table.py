@@ -31,13 +31,17 @@ def table(rows):
     ]
     for key, values in groups.items():
         model, dataset, preset, backend, budget, metric, samples, reference = key
-        ours = f"{statistics.fmean(values):.3g}"
+        ours = number(statistics.fmean(values))
         if len(values) > 1:
-            ours += f" ± {statistics.stdev(values):.2g} ({len(values)} seeds)"
+            ours += f" ± {number(statistics.stdev(values))} ({len(values)} seeds)"
         score = f"{metric} ({int(samples):,} samples)" if samples else metric
         cells = (model, dataset, preset, backend, budget, score, ours, reference)
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def number(value):
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def models():
