@@ -1,6 +1,6 @@
 """DCGAN.
 
-    python train.py --model=dcgan --dataset=mnist
+python train.py --model=dcgan --dataset=mnist
 """
 
 
