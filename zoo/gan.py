@@ -314,6 +314,9 @@ class GAN(keras.Model):
     @backend.train_step
     def train_step(self, data):
         samples, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        if labels is not None:
+            # JAX run eagerly hands over numpy arrays, which Keras refuses beside tensors.
+            labels = ops.cast(ops.convert_to_tensor(labels), "int32")
         minibatches = self.minibatches(self.prepare(samples), labels)
         for real, labels in minibatches[:-1]:
             fake = self.generate_batch(self.draw_latents(real), labels)

@@ -14,7 +14,7 @@ never got the labels, so that nothing could ask it for a class and the discrimin
 hold a random label against the picture. Here the generator has them in both presets, and a
 generated picture is judged with the label that it was asked for.
 
-Where and why this file deviates, measured in results/results.csv; `--preset=paper` undoes it:
+Where and why this file deviates; `--preset=paper` undoes it:
 
 - projection instead of label planes: the pictures obey their labels several times as soon.
 - one discriminator update per generator update, learning rate 1e-3, `width` 32 instead of 64.

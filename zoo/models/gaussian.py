@@ -16,7 +16,7 @@ deviations from the minibatch's mean, which tells it what to look for. Here it j
 itself, as in the paper. Noise is from N(0, 1) instead of U(0, 1), and points in the plane have two
 noise values, because one can only draw a curve.
 
-Where and why this file deviates, measured in results/results.csv; `--preset=paper` undoes it:
+Where and why this file deviates; `--preset=paper` undoes it:
 
 - R1 and R2 on the discriminator (Mescheder et al. 2018) and Adam without momentum: the generated
   density settles instead of circling around the true one.

@@ -10,7 +10,7 @@ mistakes, which the paper preset does not copy: wrong derivatives, and updates f
 the minibatch of 64 is ours. The chapter clips the gradient of each weight array by itself, this
 model those of a network together, so its steps are smaller.
 
-Where and why this file deviates, measured in results/results.csv; `--preset=paper` undoes it:
+Where and why this file deviates; `--preset=paper` undoes it:
 
 - four noise values: the signals have three parameters, and one noise value can only draw a curve
   through them.

@@ -9,7 +9,7 @@ non-saturating one. The founding settings of this zoo are a later, simpler form 
 preset: 128 noise values, one hidden layer of 512 in each network, LeakyReLU 0.01, tanh, the
 non-saturating loss, Adam 3e-4, minibatches of 32, images in [-1, 1].
 
-Where and why this file deviates, measured in results/results.csv; `--preset=paper` undoes it:
+Where and why this file deviates; `--preset=paper` undoes it:
 
 - three hidden layers, LeakyReLU 0.2, batch normalisation in the generator, learning rate 1e-3.
 - the exported generator is an average over the last training steps: it wipes off the speckles that
