@@ -4,6 +4,9 @@ import pytest
 
 # What TensorFlow's C++ side says while it is imported.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# As the processes that tests start: PyTorch's sums depend in their last bit on the threads, and
+# threads that must share the cores make it many times slower.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 SHARED = {}
 

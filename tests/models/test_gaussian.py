@@ -35,9 +35,9 @@ def rates(gan):
     return [float(helpers.numpy(o.learning_rate)) for o in (pair.generator, pair.discriminator)]
 
 
-def test_a_few_hundred_steps_find_mean_and_deviation():
-    data = synthetic.load("gaussian", target="normal(-3, 1.25)", n=32_000)
-    gan = GaussianGAN(hidden=32, depth=2, scale=1.0, decay_steps=500, ema_half_life=5000.0)
+def test_two_thousand_steps_find_mean_and_deviation():
+    data = synthetic.load("gaussian", target="normal(-3, 1.25)", n=128_000)
+    gan = GaussianGAN(hidden=32, depth=2, scale=1.0, decay_steps=2000, ema_half_life=5000.0)
     gan.compile()
     before = gan.generate(1000)
     gan.fit(data.samples, batch_size=64, verbose=0)

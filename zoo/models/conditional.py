@@ -16,7 +16,7 @@ generated picture is judged with the label that it was asked for.
 
 Where and why this file deviates; `--preset=paper` undoes it:
 
-- projection instead of label planes: the pictures obey their labels several times as soon.
+- projection instead of label planes: the pictures obey their labels after less than half the time.
 - one discriminator update per generator update, learning rate 1e-3, `width` 32 instead of 64.
 - the exported generator is an average over the last training steps.
 """
