@@ -20,10 +20,10 @@ Where and why this file deviates; `--preset=paper` undoes it:
 
 - R1 and R2 on the discriminator (Mescheder et al. 2018) and Adam without momentum: the generated
   density settles instead of circling around the true one.
-- three hidden layers of 128: the gaps between the modes of the grid are twenty standard deviations
-  wide, and a shallow generator fills them.
+- three hidden layers of 128: the modes of the grid lie forty standard deviations apart, and two
+  layers leave more points in between.
 - learning rate 2e-3, falling linearly: the last steps are small enough for modes that narrow.
-- the generator's output is multiplied by `scale`, so that it starts as wide as the data.
+- the generator's output is multiplied by `scale`, so that it is soon as wide as the data.
 - the exported generator is an average over the last training steps.
 """
 
