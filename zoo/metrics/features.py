@@ -319,7 +319,7 @@ def _part(dataset, chosen):
 
 
 def _network(shape, classes):
-    """Returns the untrained classifier: pictures in [0, 255] -> features `(128,)` and probabilities.
+    """Returns the untrained classifier: pictures in [0, 255] -> features and probabilities.
 
     Blocks of convolution, batch normalisation, ReLU and 2x2 pooling until the side is 4 or less.
     The weights are drawn by numpy (He et al. 2015), so that they are the same on every backend and
@@ -482,10 +482,7 @@ def _inception(weights):
         )
     make = keras.applications.InceptionV3
     try:
-        if weights is None:
-            model = make(weights="imagenet")
-        else:
-            model = _with_weights(make, weights)
+        model = make(weights="imagenet") if weights is None else _with_weights(make, weights)
     except Exception as error:
         # Keras raises nearly every type here, for a missing network and for a damaged file alike.
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
@@ -496,9 +493,9 @@ def _inception(weights):
             ) from error
         home = os.environ.get("KERAS_HOME") or os.path.join("~", ".keras")
         raise UsageError(
-            f"The weights of inception could not be downloaded ({reason}). Download {INCEPTION_URL} "
-            f"where there is a network, then put it into {os.path.join(home, 'models')} or name "
-            "it by --inception_weights=FILE; --features=raw and classifier: need no download."
+            f"The weights of inception could not be downloaded ({reason}). Where there is a "
+            f"network, download {INCEPTION_URL}; put it into {os.path.join(home, 'models')} or "
+            "name it by --inception_weights=FILE. --features=raw and classifier: need no download."
         ) from error
     images = keras.Input((INCEPTION_SIDE, INCEPTION_SIDE, 3), dtype="float32")
     outputs = model.outputs[0]
