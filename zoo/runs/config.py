@@ -6,6 +6,7 @@ import types
 import typing
 
 import zoo
+from zoo import warm_start
 from zoo.errors import UsageError, nearest
 
 PRESETS = ("default", "paper")
@@ -25,6 +26,7 @@ class RunSettings:
     image_size: int | None = None  # pixels; None: as the data set has it
     channels: int | None = None  # 1 grey or 3 RGB; None: as the data set has it
     resize: str = "crop"  # how pictures that are not square become so
+    warm_start: str | None = None  # "vae:2": two epochs as an autoencoder before the game
     target: str | None = None  # density of the data set `gaussian`, as "0.5*normal(0, 1) + ..."
     sample_every: int = 250  # steps between two sample grids
     checkpoint_minutes: float = 2.0  # between two checkpoints
@@ -92,6 +94,8 @@ def check(config):
         _at_least(name, config[name], least)
     for name in ("max_minutes", "checkpoint_minutes"):
         _at_least(name, config[name], 0)
+    if config["warm_start"] is not None:
+        warm_start.parse(config["warm_start"])
 
 
 def model_settings(config):

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 import zoo
-from zoo import data
+from zoo import data, warm_start
 from zoo.data import batches
 from zoo.errors import UsageError
 from zoo.runs import callbacks, checkpoints, directory, keras_alone, report
@@ -37,7 +37,13 @@ def start(config, *, source, runs_dir, name=None, overwrite=False, init_from=Non
 
     Raises:
         UsageError: see the messages.
+        SystemExit: a signal ended the warm start.
     """
+    if init_from is not None and config["warm_start"] is not None:
+        raise UsageError(
+            "--init_from and warm_start both decide what the generator begins with. Leave one of "
+            f"them out. Received: --init_from={init_from}, warm_start={config['warm_start']!r}."
+        )
     dataset = load_data(config, source)
     config = complete(config, dataset)
     steps = batches.steps_per_epoch(dataset, batch_size(config))
@@ -51,6 +57,7 @@ def start(config, *, source, runs_dir, name=None, overwrite=False, init_from=Non
         lines = "".join(f"{name}\t{reason}\n" for name, reason in dataset.skipped)
         (path / "skipped.tsv").write_text(lines, encoding="utf-8")
         print(f"{len(dataset.skipped)} files were skipped; see {path / 'skipped.tsv'}")
+    warm_up(gan, dataset, path, config)
     return train(gan, dataset, callbacks.Session(path, config, steps))
 
 
@@ -84,7 +91,14 @@ def resume(path, *, source, changes=None):
             f"{config['data_fingerprint'][:12]}; restore the data or start a new run with "
             f"--init_from={path}. Received: {dataset.fingerprint[:12]}."
         )
+    steps = batches.steps_per_epoch(dataset, batch_size(config))
     found = checkpoints.newest(path / "checkpoints")
+    if not checkpoints.listing(path / "checkpoints") and config["warm_start"] is not None:
+        # It ended in the warm start, of which the config decides everything.
+        gan = build(config)
+        directory.write_json(path / "config.json", config)
+        warm_up(gan, dataset, path, config)
+        return train(gan, dataset, callbacks.Session(path, config, steps))
     if found is None:
         raise UsageError(
             f"{path} has no checkpoint that can be read, so there is nothing to go on from. Start "
@@ -93,7 +107,6 @@ def resume(path, *, source, changes=None):
     meta, arrays = found
     gan = build(config)
     checkpoints.restore(gan, arrays)
-    steps = batches.steps_per_epoch(dataset, batch_size(config))
     session = callbacks.Session(path, config, steps, step=meta["step"], seconds=meta["seconds"])
     if session.step >= session.total_steps:
         print(
@@ -106,6 +119,58 @@ def resume(path, *, source, changes=None):
     directory.write_json(path / "config.json", config)
     print(f"going on with {path} at step {session.step:,} of {session.total_steps:,}")
     return train(gan, dataset, session)
+
+
+class WarmStartProgress(callbacks.Progress):
+    """`Progress` of a warm start, whose session counts its own steps."""
+
+    def show(self, logs):
+        session = self.session
+        (start, first), (now, step) = self.marks[0], self.marks[-1]
+        epochs = session.config["epochs"]
+        text = (
+            f"warm start: epoch {min((step - 1) // session.steps_per_epoch + 1, epochs)}/{epochs}"
+            f"  step {step:,}/{session.total_steps:,}  loss {float(logs['loss']):.3f}"
+        )
+        if now > start and step > first:
+            rate = (step - first) / (now - start)
+            left = callbacks._clock((session.total_steps - step) / rate)
+            text += f"  {rate * session.config['batch_size']:,.0f} images/s  {left} left"
+        if self.live:
+            print("\r" + text.ljust(self.width), end="", file=self.out, flush=True)
+            self.width = len(text)
+        else:
+            print(text, file=self.out, flush=True)
+
+
+def warm_up(gan, dataset, path, config):
+    """Trains the generator of a new run as its setting `warm_start` says, if it is set.
+
+    Raises:
+        SystemExit: a signal ended it. The run has no checkpoint then, and resuming it begins here.
+    """
+    if config["warm_start"] is None:
+        return
+    epochs = warm_start.parse(config["warm_start"])
+    # A session of its own: none of this counts as steps or minutes of the run.
+    own = {**config, "epochs": epochs, "max_minutes": None}
+    steps = batches.steps_per_epoch(dataset, config["batch_size"])
+    session = callbacks.Session(path, own, steps)
+    times = f"{epochs} epochs" if epochs > 1 else "one epoch"
+    print(f"warm start: {times} as an autoencoder; not counted in steps and --max_minutes")
+    with callbacks.StopSignals(session) as signals:
+        warm_start.vae(
+            gan,
+            dataset.samples,
+            dataset.labels,
+            epochs=epochs,
+            batch_size=config["batch_size"],
+            seed=config["seed"],
+            callbacks=[callbacks.Clock(session), WarmStartProgress(session)],
+        )
+    if session.stop:
+        print(f"stopped in the warm start, which begins anew with: python train.py --resume={path}")
+        raise SystemExit(128 + signals.number)
 
 
 def train(gan, dataset, session):
