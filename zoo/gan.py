@@ -10,6 +10,7 @@ from keras import ops
 
 from zoo import backend, sampling
 from zoo.errors import UsageError, nearest
+from zoo.layers import folded
 from zoo.objectives import augment as augmentation
 from zoo.objectives import losses, regularizers
 from zoo.optimizers import OptimizerPair
@@ -75,12 +76,15 @@ class GAN(keras.Model):
 
     Attributes:
         num_classes: int or None, classes the generator can be asked for.
+        h5_names: names of the generator's and the discriminator's `.h5` file where a variant has
+            its own for them, or None.
 
     Raises:
         UsageError: an argument is out of range.
     """
 
     num_classes = None
+    h5_names = None
 
     def __init__(
         self,
@@ -560,6 +564,16 @@ class GAN(keras.Model):
             generator = self.build_generator()
         generator.set_weights(self.ema_generator.get_weights())
         return generator
+
+    def inference_discriminator(self):
+        """Returns a new functional discriminator, float32, spectral layers folded into stock ones.
+
+        Its inputs are samples and, with classes, int32 labels `(batch,)`.
+        """
+        with _dtype_policy("float32"):
+            discriminator = self.build_discriminator()
+        discriminator.set_weights(self.discriminator.get_weights())
+        return folded(discriminator)
 
     # Configuration
 

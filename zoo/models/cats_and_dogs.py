@@ -34,8 +34,8 @@ import keras
 from keras import layers
 
 from zoo.errors import UsageError
-from zoo.gan import GAN, _dtype_policy, check
-from zoo.layers import SpectralConv2D, SpectralDense, folded
+from zoo.gan import GAN, check
+from zoo.layers import SpectralConv2D, SpectralDense
 
 SIZES = (16, 32, 64, 128, 256, 512)
 # Channels at each resolution as multiples of `width` (Liu et al. 2021, authors' code).
@@ -71,6 +71,8 @@ class CatsAndDogsGAN(GAN):
     Raises:
         UsageError: the image shape or a setting is not supported.
     """
+
+    h5_names = ("cat_dog_generator.h5", "cat_dog_discriminator.h5")
 
     def __init__(
         self,
@@ -254,16 +256,6 @@ class CatsAndDogsGAN(GAN):
 
     # Files
 
-    def inference_discriminator(self):
-        """Returns a new functional discriminator, float32, of stock Keras layers.
-
-        Its inputs are images in [-1, 1] and, with classes, int32 labels `(batch,)`.
-        """
-        with _dtype_policy("float32"):
-            discriminator = self.build_discriminator()
-        discriminator.set_weights(self.discriminator.get_weights())
-        return folded(discriminator)
-
     def save_h5(self, folder="."):
         """Writes `cat_dog_generator.h5` and `cat_dog_discriminator.h5`, the founding file names.
 
@@ -277,10 +269,8 @@ class CatsAndDogsGAN(GAN):
         """
         folder = pathlib.Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        networks = {
-            "cat_dog_generator.h5": self.inference_generator(),
-            "cat_dog_discriminator.h5": self.inference_discriminator(),
-        }
+        pair = (self.inference_generator(), self.inference_discriminator())
+        networks = dict(zip(self.h5_names, pair, strict=True))
         for name, network in networks.items():
             part = folder / f".part-{name}"
             network.save(part)
