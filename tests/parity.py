@@ -29,6 +29,10 @@ def cases():
     }
     found["n_critic"] = ("dcgan", {"n_critic": 2, "loss": "hinge"})
     found["weight_clip"] = ("dcgan", {"weight_clip": 0.05, "loss": "wasserstein"})
+    found["discriminators"] = ("dcgan", {"discriminators": 2, "combination": "softmax"})
+    found["accumulate"] = ("conditional", {"accumulate": 2})
+    found["packing"] = ("dcgan", {"packing": 2, "discriminator_norm": "spectral"})
+    found["decay"] = ("vanilla", {"decay_steps": 2, "decay": "cosine"})
     found["adam"] = ("dcgan", {"optimizer": "adam"})
     found["compiled"] = ("dcgan", {})
     return found

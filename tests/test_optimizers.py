@@ -119,3 +119,31 @@ def test_gradients_and_weights_are_clipped_where_asked_for():
     largest = max(np.abs(numpy(v)).max() for v in gan.discriminator.trainable_variables)
     assert 0.09 < largest <= 0.1 + 1e-6
     assert max(np.abs(value).max() for value in after) > 0.5, "the generator is not clipped"
+
+
+def test_from_a_rate_of_zero_both_become_equal(gan):
+    gan.optimizer.learning_rate = 0.0
+    gan.optimizer.learning_rate = 1e-3
+    assert rates(gan) == pytest.approx([1e-3, 1e-3])
+
+
+@pytest.mark.parametrize(("decay", "half"), [("linear", 0.505), ("cosine", 0.505)])
+def test_both_rates_fall_to_a_hundredth_over_the_steps_of_the_game(decay, half):
+    gan = small("sine", decay=decay, decay_steps=4, n_critic=2, learning_rate=1e-2)
+    gan.compile()
+    x, _ = helpers.data(gan, 2 * helpers.BATCH)
+    seen = [rates(gan)]
+    for _ in range(5):
+        helpers.step(gan, x)
+        seen.append(rates(gan))
+    seen = np.array(seen) / 1e-2
+    np.testing.assert_allclose(seen[:, 0], seen[:, 1], rtol=1e-5)
+    np.testing.assert_allclose(seen[[0, 2, 4, 5], 0], [1, half, 0.01, 0.01], rtol=1e-4)
+    assert seen[1, 0] == pytest.approx(0.7525 if decay == "linear" else 0.855, abs=1e-3)
+
+
+def test_a_rate_on_a_schedule_is_not_assigned():
+    gan = small("sine", decay_steps=4)
+    gan.compile()
+    with pytest.raises(UsageError, match="follow a schedule.*decay_steps=0"):
+        gan.optimizer.learning_rate = 1e-3

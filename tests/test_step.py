@@ -10,6 +10,7 @@ from keras import ops
 import zoo
 from zoo import backend
 from zoo.errors import UsageError
+from zoo.objectives.losses import LOSSES
 
 pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
 
@@ -349,3 +350,15 @@ def test_a_variable_that_takes_no_part_gets_a_gradient_of_zeros():
     assert float(numpy(loss)) == 5
     np.testing.assert_array_equal(numpy(grads[0]), [2, 4])
     np.testing.assert_array_equal(numpy(grads[1]), [0])
+
+
+@pytest.mark.parametrize("loss", list(LOSSES))
+@pytest.mark.parametrize("name", ["vanilla", "dcgan"])
+def test_every_loss_takes_fifty_finite_steps(name, loss):
+    gan = small(name, loss=loss)
+    gan.compile()
+    x, _ = data(gan, 50 * BATCH)
+    history = gan.fit(x, batch_size=BATCH, verbose=0).history
+    assert int(numpy(gan.finite_steps)) == 50
+    assert all(np.isfinite(values).all() for values in history.values())
+    assert np.isfinite(gan.generate(2)).all()

@@ -1,4 +1,4 @@
-"""The one exception a person can cause, and the helper that guesses what they meant."""
+"""The one exception a person can cause, the checks that raise it, and a guess at what was meant."""
 
 import difflib
 
@@ -22,3 +22,23 @@ def nearest(word, options):
     near = difflib.get_close_matches(str(word), options, n=3, cutoff=0.5)
     guess = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
     return f"{guess} Valid: {', '.join(options)}."
+
+
+def check(name, value, least, most=None):
+    """Returns `value`, or raises UsageError unless it is a number in [least, most]."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    whole = not isinstance(least, int) or isinstance(value, int)
+    if not number or not whole or not value >= least or (most is not None and value > most):
+        kind = "a whole number" if isinstance(least, int) else "a number"
+        bounds = f"of at least {least}" if most is None else f"between {least} and {most}"
+        raise UsageError(
+            f"`{name}` is out of range. Expected {kind} {bounds}. Received: {name}={value!r}."
+        )
+    return value
+
+
+def one_of(name, value, valid):
+    """Returns `value`, or raises UsageError unless it is one of the `valid` names."""
+    if value not in valid:
+        raise UsageError(f"There is no {name} {value!r}.{nearest(value, valid)}")
+    return value

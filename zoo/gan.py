@@ -9,13 +9,15 @@ import numpy as np
 from keras import ops
 
 from zoo import backend, sampling
-from zoo.errors import UsageError, nearest
+from zoo.errors import UsageError, check, one_of
 from zoo.layers import folded
 from zoo.objectives import augment as augmentation
 from zoo.objectives import losses, regularizers
 from zoo.optimizers import OptimizerPair
 
 OPTIMIZERS = ("adam", "rmsprop", "sgd")
+DECAYS = ("linear", "cosine")
+COMBINATIONS = ("mean", "max", "softmax")
 
 
 class GAN(keras.Model):
@@ -59,11 +61,24 @@ class GAN(keras.Model):
             holds still (Karras et al. 2020, ADA; 0.6 there). None: the strength does not adapt.
         packing: int, samples the discriminator judges at once, stacked along the channels (Lin et
             al. 2018, PacGAN).
+        discriminators: int, discriminators that play against the one generator, each with its own
+            weights (Durugkar et al. 2017, GMAN).
+        combination: "mean", "max" or "softmax", of the generator's losses against each of several
+            discriminators: their mean, that against the best of them, or their mean weighted by
+            softmax(combination_sharpness * losses) (Durugkar et al. 2017, sections 3.1 and 4.1).
+        combination_sharpness: float, lambda there; at 0 the softmax is the mean.
         n_critic: int, discriminator updates per generator update.
+        accumulate: int, parts in which the gradient of a minibatch is computed one after the other
+            and averaged, so that only a part's activations are in memory. The step is the same up
+            to rounding where no layer and no loss looks at several samples at once. The generator's
+            forward pass is run twice.
         optimizer: "adam", "rmsprop" or "sgd", for both networks.
         learning_rate: float, step size of the generator, and of the discriminator too unless
             `discriminator_learning_rate` is given.
         discriminator_learning_rate: float or None (two time-scale update rule, Heusel et al. 2017).
+        decay: "linear" or "cosine", how both learning rates fall to a hundredth of themselves.
+        decay_steps: int, steps (generator updates) over which they do, and after which they stay
+            there: about the length of the training. 0 for constant rates.
         beta_1: float, Adam's decay of the first moment.
         beta_2: float, Adam's decay of the second moment; RMSprop's of the squared gradient.
         ema_half_life: float, images after which a past generator's share in the averaged one has
@@ -103,10 +118,16 @@ class GAN(keras.Model):
         augment_strength: float = 1.0,
         augment_target: float | None = None,
         packing: int = 1,
+        discriminators: int = 1,
+        combination: str = "mean",
+        combination_sharpness: float = 1.0,
         n_critic: int = 1,
+        accumulate: int = 1,
         optimizer: str = "adam",
         learning_rate: float = 2e-4,
         discriminator_learning_rate: float | None = None,
+        decay: str = "linear",
+        decay_steps: int = 0,
         beta_1: float = 0.5,
         beta_2: float = 0.999,
         ema_half_life: float = 5000.0,
@@ -140,17 +161,24 @@ class GAN(keras.Model):
         self.augment_target = augment_target
         if augment_target is not None:
             check("augment_target", augment_target, -1.0, 1.0)
-        self.packing = check("packing", packing, 1)
-        self.n_critic = check("n_critic", n_critic, 1)
-        if optimizer not in OPTIMIZERS:
+        if self.policy and len(self.image_shape) != 3:
             raise UsageError(
-                f"There is no optimizer {optimizer!r}.{nearest(optimizer, OPTIMIZERS)}"
+                "Augmentation transforms images. Expected augment='' for samples of the shape "
+                f"{self.image_shape}. Received: augment={augment!r}."
             )
-        self.optimizer_name = optimizer
+        self.packing = check("packing", packing, 1)
+        self.discriminators = check("discriminators", discriminators, 1)
+        self.combination = one_of("combination", combination, COMBINATIONS)
+        self.combination_sharpness = check("combination_sharpness", combination_sharpness, 0.0)
+        self.n_critic = check("n_critic", n_critic, 1)
+        self.accumulate = check("accumulate", accumulate, 1)
+        self.optimizer_name = one_of("optimizer", optimizer, OPTIMIZERS)
         self.learning_rate = check("learning_rate", learning_rate, 0.0, 10.0)
         self.discriminator_learning_rate = discriminator_learning_rate
         if discriminator_learning_rate is not None:
             check("discriminator_learning_rate", discriminator_learning_rate, 0.0, 10.0)
+        self.decay = one_of("decay", decay, DECAYS)
+        self.decay_steps = check("decay_steps", decay_steps, 0)
         self.beta_1 = check("beta_1", beta_1, 0.0, 0.9999)
         self.beta_2 = check("beta_2", beta_2, 0.0, 0.9999999)
         self.ema_half_life = check("ema_half_life", ema_half_life, 0.0)
@@ -182,7 +210,7 @@ class GAN(keras.Model):
         """Creates the networks and the averaged generator; a variant's constructor ends with it."""
         with _dtype_policy(self.dtype_policy):
             self.generator = self.build_generator()
-            self.discriminator = self.build_discriminator()
+            self.discriminator = self.build_judges()
             self.ema_generator = self.build_generator()
         self.ema_generator.trainable = False
         self.ema_generator.set_weights(self.generator.get_weights())
@@ -205,6 +233,30 @@ class GAN(keras.Model):
             aggregation="only_first_replica",
         )
         self.built = True
+
+    def build_judges(self):
+        """Returns what judges: the discriminator, or several behind the inputs of one.
+
+        Several give logits `(batch, discriminators)`.
+        """
+        if self.discriminators == 1:
+            return self.build_discriminator()
+        judges = [self.build_discriminator() for _ in range(self.discriminators)]
+        for i, judge in enumerate(judges):
+            judge.name = f"discriminator_{i}"
+        inputs = [keras.Input(x.shape[1:], dtype=x.dtype, name=x.name) for x in judges[0].inputs]
+        logits = [judge(inputs if len(inputs) > 1 else inputs[0]) for judge in judges]
+        logits = keras.layers.Concatenate(dtype="float32", name="logits")(logits)
+        return keras.Model(inputs if len(inputs) > 1 else inputs[0], logits, name="discriminator")
+
+    @property
+    def judges(self):
+        """The discriminators, a list of one or several networks."""
+        if self.discriminators == 1:
+            return [self.discriminator]
+        return [
+            self.discriminator.get_layer(f"discriminator_{i}") for i in range(self.discriminators)
+        ]
 
     def kernel_seed(self):
         """Returns the next of the seeds for initial weights, all drawn from `seed`."""
@@ -246,7 +298,9 @@ class GAN(keras.Model):
             pair = OptimizerPair(
                 _copy(generator_optimizer or optimizer) or self.new_optimizer(self.learning_rate),
                 _copy(discriminator_optimizer or optimizer)
-                or self.new_optimizer(self.discriminator_learning_rate or self.learning_rate),
+                or self.new_optimizer(
+                    self.discriminator_learning_rate or self.learning_rate, self.n_critic
+                ),
             )
         if self.penalty and kwargs.get("jit_compile") is True and not backend.JIT_PENALTIES:
             raise UsageError(
@@ -257,9 +311,16 @@ class GAN(keras.Model):
         pair.build(self.generator.trainable_variables, self.discriminator.trainable_variables)
         self._compile_arguments = kwargs
 
-    def new_optimizer(self, learning_rate):
-        """Returns an optimizer of this model's settings."""
-        common = {"learning_rate": float(learning_rate), "global_clipnorm": self.gradient_clip}
+    def new_optimizer(self, learning_rate, updates=1):
+        """Returns an optimizer of this model's settings; `updates` are those in a step."""
+        rate = float(learning_rate)
+        if self.decay_steps:
+            steps, schedules = self.decay_steps * updates, keras.optimizers.schedules
+            if self.decay == "cosine":
+                rate = schedules.CosineDecay(rate, steps, alpha=0.01)
+            else:
+                rate = schedules.PolynomialDecay(rate, steps, end_learning_rate=rate / 100)
+        common = {"learning_rate": rate, "global_clipnorm": self.gradient_clip}
         if self.optimizer_name == "rmsprop":
             return keras.optimizers.RMSprop(rho=self.beta_2, **common)
         if self.optimizer_name == "sgd":
@@ -329,11 +390,7 @@ class GAN(keras.Model):
         # The last discriminator update and the generator update share one generator forward pass:
         # its pullback turns the gradient at the samples into the gradient of the weights.
         real, labels = minibatches[-1]
-        z = self.draw_latents(real)
-        fake, pullback = backend.vjp(
-            lambda: self.generate_batch(z, labels), self.generator.trainable_variables
-        )
-        fake = ops.stop_gradient(fake)
+        fake, pullback = self.generate_shared(self.draw_latents(real), labels)
         d_loss, real_logits, fake_logits = self.update_discriminator(real, fake, labels)
         g_loss = self.update_generator(real, fake, labels, pullback)
         self.update_average(real)
@@ -341,31 +398,74 @@ class GAN(keras.Model):
             self.update_strength(real, real_logits)
         return self.track(d_loss, g_loss, real_logits, fake_logits)
 
+    def generate_shared(self, z, labels):
+        """Generates a minibatch whose gradient the generator's update will ask for.
+
+        Returns:
+            `(fake, pullback)`: samples cut off from the generator, and the function from a gradient
+            at them to the gradients of the generator's trainable weights.
+        """
+        variables = self.generator.trainable_variables
+        if self.accumulate == 1:
+            fake, pullback = backend.vjp(lambda: self.generate_batch(z, labels), variables)
+            return ops.stop_gradient(fake), pullback
+        parts = list(zip(self.split(z), self.split(labels), strict=True))
+        before = [(v, ops.copy(v)) for v in self.generator.non_trainable_variables]
+        with backend.no_grad():
+            fake = ops.concatenate([self.generate_batch(*part) for part in parts])
+
+        def pullback(gradient):
+            # From the same state the second pass draws and counts the same as the first.
+            with backend.no_grad():
+                for variable, value in before:
+                    variable.assign(value)
+            total = None
+            for part, cotangent in zip(parts, self.split(gradient), strict=True):
+                _, pull = backend.vjp(lambda part=part: self.generate_batch(*part), variables)
+                total = _added(total, pull(cotangent))
+            return total
+
+        return ops.stop_gradient(fake), pullback
+
     def update_discriminator(self, real, fake, labels=None):
         """One discriminator update on one minibatch. Changes no weight of the generator.
 
         Returns:
             `(d_loss, real_logits, fake_logits)`, the loss before the update.
         """
-        fake = ops.stop_gradient(fake)
         count, _ = backend.replicas()
-
-        def objective():
-            real_logits = self.discriminate(real, labels)
-            fake_logits = self.discriminate(fake, labels)
-            loss = self.discriminator_loss(real_logits, fake_logits)
-            if self.penalise:
-                judge = functools.partial(self.discriminate, labels=labels)
-                loss += self.penalty_weight * self.penalise(judge, real, fake, self)
-            return loss / count, (loss, real_logits, fake_logits)
-
         variables = self.discriminator.trainable_variables
-        _, outputs, grads = backend.value_and_grad(objective, variables)
+        total, outputs = None, []
+        minibatch = (real, ops.stop_gradient(fake), labels)
+        for part in zip(*map(self.split, minibatch), strict=True):
+            _, seen, grads = backend.value_and_grad(
+                functools.partial(self._judgement, *part, share=count * self.accumulate), variables
+            )
+            total = _added(total, grads)
+            outputs.append(seen)
         with backend.no_grad():
-            self.optimizer.discriminator.apply(grads, variables)
+            self.optimizer.discriminator.apply(total, variables)
             if self.weight_clip:
                 regularizers.clip_weights(variables, self.weight_clip)
-        return outputs
+        losses, real_logits, fake_logits = zip(*outputs, strict=True)
+        return (
+            sum(losses) / self.accumulate,
+            ops.concatenate(real_logits),
+            ops.concatenate(fake_logits),
+        )
+
+    def _judgement(self, real, fake, labels, share):
+        """The discriminators' loss over `share`, and what is reported of it, without gradients."""
+        total, real_logits, fake_logits = 0.0, [], []
+        for judge in self.judges:
+            discriminate = functools.partial(self.discriminate, labels=labels, judge=judge)
+            real_logits.append(discriminate(real))
+            fake_logits.append(discriminate(fake))
+            total += self.discriminator_loss(real_logits[-1], fake_logits[-1])
+            if self.penalise:
+                total += self.penalty_weight * self.penalise(discriminate, real, fake, self)
+        reported = (total / self.discriminators, _mean(real_logits), _mean(fake_logits))
+        return total / share, reported
 
     def update_generator(self, real, fake, labels, pullback):
         """One generator update. Changes no weight of the discriminator, moving averages included.
@@ -380,19 +480,50 @@ class GAN(keras.Model):
             The generator's loss before the update.
         """
         count, _ = backend.replicas()
-        statistics = [(v, ops.copy(v)) for v in self.discriminator.non_trainable_variables]
+        # Not its seeds: the next step's dropout must be another.
+        statistics = [
+            (v, ops.copy(v))
+            for v in self.discriminator.non_trainable_variables
+            if v.name != "seed_generator_state"
+        ]
 
-        def objective(fake):
-            real_logits = self.discriminate(real, labels) if self.objective.uses_real else None
-            return self.generator_loss(self.discriminate(fake, labels), real_logits) / count
+        def objective(real, labels, fake):
+            losses = []
+            for judge in self.judges:
+                real_logits = None
+                if self.objective.uses_real:
+                    real_logits = self.discriminate(real, labels, judge)
+                fake_logits = self.discriminate(fake, labels, judge)
+                losses.append(self.generator_loss(fake_logits, real_logits))
+            return self.combine(losses) / (count * self.accumulate)
 
         variables = self.generator.trainable_variables
+        loss, gradients = 0.0, []
         with backend.no_grad():
-            loss, gradient = backend.input_grad(objective, fake)
-            self.optimizer.generator.apply(pullback(gradient), variables)
+            parts = zip(*map(self.split, (real, labels, fake)), strict=True)
+            for part_real, part_labels, part in parts:
+                value, gradient = backend.input_grad(
+                    functools.partial(objective, part_real, part_labels), part
+                )
+                loss += value
+                gradients.append(gradient)
+        gradients = pullback(ops.concatenate(gradients))
+        with backend.no_grad():
+            self.optimizer.generator.apply(gradients, variables)
             for variable, value in statistics:
                 variable.assign(value)
         return loss * count
+
+    def combine(self, losses):
+        """Combines the generator's losses against several discriminators (GMAN), all scalars."""
+        if len(losses) == 1:
+            return losses[0]
+        losses = ops.stack(losses)
+        if self.combination == "max":
+            return ops.max(losses)
+        if self.combination == "softmax":
+            return ops.sum(ops.softmax(self.combination_sharpness * losses) * losses)
+        return ops.mean(losses)
 
     def discriminator_loss(self, real_logits, fake_logits):
         """The discriminator's loss, a scalar, from float32 logits `(batch,)`."""
@@ -406,9 +537,18 @@ class GAN(keras.Model):
         """The generator's samples for latents `z` in training mode."""
         return self.generator(z, training=True)
 
-    def discriminate(self, samples, labels=None):
-        """The discriminator's float32 logits `(batch / packing,)` in training mode."""
-        logits = self.discriminator(self.seen(samples), training=True)
+    def discriminate(self, samples, labels=None, judge=None):
+        """The float32 logits `(batch / packing,)` of one discriminator in training mode.
+
+        Args:
+            samples: what is judged.
+            labels: int32 `(batch,)` where the model has classes.
+            judge: one of `judges`; by default the first.
+        """
+        inputs = self.seen(samples)
+        if self.num_classes:
+            inputs = [inputs, labels]
+        logits = (judge or self.judges[0])(inputs, training=True)
         return ops.reshape(ops.cast(logits, "float32"), (-1,))
 
     def seen(self, samples):
@@ -417,7 +557,8 @@ class GAN(keras.Model):
             strength = self.strength.value if self.adapts else self.augment_strength
             samples = augmentation.augment(samples, self.policy, self, strength)
         if self.instance_noise:
-            left = 1.0 - self.images_seen(samples) / self.instance_noise_images
+            seen = self.images_seen(samples) * self.accumulate
+            left = 1.0 - seen / self.instance_noise_images
             deviation = self.instance_noise * ops.maximum(left, 0.0)
             samples = samples + deviation * self.normal(ops.shape(samples))
         return self.pack(samples)
@@ -462,6 +603,21 @@ class GAN(keras.Model):
             )
         parts = ops.split(samples, k)
         return list(zip(parts, [None] * k if labels is None else ops.split(labels, k), strict=True))
+
+    def split(self, minibatch):
+        """Splits what belongs to a minibatch, or None, into `accumulate` parts."""
+        k = self.accumulate
+        if k == 1:
+            return [minibatch]
+        if minibatch is None:
+            return [None] * k
+        size = minibatch.shape[0]
+        if size is not None and size % k:
+            raise UsageError(
+                f"A minibatch must hold accumulate={k} parts of equal size. Expected a batch size "
+                f"divisible by {k}. Received: {size}."
+            )
+        return ops.split(minibatch, k)
 
     def draw_latents(self, real):
         """Draws N(0, 1) noise `(batch, latent_dim)`, one point for each sample in `real`."""
@@ -571,7 +727,7 @@ class GAN(keras.Model):
         Its inputs are samples and, with classes, int32 labels `(batch,)`.
         """
         with _dtype_policy("float32"):
-            discriminator = self.build_discriminator()
+            discriminator = self.build_judges()
         discriminator.set_weights(self.discriminator.get_weights())
         return folded(discriminator)
 
@@ -612,17 +768,12 @@ class GAN(keras.Model):
         self.noise.state.assign(store["noise"])
 
 
-def check(name, value, least, most=None):
-    """Returns `value`, or raises UsageError unless it is a number in [least, most]."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    whole = not isinstance(least, int) or isinstance(value, int)
-    if not number or not whole or not value >= least or (most is not None and value > most):
-        kind = "a whole number" if isinstance(least, int) else "a number"
-        bounds = f"of at least {least}" if most is None else f"between {least} and {most}"
-        raise UsageError(
-            f"`{name}` is out of range. Expected {kind} {bounds}. Received: {name}={value!r}."
-        )
-    return value
+def _added(total, gradients):
+    return gradients if total is None else [a + b for a, b in zip(total, gradients, strict=True)]
+
+
+def _mean(logits):
+    return logits[0] if len(logits) == 1 else sum(logits) / len(logits)
 
 
 def _copy(optimizer):

@@ -7,6 +7,7 @@ model into an equal one of stock layers.
 import math
 
 import keras
+import numpy as np
 from keras import ops
 
 
@@ -24,7 +25,7 @@ class _Spectral:
         self.u = self.add_weight(
             name="u",
             shape=(self._kernel.shape[-1],),
-            initializer="random_normal",
+            initializer=_start,
             trainable=False,
             dtype="float32",
             autocast=False,
@@ -164,6 +165,11 @@ def folded(model):
 def _fold_into(stock, layer):
     weights = [layer.kernel] + ([layer.bias] if layer.use_bias else [])
     stock.set_weights([ops.convert_to_numpy(w) for w in weights])
+
+
+def _start(shape, dtype=None):
+    # Any direction will do. This one is the same in every run and on every backend.
+    return np.random.default_rng(0).standard_normal(shape).astype(dtype or "float32")
 
 
 def _unit(x):

@@ -2,6 +2,8 @@
 
 import keras
 
+from zoo.errors import UsageError
+
 
 @keras.saving.register_keras_serializable(package="zoo")
 class OptimizerPair(keras.optimizers.Optimizer):
@@ -12,8 +14,8 @@ class OptimizerPair(keras.optimizers.Optimizer):
     those of both, the generator's first.
 
     `learning_rate` and `iterations` are the generator's. Assigning `learning_rate` scales both
-    rates, so that their ratio (TTUR) stays. Keras's learning-rate callbacks reach both through
-    `optimizers`, each at its own rate.
+    rates, so that their ratio (TTUR) stays; from a rate of 0 both become equal. Keras's
+    learning-rate callbacks reach both through `optimizers`, each at its own rate.
 
     Args:
         generator: keras.optimizers.Optimizer of the generator.
@@ -49,9 +51,17 @@ class OptimizerPair(keras.optimizers.Optimizer):
 
     @learning_rate.setter
     def learning_rate(self, learning_rate):
-        factor = float(learning_rate) / float(self.generator.learning_rate)
-        self.discriminator.learning_rate = float(self.discriminator.learning_rate) * factor
-        self.generator.learning_rate = learning_rate
+        scheduled = keras.optimizers.schedules.LearningRateSchedule
+        for optimizer in self.optimizers:
+            if isinstance(optimizer._learning_rate, scheduled):
+                raise UsageError(
+                    "The learning rates follow a schedule, so none can be assigned. Create the "
+                    f"model with decay_steps=0. Received: learning_rate={learning_rate}."
+                )
+        old, new = float(self.generator.learning_rate), float(learning_rate)
+        ratio = float(self.discriminator.learning_rate) / old if old else 1.0
+        self.discriminator.learning_rate = new * ratio
+        self.generator.learning_rate = new
 
     def apply(self, grads, trainable_variables=None):
         raise NotImplementedError(

@@ -86,9 +86,9 @@ def test_generated_pictures_are_judged_with_the_labels_of_the_minibatch():
             seen.append(("drawn", labels))
             return super().generate_batch(z, labels)
 
-        def discriminate(self, samples, labels=None):
+        def discriminate(self, samples, labels=None, judge=None):
             seen.append(("judged", labels))
-            return super().discriminate(samples, labels)
+            return super().discriminate(samples, labels, judge)
 
     gan = Watched(**SMALL, n_critic=2, penalty=None)
     gan.compile()
@@ -194,8 +194,8 @@ def test_the_paper_preset_is_the_founding_network():
         ({"num_classes": None}, "needs a data set with classes"),
         ({"num_classes": 0}, "`num_classes` is out of range"),
         ({"packing": 2}, "cannot be packed. Expected packing=1. Received: packing=2"),
-        ({"conditioning": "add"}, "`conditioning` is unknown. Expected 'projection' or 'concat'"),
-        ({"discriminator_norm": "layer"}, "`discriminator_norm` is unknown"),
+        ({"conditioning": "add"}, "no conditioning 'add'. Valid: concat, projection"),
+        ({"discriminator_norm": "layer"}, "no discriminator_norm 'layer'"),
         ({"image_shape": (30, 30, 1)}, "Expected for example a size of"),
         ({"image_shape": (16, 16)}, r"Received: image_shape=\(16, 16\)"),
     ],

@@ -91,7 +91,7 @@ def test_it_learns_to_draw_each_of_four_pictures():
         ({"hidden": 0}, "`hidden` is out of range"),
         ({"depth": 0}, "`depth` is out of range"),
         ({"slope": -0.1}, "`slope` is out of range"),
-        ({"generator_norm": "layer"}, "`generator_norm` is unknown. Expected 'batch' or 'none'"),
+        ({"generator_norm": "layer"}, "no generator_norm 'layer'. Valid: batch, none"),
     ],
 )
 def test_a_wrong_setting_gets_one_sentence(settings, message):

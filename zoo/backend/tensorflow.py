@@ -15,7 +15,7 @@ def vjp(fn, variables):
         outputs = fn()
 
     def pullback(cotangent):
-        return tape.gradient(outputs, values, cotangent, unconnected_gradients=_ZERO)
+        return _dense(tape.gradient(outputs, values, cotangent, unconnected_gradients=_ZERO))
 
     return outputs, pullback
 
@@ -25,7 +25,7 @@ def value_and_grad(fn, variables):
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(values)
         loss, aux = fn()
-    return loss, aux, tape.gradient(loss, values, unconnected_gradients=_ZERO)
+    return loss, aux, _dense(tape.gradient(loss, values, unconnected_gradients=_ZERO))
 
 
 def input_grad(fn, x):
@@ -34,6 +34,11 @@ def input_grad(fn, x):
         tape.watch(x)
         values = fn(x)
     return values, tape.gradient(values, x, unconnected_gradients=_ZERO)
+
+
+def _dense(gradients):
+    # An embedding's gradient comes as the rows that were looked up.
+    return [tf.convert_to_tensor(gradient) for gradient in gradients]
 
 
 def train_step(body):

@@ -25,8 +25,9 @@ import keras
 import numpy as np
 from keras import layers
 
-from zoo.errors import UsageError
-from zoo.gan import GAN, check
+from zoo.errors import UsageError, check, one_of
+from zoo.gan import GAN
+from zoo.shapes import doublings
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -81,9 +82,11 @@ class ConditionalGAN(GAN):
             )
         self.num_classes = check("num_classes", num_classes, 1)
         self.width = check("width", width, 1)
-        self.conditioning = _one_of("conditioning", conditioning, "projection", "concat")
-        self.discriminator_norm = _one_of("discriminator_norm", discriminator_norm, "batch", "none")
-        self.start, self.doublings = _resolution(self.image_shape)
+        self.conditioning = one_of("conditioning", conditioning, ("projection", "concat"))
+        self.discriminator_norm = one_of(
+            "discriminator_norm", discriminator_norm, ("batch", "none")
+        )
+        self.start, self.doublings = doublings(self.image_shape, "conditional")
         self.build_networks()
 
     def build_generator(self):
@@ -162,11 +165,6 @@ class ConditionalGAN(GAN):
             )
         return self.generator([z, labels], training=True)
 
-    def discriminate(self, samples, labels=None):
-        """The discriminator's float32 logits `(batch,)` in training mode, each with its label."""
-        logits = self.discriminator([self.seen(samples), labels], training=True)
-        return keras.ops.reshape(keras.ops.cast(logits, "float32"), (-1,))
-
     def generate(self, count=16, seed=0, labels=None, ema=True):
         """As `zoo.gan.GAN.generate`; `labels` are `count` classes, by default all in turn.
 
@@ -191,35 +189,3 @@ class ConditionalGAN(GAN):
             valid = range(self.num_classes) if most < 20 else (0, 1, "...", most)
             raise UsageError(f"There is no class {wrong[0]}. Valid: {', '.join(map(str, valid))}.")
         return labels.astype("int32")
-
-
-def _one_of(name, value, *valid):
-    if value not in valid:
-        raise UsageError(
-            f"`{name}` is unknown. Expected {' or '.join(map(repr, valid))}. "
-            f"Received: {name}={value!r}."
-        )
-    return value
-
-
-def _resolution(image_shape):
-    """Returns `(start, doublings)` with size == start * 2**doublings and start in 4..7."""
-    size = image_shape[0]
-    start, doublings = size, 0
-    while start % 2 == 0 and start > 7:
-        start, doublings = start // 2, doublings + 1
-    if (
-        len(image_shape) != 3
-        or image_shape[1] != size
-        or image_shape[2] not in (1, 3)
-        or not 4 <= start <= 7
-        or doublings < 2
-    ):
-        valid = sorted(s * 2**d for s in (4, 5, 6, 7) for d in range(2, 6))
-        near = sorted(sorted(valid, key=lambda s: abs(s - size))[:3])
-        raise UsageError(
-            "The conditional GAN draws square images of 1 or 3 channels whose size is 4 to 7 "
-            f"doubled at least twice. Expected for example a size of {', '.join(map(str, near))}; "
-            f"resize with --set image_size={near[1]}. Received: image_shape={image_shape}."
-        )
-    return start, doublings

@@ -20,9 +20,10 @@ Where and why this file deviates; `--preset=paper` undoes what is marked with a 
 import keras
 from keras import layers
 
-from zoo.errors import UsageError, nearest
-from zoo.gan import GAN, check
+from zoo.errors import check, one_of
+from zoo.gan import GAN
 from zoo.layers import SpectralConv2D, SpectralDense
+from zoo.shapes import doublings
 
 NORMS = ("batch", "spectral", "none")
 
@@ -59,13 +60,8 @@ class DCGAN(GAN):
     ):
         super().__init__(image_shape, learning_rate=learning_rate, **kwargs)
         self.width = check("width", width, 1)
-        if discriminator_norm not in NORMS:
-            raise UsageError(
-                f"There is no discriminator_norm {discriminator_norm!r}."
-                f"{nearest(discriminator_norm, NORMS)}"
-            )
-        self.discriminator_norm = discriminator_norm
-        self.start, self.doublings = _resolution(self.image_shape)
+        self.discriminator_norm = one_of("discriminator_norm", discriminator_norm, NORMS)
+        self.start, self.doublings = doublings(self.image_shape, "dcgan")
         self.build_networks()
 
     def build_generator(self):
@@ -114,26 +110,3 @@ class DCGAN(GAN):
     def _kernel(self, bias=False):
         normal = keras.initializers.RandomNormal(0.0, 0.02, seed=self.kernel_seed())
         return {"kernel_initializer": normal, "use_bias": bias}
-
-
-def _resolution(image_shape):
-    """Returns `(start, doublings)` with size == start * 2**doublings and start in 4..7."""
-    size = image_shape[0]
-    start, doublings = size, 0
-    while start % 2 == 0 and start > 7:
-        start, doublings = start // 2, doublings + 1
-    if (
-        len(image_shape) != 3
-        or image_shape[1] != size
-        or image_shape[2] not in (1, 3)
-        or not 4 <= start <= 7
-        or doublings < 2
-    ):
-        valid = sorted(s * 2**d for s in (4, 5, 6, 7) for d in range(2, 6))
-        near = sorted(sorted(valid, key=lambda s: abs(s - size))[:3])
-        raise UsageError(
-            "DCGAN draws square images of 1 or 3 channels whose size is 4 to 7 doubled at least "
-            f"twice. Expected for example a size of {', '.join(map(str, near))}; resize with "
-            f"--set image_size={near[1]}. Received: image_shape={image_shape}."
-        )
-    return start, doublings

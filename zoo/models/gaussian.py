@@ -30,8 +30,8 @@ Where and why this file deviates; `--preset=paper` undoes it:
 import keras
 from keras import layers
 
-from zoo.errors import UsageError, nearest
-from zoo.gan import GAN, check
+from zoo.errors import UsageError, check, nearest
+from zoo.gan import GAN
 
 ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu", "sigmoid", "tanh")
 
@@ -56,8 +56,6 @@ class GaussianGAN(GAN):
         discriminator_activation: str, likewise.
         scale: float above 0, by which the generator's output is multiplied: about the size of the
             data.
-        decay_steps: int, steps over which both learning rates fall linearly to a hundredth, where
-            they stay; 0 for none. Meant to be the length of the training.
         **kwargs: the settings of `zoo.gan.GAN`.
 
     Raises:
@@ -89,6 +87,7 @@ class GaussianGAN(GAN):
             penalty=penalty,
             penalty_weight=penalty_weight,
             learning_rate=learning_rate,
+            decay_steps=decay_steps,
             beta_1=beta_1,
             beta_2=beta_2,
             ema_half_life=ema_half_life,
@@ -105,7 +104,6 @@ class GaussianGAN(GAN):
         self.generator_activation = generator_activation
         self.discriminator_activation = discriminator_activation
         self.scale = check("scale", scale, 1e-6)
-        self.decay_steps = check("decay_steps", decay_steps, 0)
         self.build_networks()
 
     def build_generator(self):
@@ -120,28 +118,6 @@ class GaussianGAN(GAN):
         x = self._hidden_layers(samples, "discriminator_activation")
         logit = layers.Dense(1, **self._kernel(), dtype="float32", name="logit")(x)
         return keras.Model(samples, logit, name="discriminator")
-
-    def compile(
-        self, optimizer=None, *, generator_optimizer=None, discriminator_optimizer=None, **kwargs
-    ):
-        if self.decay_steps and optimizer is None:
-            rate = self.discriminator_learning_rate or self.learning_rate
-            generator_optimizer = generator_optimizer or self._decaying(self.learning_rate, 1)
-            discriminator_optimizer = discriminator_optimizer or self._decaying(rate, self.n_critic)
-        super().compile(
-            optimizer,
-            generator_optimizer=generator_optimizer,
-            discriminator_optimizer=discriminator_optimizer,
-            **kwargs,
-        )
-
-    def _decaying(self, learning_rate, updates):
-        """Returns an optimizer whose rate falls, for a network with so many updates in a step."""
-        optimizer = self.new_optimizer(learning_rate)
-        optimizer.learning_rate = keras.optimizers.schedules.PolynomialDecay(
-            learning_rate, self.decay_steps * updates, end_learning_rate=learning_rate / 100
-        )
-        return optimizer
 
     def _hidden_layers(self, x, setting):
         names = [name.strip() for name in getattr(self, setting).split(",")]

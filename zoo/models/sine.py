@@ -23,8 +23,8 @@ import keras
 from keras import layers
 
 from zoo import backend
-from zoo.errors import UsageError
-from zoo.gan import GAN, check
+from zoo.errors import UsageError, check
+from zoo.gan import GAN
 from zoo.objectives import regularizers
 
 

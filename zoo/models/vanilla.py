@@ -21,8 +21,8 @@ import math
 import keras
 from keras import layers
 
-from zoo.errors import UsageError
-from zoo.gan import GAN, check
+from zoo.errors import check, one_of
+from zoo.gan import GAN
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -69,12 +69,7 @@ class VanillaGAN(GAN):
         self.hidden = check("hidden", hidden, 1)
         self.depth = check("depth", depth, 1)
         self.slope = check("slope", slope, 0.0, 1.0)
-        if generator_norm not in ("batch", "none"):
-            raise UsageError(
-                "`generator_norm` is unknown. Expected 'batch' or 'none'. "
-                f"Received: generator_norm={generator_norm!r}."
-            )
-        self.generator_norm = generator_norm
+        self.generator_norm = one_of("generator_norm", generator_norm, ("batch", "none"))
         self.build_networks()
 
     def build_generator(self):
