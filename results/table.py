@@ -11,6 +11,12 @@ import statistics
 
 HERE = pathlib.Path(__file__).parent
 README = HERE.parent / "README.md"
+# What numbers must have in common to be seeds of one another.
+PROTOCOL = (
+    *("model", "dataset", "preset", "backend", "budget", "metric", "samples", "reference"),
+    *("features", "features_hash", "reference_split", "reference_count", "resizer"),
+    "metric_version",
+)
 
 
 def read():
@@ -20,24 +26,37 @@ def read():
 
 
 def table(rows):
-    """Returns a markdown table: one line for each protocol, mean and deviation over its seeds."""
+    """Returns a markdown table: one line for each protocol, mean and deviation over its seeds.
+
+    The floor, what real pictures score in the place of generated ones, has a column if any row has
+    one.
+    """
     groups = collections.defaultdict(list)
     for row in rows:
-        key = ("model", "dataset", "preset", "backend", "budget", "metric", "samples", "reference")
-        groups[tuple(row[name] for name in key)].append(float(row["value"]))
-    lines = [
-        "| model | data | preset | backend | budget | score | ours | published |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    for key, values in groups.items():
-        model, dataset, preset, backend, budget, metric, samples, reference = key
+        groups[tuple(row[name] for name in PROTOCOL)].append(row)
+    titles = ["model", "data", "preset", "backend", "budget", "score", "ours"]
+    has_floor = any(row["floor"] for row in rows)
+    titles += ["floor", "published"] if has_floor else ["published"]
+    lines = [titles, ["---"] * len(titles)]
+    for same in groups.values():
+        row = same[0]
+        values = [float(r["value"]) for r in same]
         ours = number(statistics.fmean(values))
         if len(values) > 1:
             ours += f" ± {number(statistics.stdev(values))} ({len(values)} seeds)"
-        score = f"{metric} ({int(samples):,} samples)" if samples else metric
-        cells = (model, dataset, preset, backend, budget, score, ours, reference)
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        floors = [float(r["floor"]) for r in same if r["floor"]]
+        floor = [number(statistics.fmean(floors)) if floors else ""] if has_floor else []
+        cells = [row[name] for name in ("model", "dataset", "preset", "backend", "budget")]
+        lines.append([*cells, score(row), ours, *floor, row["reference"]])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def score(row):
+    """Returns what was measured, and how, for a person."""
+    about = [f"{int(row['samples']):,} samples"] if row["samples"] else []
+    if row["features"] not in ("", "known_distribution"):
+        about.append(row["features"])
+    return f"{row['metric']} ({', '.join(about)})" if about else row["metric"]
 
 
 def number(value):
