@@ -102,8 +102,14 @@ def test_two_discriminator_updates_and_a_budget_of_time(tmp_path):
     assert part.step == 1 and "budget" in part.stop and part.signal is None
     assert (part.directory / "generator.keras").exists()
     assert (part.directory / "report.html").exists()
-    rest = running.resume(part.directory, max_minutes=None)
-    assert (rest.first_step, rest.step) == (1, expected.step) and rest.stop is None
+    part = running.resume(part.directory, max_minutes=None, max_cpu_seconds=1e-9)
+    assert (part.step, part.stop) == (2, "the budget of 1e-09 CPU seconds is used up")
+    rest = running.resume(part.directory, max_cpu_seconds=None)
+    assert (rest.first_step, rest.step) == (2, expected.step) and rest.stop is None
+    seconds = [
+        float(row["cpu_seconds"]) for row in callbacks.read_csv(rest.directory / "timings.csv")
+    ]
+    assert 0 < seconds[0] < seconds[1]
     assert_equal_runs(part.directory, expected.directory)
 
 

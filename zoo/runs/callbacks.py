@@ -35,8 +35,10 @@ class Session:
     stop: str | None = None  # why training is to end early, for a person
     signal: int | None = None  # the signal that ended it
     metrics: list | None = None  # running means of a resumed epoch
-    seconds: float = 0.0  # of training, over all sessions
+    seconds: float = 0.0  # of training, over the sessions before
+    cpu_seconds: float = 0.0  # user and system, of all cores, likewise
     started: float | None = None  # monotonic clock at the first step of this session
+    cpu_started: float | None = None  # the process's CPU time then
     first_step: int = 0
 
     def __post_init__(self):
@@ -54,6 +56,11 @@ class Session:
     def elapsed(self):
         """Seconds since the first step of this session."""
         return 0.0 if self.started is None else time.monotonic() - self.started
+
+    @property
+    def cpu_elapsed(self):
+        """CPU seconds since the first step of this session."""
+        return 0.0 if self.cpu_started is None else time.process_time() - self.cpu_started
 
 
 class SessionCallback(keras.callbacks.Callback):
@@ -80,15 +87,19 @@ class Clock(SessionCallback):
     def on_train_batch_begin(self, batch, logs=None):
         if self.session.started is None:
             self.session.started = time.monotonic()
+            self.session.cpu_started = time.process_time()
 
     def on_train_batch_end(self, batch, logs=None):
         session = self.session
         session.step += 1
         minutes = session.config["max_minutes"]
+        cpu_seconds = session.config["max_cpu_seconds"]
         if session.stop:
             self.model.stop_training = True
         elif minutes is not None and session.elapsed >= minutes * 60:
             self.request_stop(f"the budget of {minutes:g} minutes is used up")
+        elif cpu_seconds is not None and session.cpu_elapsed >= cpu_seconds:
+            self.request_stop(f"the budget of {cpu_seconds:g} CPU seconds is used up")
 
 
 class FiniteLosses(SessionCallback):
@@ -156,6 +167,10 @@ class Progress(SessionCallback):
             left = (session.total_steps - step) / rate
             if session.config["max_minutes"] is not None:
                 left = min(left, session.config["max_minutes"] * 60 - session.elapsed)
+            if session.config["max_cpu_seconds"] is not None:
+                used = session.cpu_elapsed / max(session.elapsed, 1e-9)
+                budget = session.config["max_cpu_seconds"] - session.cpu_elapsed
+                left = min(left, budget / max(used, 1e-9))
             text += f"  {rate * session.images_per_step:,.0f} images/s  {_clock(left)} left"
         if self.live:
             print("\r" + text.ljust(self.width), end="", file=self.out, flush=True)
@@ -210,6 +225,7 @@ class Tables(SessionCallback):
                 "epoch": epoch + 1,
                 "step": session.step,
                 "seconds": round(session.seconds + session.elapsed, 3),
+                "cpu_seconds": round(session.cpu_seconds + session.cpu_elapsed, 3),
                 "images_per_second": round(speed, 1),
             },
         )
@@ -299,7 +315,11 @@ class Checkpoints(SessionCallback):
         if session.step == self.saved_step:
             return
         model = self.model
-        meta = {"step": session.step, "seconds": session.seconds + session.elapsed}
+        meta = {
+            "step": session.step,
+            "seconds": session.seconds + session.elapsed,
+            "cpu_seconds": session.cpu_seconds + session.cpu_elapsed,
+        }
         try:
             path = checkpoints.save(session.directory / "checkpoints", model, meta)
             if path is not None:

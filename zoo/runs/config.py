@@ -21,6 +21,7 @@ class RunSettings:
     batch_size: int = 64  # samples per discriminator update
     epochs: int = 20
     max_minutes: float | None = None  # of training, counted from the first step
+    max_cpu_seconds: float | None = None  # user and system, of all cores, likewise
     seed: int = 0  # of the initial weights, the noise and the order of the data
     precision: str = "float32"
     image_size: int | None = None  # pixels; None: as the data set has it
@@ -37,7 +38,7 @@ _DECIDED = ("image_shape", "num_classes", "seed", "name", "dtype")
 
 # What may differ when a run is resumed: it changes when the run ends or what it writes, not what
 # it computes.
-RESUMABLE = ("epochs", "max_minutes", "sample_every", "checkpoint_minutes")
+RESUMABLE = ("epochs", "max_minutes", "max_cpu_seconds", "sample_every", "checkpoint_minutes")
 
 
 def knobs(model):
@@ -92,8 +93,15 @@ def check(config):
             raise UsageError(f"{name}={config[name]!r} is unknown.{nearest(config[name], valid)}")
     for name, least in (("batch_size", 1), ("epochs", 1), ("sample_every", 1), ("seed", 0)):
         _at_least(name, config[name], least)
-    for name in ("max_minutes", "checkpoint_minutes"):
+    for name in ("max_minutes", "max_cpu_seconds", "checkpoint_minutes"):
         _at_least(name, config[name], 0)
+    # Several samples are judged at once, in each of the parts a gradient is computed in.
+    whole = config.get("accumulate", 1) * config.get("packing", 1)
+    if whole > 0 and config["batch_size"] % whole:
+        raise UsageError(
+            f"The batch does not divide. Expected a batch_size divisible by accumulate * packing = "
+            f"{whole}. Received: batch_size={config['batch_size']}."
+        )
     if config["warm_start"] is not None:
         warm_start.parse(config["warm_start"])
 

@@ -107,7 +107,14 @@ def resume(path, *, source, changes=None):
     meta, arrays = found
     gan = build(config)
     checkpoints.restore(gan, arrays)
-    session = callbacks.Session(path, config, steps, step=meta["step"], seconds=meta["seconds"])
+    session = callbacks.Session(
+        path,
+        config,
+        steps,
+        step=meta["step"],
+        seconds=meta["seconds"],
+        cpu_seconds=meta.get("cpu_seconds", 0.0),
+    )
     if session.step >= session.total_steps:
         print(
             f"{path} is complete: {config['epochs']} epochs, {session.step:,} steps. "
