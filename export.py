@@ -1,10 +1,13 @@
 """Exports the generator of a run to files that load without this project.
 
   python export.py --run=mnist5 --format=keras,onnx
+  python export.py --run=pets --format=h5 --discriminator
 
 Every file is loaded again in a fresh process and compared with the original before it replaces an
 older one. What is printed is Python that loads the files.
 """
+
+import os
 
 from absl import flags
 
@@ -14,16 +17,23 @@ programs.define_source_flags()
 flags.adopt_module_key_flags(programs)
 FORMAT = flags.DEFINE_list("format", ["keras"], "Of keras, h5, savedmodel, onnx; any of them.")
 OUT = flags.DEFINE_string("out", None, "Folder to write to; by default RUN/export, or exports/.")
+DISCRIMINATOR = flags.DEFINE_bool(
+    "discriminator", False, "Export the discriminator of the newest checkpoint too."
+)
 
 
 def run():
     FLAGS = flags.FLAGS
+    if DISCRIMINATOR.value:
+        # It is built here, and the memory of a GPU belongs to the training.
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+        os.environ["JAX_PLATFORMS"] = "cpu"
     source = programs.find_source(FLAGS.run, FLAGS.generator, FLAGS.runs_dir)
     programs.choose_backend(FLAGS.backend, programs.recorded_backend(source))
     with programs.quietly():
         from zoo.runs.export import export
 
-    export(source, FORMAT.value, OUT.value)
+    export(source, FORMAT.value, OUT.value, discriminator=DISCRIMINATOR.value)
 
 
 if __name__ == "__main__":

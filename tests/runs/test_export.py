@@ -7,15 +7,16 @@ import pathlib
 import subprocess
 import sys
 
+import helpers
 import keras
 import numpy as np
 import pytest
 from small_generators import make_run, pictures, points
 
 from zoo.errors import UsageError
+from zoo.runs import checkpoints, config, keras_alone, train
 from zoo.runs import export as export_module
-from zoo.runs import keras_alone
-from zoo.runs.export import ARTEFACTS, export
+from zoo.runs.export import ARTEFACTS, DISCRIMINATORS, export
 
 ROOT = pathlib.Path(__file__).parents[2]
 BACKEND = keras.config.backend()
@@ -293,6 +294,105 @@ def test_without_tensorflow_or_tf2onnx_it_says_what_to_install(plain, tmp_path, 
 
     refused("savedmodel", [], "pip install tensorflow`")
     refused("onnx", ["tensorflow"], "pip install tf2onnx onnxruntime`")
+    assert not (tmp_path / "out").exists()
+
+
+def trained(folder, variant, dataset="digits", **settings):
+    """Writes a run by hand, with a checkpoint whose weights no other model has.
+
+    Returns:
+        `(path, gan)`.
+    """
+    small = {name: size for name, size in helpers.SMALL.items() if name != "num_classes"}
+    known = config.knobs(variant)
+    chosen = {name: value for name, value in small.items() if name in known} | settings
+    chosen |= {"image_size": 16} if dataset == "digits" else {}
+    resolved = config.resolve(variant, dataset, overrides=chosen)
+    resolved = train.complete(resolved, train.load_data(resolved, train.Source()))
+    gan = train.build(resolved)
+    random = np.random.default_rng(0)
+    for variable in gan.discriminator.weights:
+        noise = random.uniform(0.9, 1.1, variable.shape).astype("float32")
+        variable.assign(variable * noise + 0.01)
+    path = make_run(folder, gan.inference_generator())
+    (folder / "config.json").write_text(json.dumps(resolved))
+    checkpoints.save(folder / "checkpoints", gan, {"step": 1})
+    return path, gan
+
+
+@helpers.each_variant
+def test_the_discriminator_of_any_variant_is_exported(variant, request, tmp_path):
+    name = request.node.callspec.params["variant"]
+    dataset = "digits" if len(variant.image_shape) == 3 else "sine"
+    dataset = "gaussian" if variant.image_shape == (1,) else dataset
+    # With the layers that Keras lacks where a variant can have them.
+    spectral = {"discriminator_norm": "spectral"} if name in ("dcgan", "cats_and_dogs") else {}
+    path, gan = trained(tmp_path / "run", name, dataset, **spectral)
+    said = []
+    export(path, ["keras"], backend=QUICK, say=said.append, discriminator=True)
+    assert sorted(os.listdir(f"{path}/export")) == ["discriminator.keras", "generator.keras"]
+    discriminator = keras_alone.load(f"{path}/export/discriminator.keras", "discriminator")
+    first = "image" if dataset == "digits" else "sample"
+    assert keras_alone.input_names(discriminator, "discriminator")[0] == first
+    assert all(type(layer).__module__.startswith("keras.") for layer in discriminator.layers)
+    inputs = [np.random.default_rng(1).uniform(-1, 1, (3, *gan.seen_shape)).astype("float32")]
+    inputs += [np.arange(3, dtype="int32")] if gan.num_classes else []
+    inputs = inputs if len(inputs) > 1 else inputs[0]
+    logits = helpers.numpy(discriminator(inputs))
+    np.testing.assert_allclose(logits, helpers.numpy(gan.discriminator(inputs)), atol=1e-4)
+    assert np.ptp(logits) > 1e-5
+    space = {}
+    exec(said[1], space)
+    assert space["logits"].shape == (16, 1)
+
+
+def test_cats_and_dogs_h5_files_have_their_founding_names(tmp_path):
+    path, _ = trained(tmp_path / "run", "cats_and_dogs")
+    export(path, ["h5", "keras"], backend=QUICK, say=lambda _: None, discriminator=True)
+    assert sorted(os.listdir(f"{path}/export")) == [
+        "cat_dog_discriminator.h5",
+        "cat_dog_generator.h5",
+        "discriminator.keras",
+        "generator.keras",
+    ]
+    export(path, ["h5"], out=str(tmp_path / "out"), backend=QUICK, say=lambda _: None)
+    assert os.listdir(tmp_path / "out") == ["generator.h5"]
+
+
+@pytest.mark.slow  # TensorFlow starts twice for each network.
+@needs_onnx
+def test_a_discriminator_with_classes_becomes_savedmodel_and_onnx(tmp_path):
+    path, _ = trained(tmp_path / "run", "conditional")
+    said = []
+    formats = ["savedmodel", "onnx"]
+    paths = export(path, formats, say=said.append, discriminator=True)
+    assert [os.path.basename(p) for p in paths] == [
+        *(ARTEFACTS[name] for name in formats),
+        *(DISCRIMINATORS[name] for name in formats),
+    ]
+    for code in said[2:]:
+        run_python(f"{code}\nassert logits.shape == (16, 1)", tmp_path, BACKEND)
+
+
+def test_a_discriminator_that_differs_replaces_nothing(tmp_path, monkeypatch):
+    path, _ = trained(tmp_path / "run", "vanilla")
+    monkeypatch.setattr(export_module, "LOGIT_TOLERANCE", -1.0)
+    with pytest.raises(UsageError, match=r"differs from the discriminator: keras by .*nothing was"):
+        export(path, ["keras"], backend=QUICK, discriminator=True)
+    assert os.listdir(f"{path}/export") == []
+
+
+def test_a_discriminator_needs_a_run_with_a_checkpoint(plain, tmp_path):
+    def refused(match, source):
+        with pytest.raises(UsageError, match=match) as caught:
+            export(source, ["keras"], out=str(tmp_path / "out"), discriminator=True)
+        assert "\n" not in str(caught.value)
+
+    refused("A generator file holds no discriminator", f"{plain}/generator.keras")
+    path, _ = trained(tmp_path / "run", "vanilla")
+    for file in checkpoints.listing(tmp_path / "run" / "checkpoints"):
+        file.unlink()
+    refused("no checkpoint that can be read", path)
     assert not (tmp_path / "out").exists()
 
 

@@ -1,4 +1,4 @@
-"""Exports a generator to files that load without this package, each checked before it counts."""
+"""Exports networks to files that load without this package, each checked before it counts."""
 
 import importlib.util
 import json
@@ -19,23 +19,31 @@ ARTEFACTS = {
     "savedmodel": "generator_savedmodel",
     "onnx": "generator.onnx",
 }
+DISCRIMINATORS = {
+    name: file.replace("generator", "discriminator") for name, file in ARTEFACTS.items()
+}
 # Largest absolute difference from the original for outputs up to 1, and in proportion beyond. It is
 # float32 rounding (a 64-pixel DCGAN differs by 4e-7 between JAX and TensorFlow) and far below the
 # 8e-3 of one grey level.
 TOLERANCE = 1e-5
+# A logit is a sum, over all of a picture, of terms that cancel.
+LOGIT_TOLERANCE = 1e-4
 _NEEDS = {
     "savedmodel": {"tensorflow": "tensorflow"},
     "onnx": {"tensorflow": "tensorflow", "tf2onnx": "tf2onnx", "onnxruntime": "onnxruntime"},
 }
 
 
-def export(source, formats, out=None, backend=None, say=print):
-    """Writes the generator of a run in other formats.
+def export(source, formats, out=None, backend=None, say=print, discriminator=False):
+    """Writes the generator of a run in other formats, and its discriminator if asked.
 
     Everything happens in fresh processes that cannot import `zoo` and see no GPU, so a run can be
     exported while it trains. `keras` and `h5` are written with `backend`, `savedmodel` and `onnx`
     with TensorFlow. Then every artefact is loaded again in another fresh process and compared with
     the original at batch sizes 1 and 5. Only when all agree do they replace older ones.
+
+    The discriminator is the exception: this process builds the model of the run and gives it the
+    weights of the newest checkpoint, before the fresh ones take over.
 
     Args:
         source: run directory, whose `generator.keras` is taken, or path of a generator file.
@@ -44,63 +52,126 @@ def export(source, formats, out=None, backend=None, say=print):
         backend: "tensorflow", "jax" or "torch"; by default the one Keras runs on.
         say: function called once for each artefact with a text that is Python: a comment with path
             and largest difference, and the lines that load it.
+        discriminator: bool, whether the discriminator is exported too. Where a variant has names
+            of its own for the two `.h5` files, both get them.
 
     Returns:
-        list of str: the absolute paths of the artefacts, in the order of `formats`.
+        list of str: the absolute paths of the artefacts, in the order of `formats`; after the
+        generator's the discriminator's.
 
     Raises:
-        UsageError: an unknown format; a missing, damaged or unsafe generator; a library that is
-            not installed; an artefact that differs from the original. Nothing is written then.
+        UsageError: an unknown format; a missing, damaged or unsafe generator; no checkpoint of the
+            discriminator; a library that is not installed; an artefact that differs from the
+            original. Nothing is written then.
     """
     formats = list(dict.fromkeys(formats))
     _check_formats(formats)
-    generator = find_generator(source)
+    sources = {"generator": find_generator(source)}
+    files = {"generator": ARTEFACTS}
+    if discriminator:
+        gan = _load_gan(source)
+        sources["discriminator"] = f"the discriminator of {source}"
+        files["discriminator"] = DISCRIMINATORS
+        if gan.h5_names:
+            for (network, names), name in zip(files.items(), gan.h5_names, strict=True):
+                files[network] = {**names, "h5": name}
     out = os.path.abspath(
         out or (os.path.join(source, "export") if os.path.isdir(source) else "exports")
     )
-    _check_targets(out, formats)
+    paths = {
+        (network, name): os.path.join(out, files[network][name])
+        for network in sources
+        for name in formats
+    }
+    _check_targets(out, paths)
     if backend is None:
         import keras
 
         backend = keras.config.backend()
-    groups = {backend: []}
-    for name in formats:
-        groups.setdefault("tensorflow" if name in _NEEDS else backend, []).append(name)
 
     os.makedirs(out, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=out) as folder:
+        originals = {}
         # Copied first: a run that trains on replaces its file between two readings.
-        copy = os.path.join(folder, "original" + os.path.splitext(generator)[1])
-        shutil.copyfile(generator, copy)
-        reference = os.path.join(folder, "reference.npz")
-        new = {name: os.path.join(folder, f"generator.{name}") for name in formats}
-        differences = {}
-        facts = None
-        for group_backend, names in groups.items():
-            arguments = {
-                "generator": copy,
-                "folder": folder,
-                "formats": names,
-                "reference": reference,
-            }
-            answer = _in_fresh_process("convert", arguments, folder, group_backend, generator)
-            facts = facts or answer
-        for group_backend, names in groups.items():
-            if names:
-                arguments = {"artefacts": {n: new[n] for n in names}, "reference": reference}
-                differences |= _in_fresh_process(
-                    "check", arguments, folder, group_backend, generator
-                )
-        _check_differences(differences, reference)
-        paths = {name: os.path.join(out, ARTEFACTS[name]) for name in formats}
-        for name in formats:
-            _put_in_place(new[name], paths[name], os.path.join(folder, "replaced"))
-    for name in formats:
-        comment = (
-            f"# {paths[name]}: {_size(paths[name])}, differs by at most {differences[name]:.1g}"
-        )
-        say(f"{comment}\n{loading_code(name, paths[name], **facts)}\n")
+        suffix = os.path.splitext(sources["generator"])[1]
+        originals["generator"] = os.path.join(folder, "original" + suffix)
+        shutil.copyfile(sources["generator"], originals["generator"])
+        if discriminator:
+            originals["discriminator"] = os.path.join(folder, "original_discriminator.keras")
+            gan.inference_discriminator().save(originals["discriminator"])
+        new, differences, facts = {}, {}, {}
+        for network, original in originals.items():
+            done = _convert(network, original, formats, folder, backend, sources[network])
+            facts[network], differences[network] = done
+            new |= {(network, name): os.path.join(folder, f"{network}.{name}") for name in formats}
+        for target, path in paths.items():
+            _put_in_place(new[target], path, os.path.join(folder, "replaced"))
+    for (network, name), path in paths.items():
+        difference = differences[network][name]
+        comment = f"# {path}: {_size(path)}, differs by at most {difference:.1g}"
+        say(f"{comment}\n{loading_code(name, path, **facts[network], network=network)}\n")
     return list(paths.values())
+
+
+def _convert(network, original, formats, folder, backend, source):
+    """Writes and checks `<folder>/<network>.<format>`, in fresh processes.
+
+    Args:
+        network: "generator" or "discriminator".
+        original: path of the Keras file to convert.
+        formats: list of str.
+        folder: that the processes work in.
+        backend: for the formats that need no particular one.
+        source: str, what a person knows the original by.
+
+    Returns:
+        `(facts, differences)`: what `keras_alone.convert` tells of the network, and the largest
+        difference by format.
+
+    Raises:
+        UsageError: one cannot be written or loaded, or differs.
+    """
+    groups = {backend: []}
+    for name in formats:
+        groups.setdefault("tensorflow" if name in _NEEDS else backend, []).append(name)
+    common = {"reference": os.path.join(folder, f"{network}_reference.npz"), "network": network}
+    differences, facts = {}, None
+    for group_backend, names in groups.items():
+        arguments = {"original": original, "folder": folder, "formats": names, **common}
+        answer = _in_fresh_process("convert", arguments, folder, group_backend, source)
+        facts = facts or answer
+    for group_backend, names in groups.items():
+        if names:
+            artefacts = {n: os.path.join(folder, f"{network}.{n}") for n in names}
+            arguments = {"artefacts": artefacts, **common}
+            differences |= _in_fresh_process("check", arguments, folder, group_backend, source)
+    _check_differences(differences, common["reference"], network)
+    return facts, differences
+
+
+def _load_gan(source):
+    """Returns the model of a run with the weights of its newest checkpoint.
+
+    Raises:
+        UsageError: `source` is no run, or has no checkpoint that can be read.
+    """
+    if not os.path.isdir(source):
+        raise UsageError(
+            "A generator file holds no discriminator. Expected a run directory, --run=NAME, beside "
+            f"--discriminator. Received: {source}."
+        )
+    from zoo.runs import checkpoints, train
+
+    config = train.read_config(source)
+    found = checkpoints.newest(os.path.join(source, "checkpoints"))
+    if found is None:
+        raise UsageError(
+            f"The run {source} has no checkpoint that can be read, and only a checkpoint holds the "
+            "discriminator. Train on, or export without --discriminator."
+        )
+    gan = train.build(config)
+    checkpoints.restore(gan, found[1], ("trainable", "other"))
+    return gan
 
 
 def find_generator(source):
@@ -129,37 +200,41 @@ def find_generator(source):
     return source
 
 
-def loading_code(format, path, shape, classes, outputs):
+def loading_code(format, path, inputs, shape, classes, outputs, network="generator"):
     """Returns lines of Python that load an artefact and run it, ready to be pasted.
 
     Args:
         format: str from `ARTEFACTS`.
         path: str, absolute path of the artefact.
-        shape: sequence of int, the shape of one latent point.
+        inputs: sequence of str, their names; the second one are labels.
+        shape: sequence of int, the shape of the first one for one sample.
         classes: int, 0 for a model without labels; None where the number is unknown.
-        outputs: str, what the samples are called.
+        outputs: str, what the output is called.
+        network: "generator" or "discriminator".
     """
-    labelled = classes != 0
+    first = inputs[0]
+    labelled = len(inputs) == 2
     batch = ", ".join(str(size) for size in (16, *shape))
-    latents = [f'z = np.random.standard_normal(({batch})).astype("float32")']
+    random = f"uniform(-1, 1, ({batch}))" if first == "image" else f"standard_normal(({batch}))"
+    given = [f'{first} = np.random.{random}.astype("float32")']
     if labelled:
-        latents.append(f'label = np.arange(16, dtype="int32") % {classes or 1}')
-    arguments = "[z, label]" if labelled else "z"
+        given.append(f'label = np.arange(16, dtype="int32") % {classes or 1}')
+    arguments = f"[{first}, label]" if labelled else first
     if format in ("keras", "h5"):
         lines = [
             "import keras, numpy as np",
-            f"generator = keras.models.load_model({path!r}, compile=False)",
-            *latents,
-            f"{outputs} = generator.predict({arguments}, verbose=0)",
+            f"{network} = keras.models.load_model({path!r}, compile=False)",
+            *given,
+            f"{outputs} = {network}.predict({arguments}, verbose=0)",
         ]
     elif format == "savedmodel":
-        named = "z=tf.constant(z)" + (", label=tf.constant(label)" if labelled else "")
+        named = ", ".join(f"{name}=tf.constant({name})" for name in inputs)
         # TFSMLayer needs the TensorFlow backend, and TensorFlow itself imports Keras.
         lines = [
             'import os; os.environ["KERAS_BACKEND"] = "tensorflow"',
             "import numpy as np, tensorflow as tf",
             f"module = tf.saved_model.load({path!r})",
-            *latents,
+            *given,
             f'{outputs} = module.signatures["serving_default"]({named})["{outputs}"]',
             "# or as a Keras layer:",
             "import keras",
@@ -167,11 +242,11 @@ def loading_code(format, path, shape, classes, outputs):
             f"{outputs} = layer({arguments})",
         ]
     else:
-        named = '{"z": z, "label": label}' if labelled else '{"z": z}'
+        named = "{" + ", ".join(f'"{name}": {name}' for name in inputs) + "}"
         lines = [
             "import numpy as np, onnxruntime",
             f'session = onnxruntime.InferenceSession({path!r}, providers=["CPUExecutionProvider"])',
-            *latents,
+            *given,
             f"{outputs} = session.run(None, {named})[0]",
         ]
     return "\n".join(lines)
@@ -196,11 +271,10 @@ def _check_formats(formats):
             )
 
 
-def _check_targets(out, formats):
+def _check_targets(out, paths):
     if os.path.exists(out) and not os.path.isdir(out):
         raise UsageError(f"Expected a folder to write to. Received: {out}, which is a file.")
-    for name in formats:
-        path = os.path.join(out, ARTEFACTS[name])
+    for (_, name), path in paths.items():
         if not os.path.exists(path):
             continue
         if name == "savedmodel":
@@ -214,7 +288,7 @@ def _check_targets(out, formats):
             )
 
 
-def _in_fresh_process(do, arguments, folder, backend, generator):
+def _in_fresh_process(do, arguments, folder, backend, source):
     task, answer = (os.path.join(folder, name) for name in ("task.json", "answer.json"))
     with open(task, "w", encoding="utf-8") as file:
         json.dump({"do": do, "arguments": arguments, "answer": answer}, file)
@@ -243,19 +317,20 @@ def _in_fresh_process(do, arguments, folder, backend, generator):
         result = json.load(file)
     os.remove(answer)
     if "error" in result:
-        raise UsageError(result["error"].replace(arguments.get("generator", "\n"), generator))
+        raise UsageError(result["error"].replace(arguments.get("original", "\n"), source))
     return result
 
 
-def _check_differences(differences, reference):
+def _check_differences(differences, reference, network="generator"):
+    tolerance = TOLERANCE if network == "generator" else LOGIT_TOLERANCE
     with np.load(reference) as file:
-        allowed = TOLERANCE * max(1.0, float(np.abs(file["outputs"]).max()))
+        allowed = tolerance * max(1.0, float(np.abs(file["outputs"]).max()))
     # Written so that NaN counts as different.
     wrong = {name: value for name, value in differences.items() if not value <= allowed}
     if wrong:
         text = ", ".join(f"{name} by {value:.3g}" for name, value in wrong.items())
         raise UsageError(
-            f"What was exported differs from the generator: {text}. Expected at most "
+            f"What was exported differs from the {network}: {text}. Expected at most "
             f"{allowed:.1g}; nothing was written."
         )
 

@@ -1,7 +1,7 @@
-"""Opens generator files with Keras alone, and is the fresh process that export.py trusts.
+"""Opens network files with Keras alone, and is the fresh process that export.py trusts.
 
-Imported, it gives `load` and what can be read off a generator. Run as a program it carries out one
-task of `zoo.runs.export` in a process that cannot import this package:
+Imported, it gives `load` and what can be read off a generator or discriminator. Run as a program it
+carries out one task of `zoo.runs.export` in a process that cannot import this package:
 
     python keras_alone.py TASK.json
 
@@ -10,6 +10,7 @@ written to the path named in it. Heavy imports happen where they are used, so th
 loads only the library that its artefact needs.
 """
 
+import functools
 import json
 import os
 import re
@@ -20,11 +21,14 @@ import numpy as np
 BATCH_SIZES = (1, 5)
 # What onnxruntime reads since 1.12 (2022). tf2onnx's own default is 15.
 OPSET = 17
-INPUT_NAMES = ("z", "label")
 
 
-def load(path):
+def load(path, network="generator"):
     """Loads a generator file, `.keras` or `.h5`, in safe mode and without compiling it.
+
+    Args:
+        path: of the file.
+        network: "generator" or "discriminator", what the file should hold.
 
     Raises:
         ValueError: one sentence saying why it cannot be used.
@@ -35,19 +39,33 @@ def load(path):
         model = keras.models.load_model(path, compile=False)
     except Exception as error:
         # Keras raises nearly every type here, with messages of many lines.
-        raise ValueError(f"The generator file {path} cannot be loaded: {_why(error)}.") from error
+        raise ValueError(f"The {network} file {path} cannot be loaded: {_why(error)}.") from error
     inputs = getattr(model, "inputs", None)
+    first = "z" if network == "generator" else "image"
     if not inputs or len(inputs) > 2 or len(model.outputs) != 1:
         raise ValueError(
-            f"{path} does not hold a generator: expected a functional model with inputs `z` and, "
-            f"for a model with classes, `label`, and one output. Received: {type(model).__name__}."
+            f"{path} does not hold a {network}: expected a functional model with inputs `{first}` "
+            "and, for a model with classes, `label`, and one output. "
+            f"Received: {type(model).__name__}."
         )
     if any(size is None for size in inputs[0].shape[1:]):
         raise ValueError(
-            f"The generator in {path} must fix the size of its input `z`, all but the batch. "
+            f"The {network} in {path} must fix the size of its input `{first}`, all but the batch. "
             f"Received: {tuple(inputs[0].shape)}."
         )
     return model
+
+
+def input_names(model, network="generator"):
+    """Returns what the inputs of a network are called in every format, whatever they were in it.
+
+    A generator has `z`, a discriminator `image` or, for what is no picture, `sample`; beside it
+    `label` where there are classes.
+    """
+    first = "z"
+    if network == "discriminator":
+        first = "image" if len(model.inputs[0].shape) == 4 else "sample"
+    return (first, "label")[: len(model.inputs)]
 
 
 def class_count(model):
@@ -66,53 +84,61 @@ def class_count(model):
     return None
 
 
-def output_name(model):
-    """Returns "images" where a generator gives pictures with 1 or 3 channels, else "samples"."""
+def output_name(model, network="generator"):
+    """Returns "images" where a generator gives pictures with 1 or 3 channels, else "samples".
+
+    What a discriminator gives are "logits".
+    """
+    if network == "discriminator":
+        return "logits"
     shape = model.outputs[0].shape
     return "images" if len(shape) == 4 and shape[-1] in (1, 3) else "samples"
 
 
-def convert(generator, folder, formats, reference):
-    """Writes artefacts of a generator file, with the backend of this process.
+def convert(original, folder, formats, reference, network="generator"):
+    """Writes artefacts of a generator or discriminator file, with the backend of this process.
 
     Args:
-        generator: path of the generator file.
-        folder: where `generator.<format>` is written.
+        original: path of the file.
+        folder: where `<network>.<format>` is written.
         formats: list of the formats to write.
-        reference: path of the npz with fixed latent points and what the generator makes of them.
-            It is made if it does not exist.
+        reference: path of the npz with fixed inputs and what the network makes of them. It is made
+            if it does not exist.
+        network: "generator" or "discriminator".
 
     Returns:
-        dict: `shape` of one latent point, `classes` (0 without labels, None if unknown), and
-        `outputs`, what the output is called.
+        dict: `inputs`, their names; `shape` of the first one for one sample; `classes` (0 without
+        labels, None if unknown); and `outputs`, what the output is called.
 
     Raises:
         ValueError: one sentence saying what failed.
     """
-    model = load(generator)
+    model = load(original, network)
+    names = input_names(model, network)
+    outputs = output_name(model, network)
     classes = class_count(model) if len(model.inputs) == 2 else 0
     if not os.path.exists(reference):
-        _make_reference(model, classes, reference)
+        _make_reference(model, names, classes, reference)
     for name in formats:
-        path = os.path.join(folder, f"generator.{name}")
+        path = os.path.join(folder, f"{network}.{name}")
         try:
             if name in ("keras", "h5"):
                 model.save(path)
             elif name == "savedmodel":
-                _save_savedmodel(model, path)
+                _save_savedmodel(model, names, outputs, path)
             else:
-                _with_named_inputs(model).export(
+                _with_named_inputs(model, names).export(
                     path, format="onnx", opset_version=OPSET, verbose=False
                 )
         except Exception as error:
             raise ValueError(
-                f"The generator could not be converted to {name}: {_why(error)}."
+                f"The {network} could not be converted to {name}: {_why(error)}."
             ) from error
     shape = list(model.inputs[0].shape[1:])
-    return {"shape": shape, "classes": classes, "outputs": output_name(model)}
+    return {"inputs": list(names), "shape": shape, "classes": classes, "outputs": outputs}
 
 
-def check(artefacts, reference):
+def check(artefacts, reference, network="generator"):
     """Returns, by format, the largest absolute difference of an artefact from the original.
 
     Each artefact is loaded and run at every one of `BATCH_SIZES`.
@@ -120,17 +146,18 @@ def check(artefacts, reference):
     Args:
         artefacts: dict, format to path.
         reference: the npz written by `convert`.
+        network: "generator" or "discriminator".
 
     Raises:
         ValueError: an artefact cannot be loaded or run; one sentence.
     """
     with np.load(reference) as file:
         expected = file["outputs"]
-        inputs = {name: file[name] for name in ("z", "label") if name in file}
+        inputs = {name: file[name] for name in file.files if name != "outputs"}
     differences = {}
     for name, path in artefacts.items():
         try:
-            run = _LOADERS[name](path)
+            run = _load_keras(path, network) if name in ("keras", "h5") else _LOADERS[name](path)
             worst = 0.0
             for size in BATCH_SIZES:
                 outputs = np.asarray(run({key: value[:size] for key, value in inputs.items()}))
@@ -146,46 +173,50 @@ def check(artefacts, reference):
     return differences
 
 
-def _make_reference(model, classes, path):
+def _make_reference(model, names, classes, path):
     size = max(BATCH_SIZES)
     rng = np.random.default_rng(0)
-    inputs = {"z": rng.standard_normal((size, *model.inputs[0].shape[1:])).astype("float32")}
+    # Images are in [-1, 1], latent points and other samples about as large.
+    draw = functools.partial(rng.uniform, -1, 1) if names[0] == "image" else rng.normal
+    first = draw(size=(size, *model.inputs[0].shape[1:])).astype("float32")
+    inputs = {names[0]: first}
     if len(model.inputs) == 2:
         label = np.arange(size, dtype="int32") % (classes or 1)
         inputs["label"] = label.reshape(size, *model.inputs[1].shape[1:])
     outputs = _run_keras(model, inputs)
     if not np.isfinite(outputs).all():
+        network = "generator" if names[0] == "z" else "discriminator"
         raise ValueError(
-            "The generator gives values that are not finite, so its training has diverged; use an "
+            f"The {network} gives values that are not finite, so its training has diverged; use an "
             "earlier one."
         )
     np.savez(path, outputs=outputs, **inputs)
 
 
-def _save_savedmodel(model, path):
+def _save_savedmodel(model, names, output, path):
     # Not `model.export`, which in Keras 3.15 writes every weight twice.
     import tensorflow as tf
 
     specs = [
         tf.TensorSpec((None, *x.shape[1:]), x.dtype, name)
-        for x, name in zip(model.inputs, INPUT_NAMES, strict=False)
+        for x, name in zip(model.inputs, names, strict=True)
     ]
     inputs = specs if len(specs) > 1 else specs[0]
     module = tf.Module()
     module.model = model
     module.serve = tf.function(lambda x: model(x, training=False), input_signature=[inputs])
-    named = tf.function(lambda x: {output_name(model): model(x, training=False)})
+    named = tf.function(lambda x: {output: model(x, training=False)})
     signatures = {"serving_default": named.get_concrete_function(inputs)}
     tf.saved_model.save(module, path, signatures=signatures)
 
 
-def _with_named_inputs(model):
-    """Returns the model behind inputs named `z` and `label`, whatever they were called in it."""
+def _with_named_inputs(model, names):
+    """Returns the model behind inputs of these names, whatever they were called in it."""
     import keras
 
     inputs = [
         keras.Input(x.shape[1:], dtype=x.dtype, name=name)
-        for x, name in zip(model.inputs, INPUT_NAMES, strict=False)
+        for x, name in zip(model.inputs, names, strict=True)
     ]
     named = keras.Model(inputs, model(inputs if len(inputs) > 1 else inputs[0]))
     # `export` refuses a model that has never been called.
@@ -201,8 +232,8 @@ def _run_keras(model, inputs):
     return keras.ops.convert_to_numpy(outputs)
 
 
-def _load_keras(path):
-    model = load(path)
+def _load_keras(path, network):
+    model = load(path, network)
     return lambda inputs: _run_keras(model, inputs)
 
 
@@ -227,12 +258,7 @@ def _load_onnx(path):
     return lambda inputs: session.run(None, inputs)[0]
 
 
-_LOADERS = {
-    "keras": _load_keras,
-    "h5": _load_keras,
-    "savedmodel": _load_savedmodel,
-    "onnx": _load_onnx,
-}
+_LOADERS = {"savedmodel": _load_savedmodel, "onnx": _load_onnx}
 
 
 def _why(error):
@@ -243,19 +269,32 @@ def _why(error):
     if "Lambda" in text:
         return (
             "it holds a Lambda layer, that is code, which Keras does not run in safe mode; build "
-            "the generator of stock layers"
+            "the network of stock layers"
         )
     custom = re.search(r"Could not locate (?:class|function) '([^']*)'", text)
     custom = custom or re.search(r"Unknown (?:layer|object): '?([^'.\s]*)", text)
     if custom:
         return (
             f"it holds the custom object {custom[1]!r}, which Keras alone does not know; build the "
-            "generator of stock layers"
+            "network of stock layers"
         )
     if text.startswith(("File not found", "Unable to synchronously open")):
         return "expected a file that Keras has saved, and it is damaged or of another kind"
     first = (text.strip().splitlines() or [""])[0][:200].rstrip(".")
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
+
+class _NoTensorFlow:
+    """Lets TensorFlow be missing.
+
+    Not by `sys.modules["tensorflow"] = None`: Keras takes the key for TensorFlow itself when it
+    runs a Rescaling layer.
+    """
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == "tensorflow":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
 def _main(path):
@@ -276,5 +315,5 @@ if __name__ == "__main__":
     sys.modules["zoo"] = None
     if os.environ.get("KERAS_BACKEND") != "tensorflow":
         # Keras imports it for seconds, whenever it saves, only to learn that it is there.
-        sys.modules["tensorflow"] = None
+        sys.meta_path.insert(0, _NoTensorFlow())
     _main(sys.argv[1])
