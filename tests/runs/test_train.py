@@ -221,3 +221,37 @@ def test_runs_without_a_name_are_numbered(straight, tmp_path, untrained):
         train.start(running.resolve(), source=train.Source(), runs_dir=tmp_path)
     names = sorted(p.name for p in pathlib.Path(tmp_path).iterdir())
     assert names == ["dcgan-digits", "dcgan-digits-2", "dcgan-digits-3"]
+
+
+@pytest.fixture
+def in_four_gib(untrained, monkeypatch):
+    """A machine of 4 GiB; gives a function that starts a run whose step takes so many GiB."""
+    monkeypatch.setattr(train, "machine_memory", lambda: 4 * 2**30)
+    monkeypatch.setattr(train.backend, "devices", lambda: ["CPU"])
+
+    def start(folder, step):
+        monkeypatch.setattr(train, "memory", lambda gan, config: int(step * 2**30))
+        running.start(folder, "one")
+
+    return start
+
+
+def test_the_memory_is_said_where_it_is_large(in_four_gib, tmp_path, capsys, monkeypatch):
+    said = {}
+    for step in (0.5, 3, 5):
+        in_four_gib(tmp_path / str(step), step)
+        said[step] = tuple(capsys.readouterr())
+    assert "memory" not in said[0.5][0]
+    assert "memory: at least 3.0 GiB for the step and 0.0 GiB for the data\n" in said[3][0]
+    assert "memory: at least 5.0 GiB" in said[5][0]
+    assert "warning" not in said[0.5][1] + said[3][1]
+    (line,) = [line for line in said[5][1].splitlines() if "warning" in line]
+    assert "more than the 4.0 GiB this machine has" in line and "--batch_size" in line
+    monkeypatch.setattr(train.backend, "devices", lambda: ["Some GPU"])
+    in_four_gib(tmp_path / "gpu", 5)
+    out, err = capsys.readouterr()
+    assert "memory: at least 5.0 GiB" in out and "warning" not in err
+
+
+def test_the_memory_of_this_machine_is_known():
+    assert 2**28 < train.machine_memory() < 2**50

@@ -3,17 +3,21 @@
 import contextlib
 import dataclasses
 import json
+import os
 import pathlib
+import sys
 
 import keras
 import numpy as np
 
 import zoo
-from zoo import data, warm_start
+from zoo import backend, data, warm_start
 from zoo.data import batches
 from zoo.errors import UsageError
 from zoo.runs import callbacks, checkpoints, directory, keras_alone, report
 from zoo.runs import config as configs
+
+LARGE = 2**30  # bytes from which on the estimate of memory is said before training
 
 
 @dataclasses.dataclass
@@ -57,6 +61,7 @@ def start(config, *, source, runs_dir, name=None, overwrite=False, init_from=Non
         lines = "".join(f"{name}\t{reason}\n" for name, reason in dataset.skipped)
         (path / "skipped.tsv").write_text(lines, encoding="utf-8")
         print(f"{len(dataset.skipped)} files were skipped; see {path / 'skipped.tsv'}")
+    tell_memory(gan, dataset, config)
     warm_up(gan, dataset, path, config)
     return train(gan, dataset, callbacks.Session(path, config, steps))
 
@@ -107,6 +112,7 @@ def resume(path, *, source, changes=None):
     meta, arrays = found
     gan = build(config)
     checkpoints.restore(gan, arrays)
+    tell_memory(gan, dataset, config)
     session = callbacks.Session(
         path,
         config,
@@ -338,11 +344,48 @@ def dry_run(config, source):
     return "\n".join(lines)
 
 
+def tell_memory(gan, dataset, config):
+    """Prints the estimate of memory where it is large, with a warning where there is not so much.
+
+    A GPU's memory is not looked at: what does not fit there ends with an error that says so, where
+    the system kills a process without a word.
+    """
+    step, samples = memory(gan, config), dataset.samples.nbytes
+    if step + samples < LARGE:
+        return
+    print(f"memory: at least {_gib(step)} for the step and {_gib(samples)} for the data")
+    on_cpu = all(device.upper() == "CPU" for device in backend.devices())
+    needed, there = samples + (step if on_cpu else 0), machine_memory()
+    if there is not None and needed > there:
+        print(
+            f"warning: that is more than the {_gib(there)} this machine has; take a smaller "
+            "--batch_size, or smaller pictures with --set image_size=N",
+            file=sys.stderr,
+        )
+
+
+def machine_memory():
+    """Returns the bytes of memory this process may use, or None where the system does not say."""
+    found = []
+    # A container may have less than its machine, by the second or first version of cgroups.
+    for limit in ("memory.max", "memory/memory.limit_in_bytes"):
+        with contextlib.suppress(OSError, ValueError):
+            found.append(int((pathlib.Path("/sys/fs/cgroup") / limit).read_text()))
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    return min(found, default=None)
+
+
+def _gib(size):
+    return f"{size / 2**30:,.1f} GiB"
+
+
 def memory(gan, config):
     """Estimates the bytes of a step: weights, moments, gradients, and activations kept for them.
 
     The discriminator sees the real and the generated batch; each activation is kept once and its
-    gradient once.
+    gradient once. A penalty on the gradient keeps both of them again. It is less than what a step
+    takes: copies inside of the operations and the library itself are not counted.
     """
     width = 4 if config["precision"] == "float32" else 2
     weights = sum(v.numpy().nbytes for v in [*gan.variables, *gan.optimizer.variables])
@@ -352,5 +395,6 @@ def memory(gan, config):
         outputs = [node.output for node in network.layers]
         return sum(int(np.prod(output.shape[1:])) for output in outputs)
 
-    values = activations(gan.generator) + 2 * activations(gan.discriminator)
+    judged = 4 if config.get("penalty") else 2
+    values = activations(gan.generator) + judged * activations(gan.discriminator)
     return weights + gradients + 2 * width * config["batch_size"] * values
