@@ -197,13 +197,12 @@ def splits(name, **options):
     return Splits(*parts, "fifth of the pictures, seed 0", False)
 
 
-def classifier(dataset, *, data_dir=None, epochs=None, least_steps=LEAST_STEPS):
+def classifier(dataset, *, data_dir=None):
     """Returns the extractor `classifier:DATASET`, trained now or before.
 
     Args:
         dataset: str, as for `zoo.data.load`.
         data_dir: str, where prepared data sets lie.
-        epochs, least_steps: int, for tests. What is not the recipe is cached under another name.
 
     Raises:
         UsageError: the data set has no classes, or vectors instead of pictures.
@@ -221,13 +220,14 @@ def classifier(dataset, *, data_dir=None, epochs=None, least_steps=LEAST_STEPS):
             f"{name} needs a data set with classes to be trained on, and {dataset} has none. "
             "Use --features=inception or --features=raw."
         )
-    recipe = [RECIPE, epochs or EPOCHS, least_steps]
-    stamp = cache.stamp_of(recipe, train.fingerprint, parts.held_out.fingerprint)
+    stamp = cache.stamp_of(
+        RECIPE, EPOCHS, LEAST_STEPS, train.fingerprint, parts.held_out.fingerprint
+    )
     network = _network(train.samples.shape[1:], len(train.class_names))
     found = _read(stamp, network)
     if found is None:
         start = time.process_time()
-        _train(network, train, epochs or EPOCHS, least_steps, name)
+        _train(network, train, name)
         seconds = time.process_time() - start
         made = Extractor(name, network)
         likely = made.extract(parts.held_out.samples)[1].argmax(axis=1)
@@ -356,7 +356,7 @@ def _network(shape, classes):
     return network
 
 
-def _train(network, dataset, epochs, least_steps, name):
+def _train(network, dataset, name):
     """Trains the classifier in place.
 
     Adam with a warm-up of a quarter and a cosine to zero, on whole batches in an order and with
@@ -367,7 +367,7 @@ def _train(network, dataset, epochs, least_steps, name):
     count = len(dataset.samples)
     batch = min(BATCH, count)
     steps = count // batch
-    epochs = max(epochs, math.ceil(least_steps / steps))
+    epochs = max(EPOCHS, math.ceil(LEAST_STEPS / steps))
     total = epochs * steps
     warm = total // 4
     rate = keras.optimizers.schedules.CosineDecay(

@@ -576,7 +576,7 @@ def _evaluate_pictures(
     count = len(found.samples)
 
     whole = memorises(metrics, parts.own, extractor)
-    reference, real, real_labels = prepare(parts, extractor, count, seed, whole)
+    reference, real, real_labels = prepare(parts, extractor, count, whole)
     generated = extractor.extract(found.samples, "samples")
     values, left_out = scores_of(*generated, found.labels, reference, metrics, seed)
     if not values:
@@ -618,14 +618,14 @@ def memorises(metrics, own, extractor):
     return own and extractor.name != "inception"
 
 
-def prepare(parts, extractor, count, seed=0, whole=False):
+def prepare(parts, extractor, count, whole=False):
     """Computes what samples are compared with.
 
     Args:
         parts: `zoo.metrics.features.Splits`.
         extractor: `zoo.metrics.features.Extractor`.
-        count: int, how many pictures of the train split make the floor, if it has so many.
-        seed: int, of which.
+        count: int, how many pictures of the train split make the floor, if it has so many. They
+            are always the same, so that the floor is a constant of the protocol.
         whole: bool, whether the features of the whole train split are kept, for memorisation.
 
     Returns:
@@ -635,7 +635,7 @@ def prepare(parts, extractor, count, seed=0, whole=False):
     train, held_out = parts.train, parts.held_out
     chosen = np.sort(np.random.default_rng(0).permutation(len(held_out.samples))[:REFERENCE])
     features, _ = extractor.extract(held_out.samples[chosen], "real pictures")
-    floor = np.random.default_rng((seed, 1)).permutation(len(train.samples))[:count]
+    floor = np.random.default_rng(1).permutation(len(train.samples))[:count]
     everything = None
     if whole:
         everything, likely = extractor.extract(train.samples, "training pictures")
