@@ -132,13 +132,20 @@ def test_ctrl_c_ends_it_and_resuming_begins_it_anew(tmp_path, monkeypatch, capsy
     assert caught.value.code == 128 + signal.SIGTERM
     path = tmp_path / "stopped"
     out, err = capsys.readouterr()
-    assert "one epoch as an autoencoder; not counted in steps and --max_minutes" in out
+    assert "one epoch as an autoencoder; not counted in steps and budgets" in out
     assert f"train.py --resume={path}" in out
     assert "warm start: epoch 1/1  step 1/8  loss " in err
     assert not (path / "checkpoints").exists()
     running.resume(path)
     straight = running.start(tmp_path, "straight", **settings)
     assert_equal(path, straight.directory)
+
+
+@pytest.mark.slow  # compiles two steps
+def test_a_budget_begins_behind_it(tmp_path):
+    budgets = {"max_minutes": 1e-9, "max_cpu_seconds": 1e-9}
+    session = running.start(tmp_path, "short", warm_start="vae:1", batch_size=800, **budgets)
+    assert session.step == 1 and "budget" in session.stop
 
 
 def assert_equal(path, other):

@@ -166,11 +166,11 @@ def warm_up(gan, dataset, path, config):
         return
     epochs = warm_start.parse(config["warm_start"])
     # A session of its own: none of this counts as steps or minutes of the run.
-    own = {**config, "epochs": epochs, "max_minutes": None}
+    own = {**config, "epochs": epochs, "max_minutes": None, "max_cpu_seconds": None}
     steps = batches.steps_per_epoch(dataset, config["batch_size"])
     session = callbacks.Session(path, own, steps)
     times = f"{epochs} epochs" if epochs > 1 else "one epoch"
-    print(f"warm start: {times} as an autoencoder; not counted in steps and --max_minutes")
+    print(f"warm start: {times} as an autoencoder; not counted in steps and budgets")
     with callbacks.StopSignals(session) as signals:
         warm_start.vae(
             gan,
