@@ -85,13 +85,14 @@ def test_noise_one_picture_and_half_the_classes_are_told_by_the_right_scores(tmp
     assert scores["memorisation"] < 0.05
 
     one = np.repeat(train.samples[:1], len(train.samples), axis=0)
-    scores, floor = scored(tmp_path, one)
+    asked = ["precision_recall", "density_coverage", "class_coverage", "classifier_score"]
+    scores, floor = scored(tmp_path, one, metrics=asked)
     assert scores["recall"] < 0.05 < 0.7 < floor["recall"] and scores["coverage"] < 0.2
     assert scores["classes"] == 1 and scores["class_reverse_kl"] == pytest.approx(np.log(10))
     assert scores["classifier_score"] == pytest.approx(1, abs=1e-3)
 
     half = train.samples[train.labels < 5]
-    scores, floor = scored(tmp_path, half)
+    scores, floor = scored(tmp_path, half, metrics=asked)
     assert 5 <= scores["classes"] < floor["classes"] == 10
     assert scores["class_reverse_kl"] > 0.5 > 0.1 > floor["class_reverse_kl"]
     assert scores["precision"] > 0.8 * floor["precision"]

@@ -294,7 +294,7 @@ class Progress:
             # The first compiles; the clock for the speed starts behind it.
             self.first = (now, done)
         start, first = self.first
-        if now < self.following or done == first:
+        if now < self.following or done == first or done >= self.total:
             return
         left = (now - start) * (self.total - done) / (done - first)
         text = f"{self.what}: {done:,} of {self.total:,}, {left:.0f} s left"
