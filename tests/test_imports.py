@@ -25,7 +25,10 @@ BELOW = {
     "data": {"errors"},
     "metrics": {"errors", "data"},
     "gan": {"errors", "backend", "objectives", "optimizers", "layers", "sampling"},
-    "models": {"errors", "backend", "gan", "layers", "objectives", "optimizers", "sampling"},
+    "shapes": {"errors"},
+    "models": {
+        *("errors", "backend", "gan", "layers", "objectives", "optimizers", "sampling", "shapes")
+    },
 }
 
 

@@ -145,5 +145,5 @@ def test_both_rates_fall_to_a_hundredth_over_the_steps_of_the_game(decay, half):
 def test_a_rate_on_a_schedule_is_not_assigned():
     gan = small("sine", decay_steps=4)
     gan.compile()
-    with pytest.raises(UsageError, match="follow a schedule.*decay_steps=0"):
+    with pytest.raises(UsageError, match=r"follow a schedule.*decay_steps=0"):
         gan.optimizer.learning_rate = 1e-3

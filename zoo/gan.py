@@ -10,7 +10,7 @@ from keras import ops
 
 from zoo import backend, sampling
 from zoo.errors import UsageError, check, one_of
-from zoo.layers import folded
+from zoo.layers import MinibatchStdDev, folded
 from zoo.objectives import augment as augmentation
 from zoo.objectives import losses, regularizers
 from zoo.optimizers import OptimizerPair
@@ -61,6 +61,8 @@ class GAN(keras.Model):
             holds still (Karras et al. 2020, ADA; 0.6 there). None: the strength does not adapt.
         packing: int, samples the discriminator judges at once, stacked along the channels (Lin et
             al. 2018, PacGAN).
+        minibatch_std: int, size of the groups of samples whose deviation the discriminator is told
+            (Karras et al. 2018, section 3; 4 there). 0 for none.
         discriminators: int, discriminators that play against the one generator, each with its own
             weights (Durugkar et al. 2017, GMAN).
         combination: "mean", "max" or "softmax", of the generator's losses against each of several
@@ -118,6 +120,7 @@ class GAN(keras.Model):
         augment_strength: float = 1.0,
         augment_target: float | None = None,
         packing: int = 1,
+        minibatch_std: int = 0,
         discriminators: int = 1,
         combination: str = "mean",
         combination_sharpness: float = 1.0,
@@ -167,6 +170,7 @@ class GAN(keras.Model):
                 f"{self.image_shape}. Received: augment={augment!r}."
             )
         self.packing = check("packing", packing, 1)
+        self.minibatch_std = check("minibatch_std", minibatch_std, 0)
         self.discriminators = check("discriminators", discriminators, 1)
         self.combination = one_of("combination", combination, COMBINATIONS)
         self.combination_sharpness = check("combination_sharpness", combination_sharpness, 0.0)
@@ -233,6 +237,15 @@ class GAN(keras.Model):
             aggregation="only_first_replica",
         )
         self.built = True
+
+    def compared(self, x):
+        """Tells features `x` of a discriminator how much samples differ, where that is asked for.
+
+        A variant calls it before its last layers.
+        """
+        if not self.minibatch_std:
+            return x
+        return MinibatchStdDev(self.minibatch_std, name="minibatch_std")(x)
 
     def build_judges(self):
         """Returns what judges: the discriminator, or several behind the inputs of one.
@@ -725,7 +738,16 @@ class GAN(keras.Model):
         """Returns a new functional discriminator, float32, spectral layers folded into stock ones.
 
         Its inputs are samples and, with classes, int32 labels `(batch,)`.
+
+        Raises:
+            UsageError: it compares the samples of a minibatch, which no stock layer does.
         """
+        if self.minibatch_std:
+            raise UsageError(
+                "The discriminator compares the samples of a minibatch, for which Keras has no "
+                "layer, so it loads only with this package: save the whole model instead. Expected "
+                f"minibatch_std=0. Received: minibatch_std={self.minibatch_std}."
+            )
         with _dtype_policy("float32"):
             discriminator = self.build_judges()
         discriminator.set_weights(self.discriminator.get_weights())

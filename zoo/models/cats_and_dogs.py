@@ -211,7 +211,7 @@ class CatsAndDogsGAN(GAN):
             x = layers.Add(name=f"down_{size}_sum")([x, y])
             x = layers.Rescaling(math.sqrt(0.5), name=f"down_{size}")(x)
         x = layers.LeakyReLU(0.2, name="last_relu")(x)
-        x = conv(channels(4), 4, **self._kernel("last"))(x)
+        x = conv(channels(4), 4, **self._kernel("last"))(self.compared(x))
         x = layers.LeakyReLU(0.2, name="features_relu")(x)
         x = layers.Flatten(dtype="float32", name="features")(x)
         logit = dense(1, dtype="float32", **self._kernel("logit"))(x)
@@ -248,11 +248,6 @@ class CatsAndDogsGAN(GAN):
                 "num_classes to train without. Received: no labels."
             )
         return self.generator([z, labels] if self.num_classes else z, training=True)
-
-    def discriminate(self, samples, labels=None):
-        seen = self.seen(samples)
-        logits = self.discriminator([seen, labels] if self.num_classes else seen, training=True)
-        return keras.ops.reshape(keras.ops.cast(logits, "float32"), (-1,))
 
     # Files
 

@@ -129,7 +129,7 @@ class ConditionalGAN(GAN):
                 x = layers.BatchNormalization(name=f"down_{i}_norm")(x)
             x = layers.LeakyReLU(0.2, name=f"down_{i}_relu")(x)
             channels *= 2
-        h = layers.Flatten(dtype="float32", name="features")(x)
+        h = layers.Flatten(dtype="float32", name="features")(self.compared(x))
         logit = layers.Dense(1, **self._kernel(bias=True), dtype="float32", name="psi")(h)
         if self.conditioning == "projection":
             code = self._embedding(h.shape[-1], deviation=0.02, dtype="float32")(label)

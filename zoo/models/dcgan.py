@@ -41,6 +41,7 @@ class DCGAN(GAN):
         image_shape: (size, size, channels); size is 4 to 7 doubled at least twice (16, 20, 24, 28,
             32, 40, 48, 56, 64, ...), channels 1 or 3.
         width: int, channels at the largest resolution; they double with each halving of it.
+        kernel_size: int, side of all kernels in pixels.
         discriminator_norm: "batch", "spectral" (Miyato et al. 2018) or "none", the normalisation in
             the discriminator.
         **kwargs: the settings of `zoo.gan.GAN`.
@@ -54,12 +55,14 @@ class DCGAN(GAN):
         image_shape: tuple = (28, 28, 1),
         *,
         width: int = 32,
+        kernel_size: int = 5,
         discriminator_norm: str = "batch",
         learning_rate: float = 1e-3,
         **kwargs,
     ):
         super().__init__(image_shape, learning_rate=learning_rate, **kwargs)
         self.width = check("width", width, 1)
+        self.kernel_size = check("kernel_size", kernel_size, 2)
         self.discriminator_norm = one_of("discriminator_norm", discriminator_norm, NORMS)
         self.start, self.doublings = doublings(self.image_shape, "dcgan")
         self.build_networks()
@@ -73,11 +76,18 @@ class DCGAN(GAN):
         x = layers.ReLU(name="project_relu")(x)
         for i in range(1, self.doublings):
             channels //= 2
-            x = layers.Conv2DTranspose(channels, 5, 2, "same", **self._kernel(), name=f"up_{i}")(x)
+            x = layers.Conv2DTranspose(
+                channels, self.kernel_size, 2, "same", **self._kernel(), name=f"up_{i}"
+            )(x)
             x = layers.BatchNormalization(name=f"up_{i}_norm")(x)
             x = layers.ReLU(name=f"up_{i}_relu")(x)
         x = layers.Conv2DTranspose(
-            self.image_shape[-1], 5, 2, "same", **self._kernel(bias=True), name="to_image"
+            self.image_shape[-1],
+            self.kernel_size,
+            2,
+            "same",
+            **self._kernel(bias=True),
+            name="to_image",
         )(x)
         images = layers.Activation("tanh", dtype="float32", name="image")(x)
         return keras.Model(z, images, name="generator")
@@ -93,7 +103,7 @@ class DCGAN(GAN):
             first = i == 0
             x = convolution(
                 channels,
-                5,
+                self.kernel_size,
                 2,
                 "same",
                 **self._kernel(bias=first or not normalised),
@@ -103,7 +113,7 @@ class DCGAN(GAN):
                 x = layers.BatchNormalization(name=f"down_{i}_norm")(x)
             x = layers.LeakyReLU(0.2, name=f"down_{i}_relu")(x)
             channels *= 2
-        x = layers.Flatten(name="flatten")(x)
+        x = layers.Flatten(name="flatten")(self.compared(x))
         logit = dense(1, **self._kernel(bias=True), dtype="float32", name="logit")(x)
         return keras.Model(images, logit, name="discriminator")
 

@@ -116,6 +116,7 @@ class GaussianGAN(GAN):
     def build_discriminator(self):
         samples = keras.Input(self.seen_shape, name="sample")
         x = self._hidden_layers(samples, "discriminator_activation")
+        x = self.compared(x)
         logit = layers.Dense(1, **self._kernel(), dtype="float32", name="logit")(x)
         return keras.Model(samples, logit, name="discriminator")
 

@@ -109,6 +109,7 @@ class SineGAN(GAN):
         for i in range(self.depth):
             x = layers.Dense(self.hidden, **self._kernel(), name=f"hidden_{i}")(x)
             x = layers.LeakyReLU(0.2, name=f"hidden_{i}_relu")(x)
+        x = self.compared(x)
         logit = layers.Dense(1, **self._kernel(), dtype="float32", name="logit")(x)
         return keras.Model(samples, logit, name="discriminator")
 

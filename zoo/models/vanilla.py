@@ -94,6 +94,7 @@ class VanillaGAN(GAN):
         for i in range(self.depth):
             x = layers.Dense(self.hidden, **self._kernel(), name=f"hidden_{i}")(x)
             x = layers.LeakyReLU(self.slope, name=f"hidden_{i}_relu")(x)
+        x = self.compared(x)
         logit = layers.Dense(1, **self._kernel(), dtype="float32", name="logit")(x)
         return keras.Model(images, logit, name="discriminator")
 
