@@ -16,8 +16,14 @@ ROOT = pathlib.Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 # What makes a command short enough for a test; absl takes the last value of a flag.
+BRIEF = ["--max_minutes=0.02", "--epochs=2"]
 SHORTER = {
-    "train.py": ["--set", "width=4", "--max_minutes=0.02", "--epochs=2"],
+    "train.py --model=dcgan": ["--set", "width=4", *BRIEF],
+    "train.py --model=conditional": ["--set", "width=4", *BRIEF],
+    "train.py --model=cats_and_dogs": ["--set", "width=2", "--set", "image_size=32", *BRIEF],
+    "train.py --model": BRIEF,
+    # The classifier of the judge takes minutes to train.
+    "evaluate.py": ["--samples=200", "--features=raw"],
     "train.py --resume": ["--epochs=3", "--max_minutes=0.02"],
     "train.py --list": [],
     "generate.py": [],
@@ -32,16 +38,17 @@ def commands():
     return [line for line in lines if line.startswith("python ")]
 
 
-@pytest.mark.slow  # nine processes, each of which imports TensorFlow
+@pytest.mark.slow  # a process for each command, each of which imports TensorFlow
 @pytest.mark.skipif("ZOO_DATA_DIR" not in os.environ, reason="the README trains on MNIST")
 def test_every_command_of_the_readme_runs(tmp_path):
     if importlib.util.find_spec("tf2onnx") is None:
         pytest.skip("the README exports to ONNX, which needs requirements-onnx.txt")
     rng = np.random.default_rng(0)
-    (tmp_path / "my" / "pictures").mkdir(parents=True)
-    for i in range(70):
-        picture = Image.fromarray(rng.integers(0, 256, (80, 70, 3)).astype("uint8"))
-        picture.save(tmp_path / "my" / "pictures" / f"{i}.png")
+    for folder in ("pictures", "pets/cat", "pets/dog"):
+        (tmp_path / "my" / folder).mkdir(parents=True)
+        for i in range(70):
+            picture = Image.fromarray(rng.integers(0, 256, (80, 70, 3)).astype("uint8"))
+            picture.save(tmp_path / "my" / folder / f"{i}.png")
     found = commands()
     assert len(found) >= 7
     for line in found:
