@@ -48,7 +48,8 @@ print(json.dumps([history, [float(o.iterations) for o in gan.optimizer.optimizer
 """
 
 
-@helpers.each_variant
+# Two variants, with and without classes: each is compiled once more in a process of its own.
+@pytest.mark.parametrize("variant", ["dcgan", "conditional"], indirect=True)
 @pytest.mark.slow  # starts a process: that a file is enough shows in a fresh one only
 def test_a_loaded_model_goes_on_exactly_as_the_original(variant, tmp_path):
     train(variant)
