@@ -13,6 +13,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 # 1,618 digits make 16 steps an epoch, with a ragged rest of 18.
 SETTINGS = {"image_size": 16, "width": 4, "latent_dim": 8, "batch_size": 100, "epochs": 4}
+SETTINGS["score_every"] = None
 STEPS = 16
 
 

@@ -209,6 +209,65 @@ def test_scores_appear_when_there_are_some(tmp_path):
     assert "Scores" in text and "12.5" in text
 
 
+def record(**scores):
+    protocol = {"step": 1200, "samples": 2500, "floor_samples": 2400, "reference": "digits' <test>"}
+    return {"protocol": protocol, "scores": scores, "floor": {"frechet": 0.25}}
+
+
+def test_evaluations_are_tables_with_floor_and_protocol(tmp_path):
+    run = make_run(tmp_path / "run")
+    evaluations = {
+        "classifier:digits": record(frechet=12.34567, kernel=0.5, kernel_deviation=0.125),
+        "raw": record(recall=0.75),
+    }
+    content = {"step": 7, "evaluations": evaluations}
+    (run / "evaluation.json").write_text(json.dumps(content))
+    page = Page(report.write_report(run))
+    assert len(page.all("table")) == 2
+    cells = [re.sub("<[^>]*>", "", c) for c in re.findall("<t[hd].*?</t[hd]>", page.html)]
+    assert cells[:8] == ["Score", "Value", "Floor", "Better", "frechet", "12.35", "0.25", "lower"]
+    assert cells[8:12] == ["kernel", "0.5 ± 0.125", "–", "lower"]
+    assert cells[-4:] == ["recall", "0.75", "–", "higher"]
+    text = page.text
+    assert "Step 1,200: 2,500 samples against digits&#x27; &lt;test&gt;" in text
+    assert "score of 2,400 real pictures" in text
+    assert "evaluations." not in text and "kernel_deviation" not in text
+
+
+@pytest.mark.parametrize("broken", [None, [1], {}, {"scores": 1}, {"scores": {"a": None}}])
+def test_evaluations_of_another_form_are_tolerated(tmp_path, broken):
+    run = make_run(tmp_path / "run")
+    half = record(frechet=None) | {"protocol": {}}
+    content = {"evaluations": {"first": broken, "second": record(frechet="x"), "third": half}}
+    (run / "evaluation.json").write_text(json.dumps(content))
+    assert len(Page(report.write_report(run)).all("table")) == 2
+    (run / "evaluation.json").write_text(json.dumps({"evaluations": broken}))
+    Page(report.write_report(run))
+
+
+def test_the_scores_of_the_training_are_a_curve_above_their_floor(tmp_path):
+    run = make_run(tmp_path / "run")
+    charts = len(Page(report.write_report(run)).all("figure"))
+    lines = ["step,images,frechet,floor,samples,features\n", "5,50,99,0.75,10,raw\n"]
+    lines += [f"{s},{10 * s},{40 - s},0.125,20,blocks\n" for s in (10, 20, 30)]
+    (run / "scores.csv").write_text("".join(lines))
+    page = Page(report.write_report(run))
+    assert len(page.all("figure")) == charts + 1
+    shown = json.loads(page.all("figure")[-1]["data-chart"])
+    # Only scores of the latest protocol, which the floor tells.
+    assert shown["curves"] == [
+        [[10, 20, 30], [30, 20, 10]],
+        [[0, 10, 20, 30], [0.125] * 4],
+    ]
+    # Also before the first epoch has ended, and of one score.
+    (run / "metrics.csv").unlink()
+    (run / "scores.csv").write_text("".join(lines[:2]))
+    assert len(Page(report.write_report(run)).all("figure")) == 1
+    # Of points and signals there are others, which stay in their file.
+    (run / "scores.csv").write_text("step,modes\n1,2\n")
+    assert not Page(report.write_report(run)).all("figure")
+
+
 def test_a_failed_write_keeps_the_old_report(tmp_path, monkeypatch):
     run = make_run(tmp_path / "run")
     before = report.write_report(run).read_bytes()

@@ -197,12 +197,13 @@ def splits(name, **options):
     return Splits(*parts, "fifth of the pictures, seed 0", False)
 
 
-def classifier(dataset, *, data_dir=None):
+def classifier(dataset, *, data_dir=None, only_cached=False):
     """Returns the extractor `classifier:DATASET`, trained now or before.
 
     Args:
         dataset: str, as for `zoo.data.load`.
         data_dir: str, where prepared data sets lie.
+        only_cached: bool, return None instead of training it now.
 
     Raises:
         UsageError: the data set has no classes, or vectors instead of pictures.
@@ -213,6 +214,8 @@ def classifier(dataset, *, data_dir=None):
             f"{name} needs pictures with classes, and {dataset} has vectors. Choose another data "
             "set; the scores of made-up vectors need no features."
         )
+    if only_cached and not any(map(os.path.isdir, _folders())):
+        return None  # before any data are prepared
     parts = splits(dataset, data_dir=data_dir)
     train = parts.train
     if len(train.class_names) < 2:
@@ -225,6 +228,8 @@ def classifier(dataset, *, data_dir=None):
     )
     network = _network(train.samples.shape[1:], len(train.class_names))
     found = _read(stamp, network)
+    if found is None and only_cached:
+        return None
     if found is None:
         start = time.process_time()
         _train(network, train, name)
@@ -416,10 +421,16 @@ def _batches(dataset, batch, steps):
         epoch += 1
 
 
+def _folders():
+    """Yields where weights may lie; the second is only asked for where the first has none."""
+    for root in (cache.folder, cache.writable_folder):
+        yield os.path.join(root(), "features")
+
+
 def _read(stamp, network):
     """Puts cached weights into `network` and returns what is known of them, or None."""
-    for root in (cache.folder, cache.writable_folder):
-        path = os.path.join(root(), "features", f"classifier-{stamp}.npz")
+    for folder in _folders():
+        path = os.path.join(folder, f"classifier-{stamp}.npz")
         if not os.path.isfile(path):
             continue
         try:

@@ -1,8 +1,9 @@
-"""What happens around the steps of a run: counting, logging, pictures, checkpoints, stopping.
+"""What happens around the steps of a run: counting, logging, scores, pictures, checkpoints.
 
 All of them share one `Session`. Only `Clock` writes to its step; it comes first in the list.
 """
 
+import contextlib
 import csv
 import dataclasses
 import io
@@ -16,8 +17,11 @@ import time
 import keras
 
 from zoo.errors import UsageError
-from zoo.runs import checkpoints, pictures, views
+from zoo.runs import checkpoints, directory, pictures, views
+from zoo.runs.evaluate import Judge
 from zoo.runs.events import EventWriter
+
+SCORING = 0.05  # of the training time: what scores of pictures may take at most
 
 
 @dataclasses.dataclass
@@ -40,6 +44,8 @@ class Session:
     started: float | None = None  # monotonic clock at the first step of this session
     cpu_started: float | None = None  # the process's CPU time then
     first_step: int = 0
+    judge: Judge | None = None  # of pictures, or None: then they are not scored
+    scored: str = ""  # the latest score, for the line of progress
 
     def __post_init__(self):
         self.first_step = self.step
@@ -53,6 +59,10 @@ class Session:
         return self.config["batch_size"] * self.config.get("n_critic", 1)
 
     @property
+    def images(self):
+        return self.step * self.images_per_step
+
+    @property
     def elapsed(self):
         """Seconds since the first step of this session."""
         return 0.0 if self.started is None else time.monotonic() - self.started
@@ -61,6 +71,14 @@ class Session:
     def cpu_elapsed(self):
         """CPU seconds since the first step of this session."""
         return 0.0 if self.cpu_started is None else time.process_time() - self.cpu_started
+
+    def meta(self):
+        """Returns what a checkpoint says of itself."""
+        return {
+            "step": self.step,
+            "seconds": self.seconds + self.elapsed,
+            "cpu_seconds": self.cpu_seconds + self.cpu_elapsed,
+        }
 
 
 class SessionCallback(keras.callbacks.Callback):
@@ -161,6 +179,7 @@ class Progress(SessionCallback):
             f"epoch {min((step - 1) // session.steps_per_epoch + 1, session.config['epochs'])}"
             f"/{session.config['epochs']}  step {step:,}/{session.total_steps:,}"
             f"  d_loss {float(logs['d_loss']):.3f}  g_loss {float(logs['g_loss']):.3f}"
+            f"{session.scored}"
         )
         if now > start and step > first:
             rate = (step - first) / (now - start)
@@ -208,7 +227,7 @@ class Tables(SessionCallback):
         row = {
             "epoch": epoch + 1,
             "step": session.step,
-            "images": session.step * session.images_per_step,
+            "images": session.images,
             **{name: float(logs[name]) for name in self.model.trackers if name != "loss"},
         }
         for player, optimizer in zip(
@@ -276,9 +295,109 @@ class Scores(SessionCallback):
             return
         scores = {name: float(value) for name, value in scores.items()}
         append_csv(self.path, {"step": session.step, **scores})
-        text = json.dumps({"step": session.step, "samples": views.SCORED, **scores}, indent=2)
-        pictures.write_atomically(session.directory / "evaluation.json", text.encode())
+        path = session.directory / "evaluation.json"
+        content = {"step": session.step, "samples": views.SCORED, **scores}
+        # What evaluate.py found is of a checkpoint it names, and stays.
+        directory.write_json(path, content | _evaluations(path))
         self.events.scalars(session.step, scores)
+
+    def say_best(self):
+        """Nothing: no generator but the latest is kept."""
+
+
+class ImageScores(SessionCallback):
+    """Scores of pictures while they are learned, and the best generator so far.
+
+    Every `score_every` thousand images the session's judge scores the averaged generator: a row of
+    scores.csv and TensorBoard scalars. A score that would make all of them together take more than
+    5 % of the training time so far is put off until it no longer does. Training is the same with
+    and without scores, bit for bit: samples are named by seeds of their own.
+
+    A score better than all before, of this session and of those that it resumes, is that of
+    `checkpoints/best.npz` and `generator-best.keras`. Scores of other features or another number of
+    samples cannot be compared: where a resumed run changes these, the best begins anew.
+    """
+
+    def __init__(self, session, events):
+        super().__init__(session)
+        self.events = events
+        self.judge = session.judge
+        self.path = session.directory / "scores.csv"
+        self.spent = 0.0
+        self.cost = self.judge.seconds if self.judge else 0.0
+        self.generator = None
+        # The file itself tells its score, so what it holds and what is known of it cannot differ.
+        self.best = checkpoints.read_meta(session.directory / "checkpoints" / checkpoints.BEST)
+        rows = keep_scores(self.path, session.step, self.best.get("step"))
+        self.plan(int(rows[-1]["images"]) if rows else 0)
+
+    def plan(self, images):
+        """Finds the next multiple of `score_every`, so that resuming does not shift them."""
+        every = max(1000 * (self.session.config["score_every"] or 0), 1)
+        self.following = (images // every + 1) * every
+
+    def on_train_batch_end(self, batch, logs=None):
+        session = self.session
+        if self.judge is None or session.images < self.following:
+            return
+        if self.spent + self.cost <= SCORING * session.elapsed:
+            self.plan(session.images)
+            start = time.monotonic()
+            self.score()
+            self.cost = time.monotonic() - start
+            self.spent += self.cost
+
+    def score(self):
+        session = self.session
+        value = self.judge.score(self.model)
+        if value is None:
+            return  # `FiniteLosses` is about to say why
+        if not self.comparable() or value < self.best["frechet"]:
+            self.save(value)
+        row = {
+            "step": session.step,
+            "images": session.images,
+            "frechet": value,
+            "floor": self.judge.floor,
+            **self.judge.protocol,
+        }
+        others = [row for row in read_csv(self.path) if int(row["step"]) != session.step]
+        write_csv(self.path, sorted([*others, row], key=lambda row: int(row["step"])), list(row))
+        self.events.scalars(session.step, {"frechet": value, "frechet_floor": self.judge.floor})
+        session.scored = f"  frechet {value:.4g}"
+
+    def comparable(self):
+        """Returns whether there is a best one, found by the same protocol."""
+        return self.judge.protocol.items() <= self.best.items()
+
+    def save(self, value):
+        session = self.session
+        meta = {**session.meta(), "frechet": value, **self.judge.protocol}
+        if self.generator is None:
+            self.generator = self.model.inference_generator()
+        # The checkpoint last: after a crash between them the same score is found and saved again.
+        with saving(session):
+            save_generator(self.model, self.generator, session.directory / "generator-best.keras")
+            folder = session.directory / "checkpoints"
+            if checkpoints.save(folder, self.model, meta, name=checkpoints.BEST):
+                self.best = meta
+
+    def say_best(self):
+        """Prints the best score and what the scores took, if there are any."""
+        if not self.best:
+            return
+        best, session = self.best, self.session
+        text = (
+            f"best score: frechet {best['frechet']:.4g} at step {best['step']:,} "
+            f"({best['samples']:,} samples, {best['features']}"
+        )
+        if self.judge and self.comparable():
+            text += f", floor {self.judge.floor:.4g}"
+        text += f"), {session.directory / 'generator-best.keras'}"
+        if self.spent:
+            share = self.spent / max(session.elapsed, 1e-9)
+            text += f"; scores took {self.spent:.1f} s, {share:.1%} of the time"
+        print(text)
 
 
 class Checkpoints(SessionCallback):
@@ -314,29 +433,13 @@ class Checkpoints(SessionCallback):
         session = self.session
         if session.step == self.saved_step:
             return
-        model = self.model
-        meta = {
-            "step": session.step,
-            "seconds": session.seconds + session.elapsed,
-            "cpu_seconds": session.cpu_seconds + session.cpu_elapsed,
-        }
-        try:
-            path = checkpoints.save(session.directory / "checkpoints", model, meta)
-            if path is not None:
-                self.save_generator(model)
-        except OSError as error:
-            raise UsageError(
-                f"The checkpoint of step {session.step} could not be written ({error.strerror}). "
-                "The earlier ones are good: make room, then go on with "
-                f"python train.py --resume={session.directory}."
-            ) from error
+        with saving(session):
+            folder = session.directory / "checkpoints"
+            if checkpoints.save(folder, self.model, session.meta()) is not None:
+                if self.generator is None:
+                    self.generator = self.model.inference_generator()
+                save_generator(self.model, self.generator, session.directory / "generator.keras")
         self.saved_at, self.saved_step = time.monotonic(), session.step
-
-    def save_generator(self, model):
-        if self.generator is None:
-            self.generator = model.inference_generator()
-        self.generator.set_weights(model.ema_generator.get_weights())
-        save_model(self.generator, self.session.directory / "generator.keras")
 
 
 class StopSignals:
@@ -359,6 +462,25 @@ class StopSignals:
             raise KeyboardInterrupt
         self.number = number
         self.session.stop = "interrupted"
+
+
+@contextlib.contextmanager
+def saving(session):
+    """Turns what the disk refuses into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"The checkpoint of step {session.step} could not be written ({error.strerror}). "
+            "The earlier ones are good: make room, then go on with "
+            f"python train.py --resume={session.directory}."
+        ) from error
+
+
+def save_generator(model, generator, path):
+    """Writes a GAN's averaged weights as the plain `generator` that it gave."""
+    generator.set_weights(model.ema_generator.get_weights())
+    save_model(generator, path)
 
 
 def save_model(model, path):
@@ -399,12 +521,33 @@ def keep_whole_epochs(path, session):
         write_csv(path, kept, list(rows[0]))
 
 
+def keep_scores(path, step, best):
+    """Drops the rows of scores beyond the step a run goes on from, and returns the others.
+
+    That of the best generator stays, because its files do.
+    """
+    rows = read_csv(path)
+    kept = [row for row in rows if int(row["step"]) <= step or int(row["step"]) == best]
+    if kept != rows:
+        write_csv(path, kept, list(rows[0]))
+    return kept
+
+
 def append_csv(path, row):
     write_csv(path, [*read_csv(path), row], list(row))
 
 
 def new_events(session):
     return EventWriter(session.directory / "events", resumed_at=session.step)
+
+
+def _evaluations(path):
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    found = content.get("evaluations") if isinstance(content, dict) else None
+    return {"evaluations": found} if isinstance(found, dict) else {}
 
 
 def _clock(seconds):

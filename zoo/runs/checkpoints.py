@@ -21,17 +21,19 @@ from zoo.runs.pictures import write_atomically
 
 FORMAT = 1
 KEPT = 3
+BEST = "best.npz"  # stands beside the newest, and is neither counted nor listed with them
 # What reading a damaged zip raises; RuntimeError where a flag says it is encrypted or too new.
 DAMAGED = (ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
-def save(folder, model, meta):
+def save(folder, model, meta, name=None):
     """Writes a checkpoint, then removes all but the newest three.
 
     Args:
         folder: the `checkpoints` folder.
         model: a compiled GAN.
         meta: dict for JSON with at least `step`.
+        name: str, of a file that nothing else replaces, such as `BEST`; by default after the step.
 
     Returns:
         The path, or None where a weight is not finite: then nothing is written, so that the last
@@ -50,7 +52,7 @@ def save(folder, model, meta):
     text = json.dumps({**meta, "format": FORMAT, "arrays": len(arrays)}).encode()
     buffer = io.BytesIO()
     np.savez(buffer, meta=np.frombuffer(text, "uint8"), **arrays)
-    path = pathlib.Path(folder) / f"step-{meta['step']:07d}.npz"
+    path = pathlib.Path(folder) / (name or f"step-{meta['step']:07d}.npz")
     write_atomically(path, buffer.getvalue())
     for old in listing(folder)[:-KEPT]:
         old.unlink(missing_ok=True)
@@ -79,6 +81,15 @@ def newest(folder):
         except UsageError as error:
             print(f"warning: {error} Trying the one before.", file=sys.stderr)
     return None
+
+
+def read_meta(path):
+    """Returns the meta of one checkpoint file, {} where it cannot be read."""
+    try:
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
+            return json.loads(file["meta"].tobytes())
+    except (*DAMAGED, OSError):
+        return {}
 
 
 def read(path):

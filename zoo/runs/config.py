@@ -31,6 +31,9 @@ class RunSettings:
     target: str | None = None  # density of the data set `gaussian`, as "0.5*normal(0, 1) + ..."
     sample_every: int = 250  # steps between two sample grids
     checkpoint_minutes: float = 2.0  # between two checkpoints
+    score_every: float | None = 50.0  # thousand images between scores of pictures
+    score_samples: int = 2048  # pictures behind such a score
+    score_features: str | None = None  # None: classifier:DATASET where trained before
 
 
 # Settings of a model that the run decides for it.
@@ -38,7 +41,10 @@ _DECIDED = ("image_shape", "num_classes", "seed", "name", "dtype")
 
 # What may differ when a run is resumed: it changes when the run ends or what it writes, not what
 # it computes.
-RESUMABLE = ("epochs", "max_minutes", "max_cpu_seconds", "sample_every", "checkpoint_minutes")
+RESUMABLE = (
+    *("epochs", "max_minutes", "max_cpu_seconds", "sample_every", "checkpoint_minutes"),
+    *("score_every", "score_samples", "score_features"),
+)
 
 
 def knobs(model):
@@ -91,9 +97,10 @@ def check(config):
     for name, valid in (("precision", PRECISIONS), ("resize", RESIZES)):
         if config[name] not in valid:
             raise UsageError(f"{name}={config[name]!r} is unknown.{nearest(config[name], valid)}")
-    for name, least in (("batch_size", 1), ("epochs", 1), ("sample_every", 1), ("seed", 0)):
-        _at_least(name, config[name], least)
-    for name in ("max_minutes", "max_cpu_seconds", "checkpoint_minutes"):
+    for name in ("batch_size", "epochs", "sample_every"):
+        _at_least(name, config[name], 1)
+    _at_least("score_samples", config["score_samples"], 2)
+    for name in ("seed", "max_minutes", "max_cpu_seconds", "checkpoint_minutes", "score_every"):
         _at_least(name, config[name], 0)
     # Several samples are judged at once, in each of the parts a gradient is computed in.
     whole = config.get("accumulate", 1) * config.get("packing", 1)

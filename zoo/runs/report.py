@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from zoo.errors import UsageError
+from zoo.runs.evaluate import METRICS
 from zoo.runs.pictures import curves, timeline, write_atomically
 
 # At most this many moments are shown, and fewer, down to the second number, to stay small.
@@ -23,6 +24,9 @@ MOMENTS = 24, 18, 12
 PICTURES = 4_200_000
 # CSS pixels across the large picture.
 STAGE = 720
+# Of what evaluate.py writes for each of the features.
+PARTS = "protocol", "scores", "floor"
+BETTER = {name: better for _, names in METRICS.values() for name, better in names.items()}
 
 
 def write_report(run_dir):
@@ -36,7 +40,8 @@ def write_report(run_dir):
 
     It reads `config.json`; `environment.json` (`command`, `backend`, `devices`, and anything else,
     which is listed); `metrics.csv` and `timings.csv` (`images` and `seconds` are running totals);
-    `samples/step-*.png`; and `evaluation.json`, a dict of metric -> value.
+    `samples/step-*.png`; `scores.csv`, whose `frechet` and `floor` are drawn; and
+    `evaluation.json`, a dict of metric -> value, with what evaluate.py wrote under `evaluations`.
 
     Args:
         run_dir: the run directory, str or path.
@@ -54,7 +59,7 @@ def write_report(run_dir):
     environment = _read_json(run_dir / "environment.json")
     metrics = _read_csv(run_dir / "metrics.csv")
     timings = _read_csv(run_dir / "timings.csv")
-    scores = _read_json(run_dir / "evaluation.json")
+    evaluation = _read_json(run_dir / "evaluation.json")
     name = run_dir.resolve().name
     title = " on ".join(str(config[key]) for key in ("model", "dataset") if config.get(key)) or name
     samples, shown, wide = _samples(timeline(run_dir / "samples"))
@@ -64,8 +69,8 @@ def write_report(run_dir):
         f'<section class="samples" aria-label="Samples">{samples}</section>'
         '<aside aria-label="Key figures">'
         f"{_figures(environment, metrics, timings)}</aside></div>",
-        _section("Scores", _pairs(scores)) if scores else "",
-        _section("Training", _charts(metrics)),
+        _section("Scores", _scores(evaluation)),
+        _section("Training", _charts(metrics, run_dir / "scores.csv")),
         _section("Configuration", _pairs(config)),
         _section("Reproduce", _reproduce(environment)),
         _section("Go on", _go_on(run_dir, config, metrics) if metrics else ""),
@@ -210,12 +215,11 @@ def _figures(environment, metrics, timings):
     return f"<dl>{items}</dl>" if items else '<p class="none">No finished epoch yet.</p>'
 
 
-def _charts(metrics):
+def _charts(metrics, scores):
     step = metrics.get("step")
-    if step is None:
-        return ""
 
     def columns(names):
+        names = {} if step is None else names
         return {label: (step, metrics[name]) for name, label in names.items() if name in metrics}
 
     losses = {"d_loss": "discriminator", "g_loss": "generator"}
@@ -224,7 +228,75 @@ def _charts(metrics):
     logits = {"d_real": "on real", "d_fake": "on generated"}
     charts = curves(columns(losses), "Loss")
     charts += curves(columns(logits), "Discriminator, mean logit")
+    charts += _score_curve(scores)
     return f'<div class="charts">{charts}</div>' if charts else ""
+
+
+def _score_curve(path):
+    found = _read_csv(path)
+    if not {"step", "frechet", "floor"} <= set(found):
+        return ""
+    # A resumed run may score otherwise than before; another protocol has another floor.
+    rows = list(zip(found["step"], found["frechet"], found["floor"], strict=True))
+    rows = [row for row in rows if row[2] == rows[-1][2]]
+    if not rows:
+        return ""
+    steps, values, floors = map(list, zip(*rows, strict=True))
+    columns = {
+        "generated": (steps, values),
+        "floor, real pictures": ([0, *steps], [floors[0], *floors]),
+    }
+    return curves(columns, "Fréchet distance of the averaged generator, lower is better")
+
+
+def _scores(evaluation):
+    """Returns the HTML of the scores: a table for each evaluation, pairs of what else there is."""
+    evaluations = evaluation.get("evaluations")
+    if not isinstance(evaluations, dict):
+        return _pairs(evaluation)
+    rest = {key: value for key, value in evaluation.items() if key != "evaluations"}
+    tables = [_score_table(*item) for item in evaluations.items()]
+    return _pairs(rest) + "".join(tables)
+
+
+def _score_table(features, record):
+    parts = [record.get(key) if isinstance(record, dict) else None for key in PARTS]
+    if not all(isinstance(part, dict) for part in parts):
+        return _pairs({features: record})
+    protocol, scores, floor = parts
+    rows = "".join(
+        f'<tr><th scope="row">{_breakable(name)}</th><td>{_score(name, scores)}</td>'
+        f"<td>{_score(name, floor)}</td><td>{escape(BETTER.get(name, ''))}</td></tr>"
+        for name in scores
+        if not name.endswith("_deviation")
+    )
+    count, real, step = (protocol.get(key) for key in ("samples", "floor_samples", "step"))
+    step = "" if step is None else f"Step {_count(step)}: "
+    caption = (
+        f"{step}{_count(count)} samples against {_text(protocol.get('reference'))}. "
+        f"The floor is the score of {_count(real)} real pictures."
+    )
+    return (
+        f'<div class="scores"><h3>{escape(features)}</h3><p>{escape(caption)}</p>'
+        '<table><thead><tr><th scope="col">Score</th><th scope="col">Value</th>'
+        '<th scope="col">Floor</th><th scope="col">Better</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table>"
+        f"<details><summary>Protocol</summary>{_pairs(protocol)}</details></div>"
+    )
+
+
+def _score(name, values):
+    if name not in values:
+        return "–"
+    value, deviation = (
+        f"{v:.4g}" if isinstance(v := values.get(key), (int, float)) else _text(v)
+        for key in (name, f"{name}_deviation")
+    )
+    return escape(value if f"{name}_deviation" not in values else f"{value} ± {deviation}")
+
+
+def _count(value):
+    return f"{value:,}" if isinstance(value, int) else _text(value)
 
 
 def _text(value):
@@ -363,6 +435,12 @@ overflow:visible;touch-action:pan-y}
 .chart .cursor{stroke:var(--muted);stroke-dasharray:2 3}
 .chart figcaption{margin:0;padding-left:46px;font-size:13px}
 .chart figcaption p{margin:0;font-size:13px}
+.scores+.scores,.pairs+.scores{margin-top:40px}
+table{width:100%;margin:16px 0;border-collapse:collapse;font-size:14px;text-align:right}
+th,td{padding:7px 0 7px 16px;border-bottom:1px solid var(--rule);font-weight:400}
+th{padding-left:0;color:var(--muted);text-align:left}
+thead th+th{padding-left:16px;text-align:right}
+summary{color:var(--muted);font-size:14px;cursor:pointer}
 .pairs{columns:2;column-gap:64px}
 .pairs div{display:grid;grid-template-columns:minmax(0,2fr) minmax(0,3fr);gap:16px;padding:7px 0;
 border-bottom:1px solid var(--rule);break-inside:avoid;font-size:14px}

@@ -1,4 +1,9 @@
-"""Training a run: from a config to a directory with a generator in it."""
+"""Training a run: from a config to a directory with a generator in it.
+
+That is `generator.keras`, as it was at the last checkpoint: what generate.py, evaluate.py and
+export.py take with --run. Where pictures are scored while training, the best of them is kept beside
+it, as `generator-best.keras` (--generator=FILE takes it) and `checkpoints/best.npz`.
+"""
 
 import contextlib
 import dataclasses
@@ -14,7 +19,7 @@ import zoo
 from zoo import backend, data, warm_start
 from zoo.data import batches
 from zoo.errors import UsageError
-from zoo.runs import callbacks, checkpoints, directory, keras_alone, report
+from zoo.runs import callbacks, checkpoints, directory, evaluate, keras_alone, report
 from zoo.runs import config as configs
 
 LARGE = 2**30  # bytes from which on the estimate of memory is said before training
@@ -54,6 +59,7 @@ def start(config, *, source, runs_dir, name=None, overwrite=False, init_from=Non
     gan = build(config)
     if init_from is not None:
         take_over(gan, pathlib.Path(init_from))
+    judge = evaluate.judge(config, source.data_dir)
     path = directory.create(runs_dir, name, config["model"], config["dataset"], overwrite)
     directory.write_json(path / "config.json", config)
     directory.write_json(path / "environment.json", directory.environment())
@@ -63,7 +69,7 @@ def start(config, *, source, runs_dir, name=None, overwrite=False, init_from=Non
         print(f"{len(dataset.skipped)} files were skipped; see {path / 'skipped.tsv'}")
     tell_memory(gan, dataset, config)
     warm_up(gan, dataset, path, config)
-    return train(gan, dataset, callbacks.Session(path, config, steps))
+    return train(gan, dataset, callbacks.Session(path, config, steps, judge=judge))
 
 
 def resume(path, *, source, changes=None):
@@ -101,9 +107,10 @@ def resume(path, *, source, changes=None):
     if not checkpoints.listing(path / "checkpoints") and config["warm_start"] is not None:
         # It ended in the warm start, of which the config decides everything.
         gan = build(config)
+        judge = evaluate.judge(config, source.data_dir)
         directory.write_json(path / "config.json", config)
         warm_up(gan, dataset, path, config)
-        return train(gan, dataset, callbacks.Session(path, config, steps))
+        return train(gan, dataset, callbacks.Session(path, config, steps, judge=judge))
     if found is None:
         raise UsageError(
             f"{path} has no checkpoint that can be read, so there is nothing to go on from. Start "
@@ -129,6 +136,7 @@ def resume(path, *, source, changes=None):
         return session
     if session.step % steps:
         session.metrics = [arrays[n] for n in sorted(arrays) if n.startswith("metrics/")]
+    session.judge = evaluate.judge(config, source.data_dir)
     directory.write_json(path / "config.json", config)
     print(f"going on with {path} at step {session.step:,} of {session.total_steps:,}")
     return train(gan, dataset, session)
@@ -190,11 +198,15 @@ def train(gan, dataset, session):
     """Runs the steps that are left, and writes the report."""
     config, steps = session.config, session.steps_per_epoch
     events = callbacks.new_events(session)
+    if len(config["sample_shape"]) == 3:
+        scores = callbacks.ImageScores(session, events)
+    else:
+        scores = callbacks.Scores(session, events, dataset)
     watchers = [
         callbacks.Clock(session),
         callbacks.FiniteLosses(session),
         callbacks.Tables(session, events),
-        callbacks.Scores(session, events, dataset),
+        scores,
         callbacks.Samples(session, events, dataset),
         callbacks.Checkpoints(session),
         callbacks.Progress(session),
@@ -205,7 +217,11 @@ def train(gan, dataset, session):
     # A resumed epoch is shorter than the others, which one call to fit cannot express.
     parts = [(epoch, epoch + 1, steps - done)] if done else []
     parts.append((epoch + len(parts), config["epochs"], steps))
-    with contextlib.closing(events), callbacks.StopSignals(session) as signals:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.closing(events))
+        # Said at the end of a run that diverged too: its best generator is still there.
+        stack.callback(scores.say_best)
+        signals = stack.enter_context(callbacks.StopSignals(session))
         for first, last, length in parts:
             if first >= last or session.stop:
                 continue
