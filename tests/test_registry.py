@@ -100,6 +100,19 @@ def test_the_inference_generator_holds_the_average_and_stock_layers(variant):
         assert weight is not average
 
 
+@helpers.each_variant
+def test_the_inference_discriminator_judges_alike_and_holds_stock_layers(variant):
+    helpers.train(variant)
+    discriminator = variant.inference_discriminator()
+    assert all(type(layer).__module__.startswith("keras.") for layer in discriminator.layers)
+    x, y = helpers.data(variant, 3)
+    inputs = helpers.reals(x) if y is None else [helpers.reals(x), y]
+    logits = helpers.numpy(discriminator(inputs, training=False))
+    assert logits.shape == (3, 1) and np.ptp(logits) > 0
+    expected = helpers.numpy(variant.discriminator(inputs, training=False))
+    np.testing.assert_allclose(logits, expected, atol=1e-5)
+
+
 def test_unknown_names_are_answered_with_the_near_ones():
     with pytest.raises(UsageError, match=r"no model named 'dcgn'. Did you mean 'dcgan'"):
         zoo.create("dcgn")
