@@ -90,7 +90,7 @@ def test_the_rows_of_the_metrics_are_the_means_of_keras(straight):
     rate = pytest.approx(running.resolve()["learning_rate"])
     assert all(float(row["generator_learning_rate"]) == rate for row in rows)
     timings = rows_of(session.directory / "timings.csv")
-    assert list(timings[0]) == ["epoch", "step", "seconds", "images_per_second"]
+    assert list(timings[0]) == ["epoch", "step", "seconds", "cpu_seconds", "images_per_second"]
     seconds = [float(row["seconds"]) for row in timings]
     assert seconds == sorted(seconds) and seconds[0] > 0
 
