@@ -11,6 +11,8 @@ loads only the library that its artefact needs.
 """
 
 import functools
+import importlib.abc
+import importlib.machinery
 import json
 import os
 import re
@@ -284,17 +286,19 @@ def _why(error):
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 
-class _NoTensorFlow:
+class _NoTensorFlow(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Lets TensorFlow be missing.
 
     Not by `sys.modules["tensorflow"] = None`: Keras takes the key for TensorFlow itself when it
-    runs a Rescaling layer.
+    runs a Rescaling layer. And not by an error while it is looked for: PyTorch asks where it is
+    when it starts. So it is found, and cannot be loaded.
     """
 
-    @staticmethod
-    def find_spec(name, path=None, target=None):
-        if name == "tensorflow":
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+    def find_spec(self, name, path=None, target=None):
+        return importlib.machinery.ModuleSpec(name, self) if name == "tensorflow" else None
+
+    def exec_module(self, module):
+        raise ModuleNotFoundError("No module named 'tensorflow'", name="tensorflow")
 
 
 def _main(path):
