@@ -9,6 +9,7 @@ from configs import gaussian
 from zoo.data import synthetic
 from zoo.errors import UsageError
 from zoo.models.gaussian import GaussianGAN
+from zoo.runs import views
 
 pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
 
@@ -152,3 +153,12 @@ def test_the_networks_are_of_stock_layers():
         assert {type(layer).__module__.split(".")[0] for layer in network.layers} == {"keras"}
     assert gan.generator.output_names == ["sample"]
     assert gan.discriminator.input_shape == (None, 4)
+
+
+def test_the_curve_of_several_discriminators_is_their_mean():
+    gan = GaussianGAN(hidden=4, discriminators=2)
+    x = np.linspace(-1, 1, 7, dtype="float32")[:, None]
+    each = [helpers.numpy(judge(x)) for judge in gan.judges]
+    assert not np.allclose(*each)
+    np.testing.assert_allclose(views.judge(gan)(x), np.mean(each, axis=0), atol=1e-6)
+    assert views.judge(GaussianGAN(hidden=4, minibatch_std=2)) is None

@@ -95,9 +95,15 @@ def centres(dataset):
 
 
 def judge(model):
-    """Returns the discriminator as a function of numbers `(m, 1)`, or None if it judges packs."""
-    if model.packing > 1:
+    """Returns the discriminator as a function of numbers `(m, 1)` to logits `(m, 1)`.
+
+    Of several discriminators their mean. None where they judge several numbers at once.
+    """
+    if model.packing > 1 or model.minibatch_std:
         return None
-    return lambda x: np.asarray(
-        sampling.run_generator(model.discriminator, np.asarray(x, "float32"), chunk=512)
-    )
+
+    def logits(x):
+        found = sampling.run_generator(model.discriminator, np.asarray(x, "float32"), chunk=512)
+        return found.mean(axis=1, keepdims=True)
+
+    return logits
