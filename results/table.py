@@ -15,7 +15,7 @@ README = HERE.parent / "README.md"
 PROTOCOL = (
     *("model", "dataset", "preset", "backend", "budget", "metric", "samples", "reference"),
     *("features", "features_hash", "reference_split", "reference_count", "resizer"),
-    "metric_version",
+    *("metric_version", "settings"),
 )
 
 
@@ -35,6 +35,10 @@ def table(rows):
     for row in rows:
         groups[tuple(row[name] for name in PROTOCOL)].append(row)
     titles = ["model", "data", "preset", "backend", "budget", "score", "ours"]
+    shown = ["model", "dataset", "preset", "backend", "budget"]
+    if any(row["settings"] for row in rows):
+        titles.insert(3, "settings")
+        shown.insert(3, "settings")
     has_floor = any(row["floor"] for row in rows)
     titles += ["floor", "published"] if has_floor else ["published"]
     lines = [titles, ["---"] * len(titles)]
@@ -46,7 +50,7 @@ def table(rows):
             ours += f" ± {number(statistics.stdev(values))} ({len(values)} seeds)"
         floors = [float(r["floor"]) for r in same if r["floor"]]
         floor = [number(statistics.fmean(floors)) if floors else ""] if has_floor else []
-        cells = [row[name] for name in ("model", "dataset", "preset", "backend", "budget")]
+        cells = [row[name] for name in shown]
         lines.append([*cells, score(row), ours, *floor, row["reference"]])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

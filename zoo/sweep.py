@@ -446,11 +446,9 @@ class Sweep:
         if arguments.data_dir:
             command.append(f"--data_dir={arguments.data_dir}")
         if arguments.results:
-            # results/table.py takes rows for seeds of one another that differ in nothing it knows.
             epochs = self.configs[combinations(self.grid).index(run.settings)]["epochs"]
-            settings = [f"{name}={value}" for name, value in run.settings.items()]
-            about = ", ".join([self.budget or f"{epochs} epochs", *settings])
-            command += [f"--budget={about}", f"--results={arguments.results}"]
+            command += [f"--budget={self.budget or f'{epochs} epochs'}"]
+            command += [f"--results={arguments.results}"]
         return command
 
     def run(self, run, stop, lock=None):

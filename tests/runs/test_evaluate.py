@@ -15,8 +15,8 @@ from small_generators import make_run, pictures, points
 from zoo import data
 from zoo.errors import UsageError
 from zoo.metrics import features, frechet
+from zoo.runs import config, generate
 from zoo.runs import evaluate as judge
-from zoo.runs import generate
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -185,7 +185,8 @@ def read(path):
 
 def test_each_score_is_a_row_of_results(run, tmp_path):
     path = tmp_path / "new" / "results.csv"
-    (pathlib.Path(run) / "environment.json").write_text('{"command": "python train.py"}')
+    trained = {"command": "python train.py", "commit": "0123abc"}
+    (pathlib.Path(run) / "environment.json").write_text(json.dumps(trained))
     options = {"samples": 200, "say": lambda _: None, "results": str(path)}
     record = judge.evaluate(run, metrics=["frechet", "kernel"], budget="a minute", **options)
     first = path.read_bytes()
@@ -199,6 +200,7 @@ def test_each_score_is_a_row_of_results(run, tmp_path):
     assert float(rows[1]["deviation"]) > 0 and row["deviation"] == ""
     assert row["budget"] == "a minute" and row["dataset"] == "digits" and row["seed"] == "3"
     assert row["trained_by"] == "python train.py" and row["metric_version"] == "1"
+    assert row["trained_commit"] == "0123abc"
     assert row["features_hash"] == record["protocol"]["features_hash"]
     made = runpy.run_path(str(ROOT / "results" / "table.py"))
     assert list(made["read"]()[0]) == judge.COLUMNS
@@ -218,6 +220,18 @@ def test_a_file_that_is_no_table_of_results_is_left_alone(run, tmp_path):
     assert not (pathlib.Path(run) / "evaluation.json").exists()
     with pytest.raises(UsageError, match="is a folder"):
         judge.evaluate(run, results=str(tmp_path))
+
+
+def test_a_row_names_what_the_run_changed_of_its_recipe(run, tmp_path):
+    path = pathlib.Path(run) / "config.json"
+    recipe = config.resolve("dcgan", "digits")
+    changes = {"loss": "hinge", "width": 8, "seed": 3, "epochs": 7, "max_minutes": 1.0}
+    path.write_text(json.dumps(recipe | changes))
+    table = tmp_path / "r.csv"
+    judge.evaluate(run, samples=200, metrics=["frechet"], results=str(table), say=lambda _: None)
+    assert [row["settings"] for row in read(table)] == ["loss=hinge width=8"]
+    made = runpy.run_path(str(ROOT / "results" / "table.py"))
+    assert "| loss=hinge width=8 |" in made["table"](read(table))
 
 
 @pytest.mark.parametrize(

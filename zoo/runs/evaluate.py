@@ -20,6 +20,7 @@ from zoo.data import synthetic
 from zoo.errors import UsageError, nearest
 from zoo.metrics import features as extractors
 from zoo.runs import checkpoints, directory, keras_alone, views
+from zoo.runs import config as configs
 from zoo.runs.generate import load_generator
 
 SAMPLES = 10_000
@@ -60,7 +61,8 @@ COLUMNS = [
     # `reference` is the published value, and the columns behind `command` came later.
     *("samples", "reference", "commit", "command", "features", "features_hash", "floor"),
     *("floor_samples", "deviation", "reference_split", "reference_count", "resizer"),
-    *("metric_version", "sample_seed", "trained_by"),
+    *("metric_version", "sample_seed", "trained_by", "trained_commit", "settings"),
+    *("train_seconds", "train_cpu_seconds"),
 ]
 
 
@@ -492,6 +494,7 @@ def rows(record, found, dataset, budget=None, source=None):
         source: run directory, whose `environment.json` tells how it was trained, or None.
     """
     protocol, config = record["protocol"], found.config
+    trained = _environment(source)
     common = {
         "date": protocol["date"],
         "model": config.get("model") or found.name,
@@ -510,7 +513,11 @@ def rows(record, found, dataset, budget=None, source=None):
         "reference_count": protocol["reference_count"],
         "resizer": protocol["resizer"],
         "sample_seed": protocol["seed"],
-        "trained_by": _trained_by(source),
+        "trained_by": trained.get("command") or "",
+        "trained_commit": trained.get("commit") or "",
+        "settings": _settings(config),
+        "train_seconds": "" if found.seconds is None else f"{found.seconds:.1f}",
+        "train_cpu_seconds": "" if found.cpu_seconds is None else f"{found.cpu_seconds:.1f}",
     }
     if dataset != common["dataset"]:
         common["reference_split"] = f"{dataset}: {common['reference_split']}"
@@ -887,14 +894,29 @@ def _budget(found):
     return ""
 
 
-def _trained_by(source):
-    if source is None:
-        return ""
+def _environment(run):
+    """What a run's `environment.json` says of how it was trained; empty for a file."""
+    if run is None:
+        return {}
     try:
-        text = pathlib.Path(source, "environment.json").read_text("utf-8")
-        return str(json.loads(text).get("command") or "")
-    except (OSError, ValueError, AttributeError):
+        content = json.loads(pathlib.Path(run, "environment.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _settings(config):
+    """What a run's config changes of its recipe, but for when it ends: "loss=hinge width=64"."""
+    try:
+        recipe = configs.resolve(config["model"], config["dataset"], config["preset"])
+    except (KeyError, UsageError):
         return ""
+    changed = (
+        (name, config[name])
+        for name, value in recipe.items()
+        if name in config and config[name] != value and name not in (*configs.RESUMABLE, "seed")
+    )
+    return " ".join(f"{name}={value}" for name, value in sorted(changed))
 
 
 def _file_hash(path):
