@@ -342,3 +342,20 @@ def test_weights_that_are_missing_or_none_are_one_sentence(tmp_path, monkeypatch
     monkeypatch.setattr(keras.applications, "InceptionV3", offline)
     with pytest.raises(UsageError, match=r"put it into .*models or name it by --inception_weights"):
         features.extractor("inception")
+
+
+def test_the_stacked_classifier_names_each_channel(trained):
+    single, _ = trained
+    extractor = features.StackedExtractor("classifier:stacked_mnist", single)
+    test = data.load("digits", split="test")
+    pictures = np.concatenate([test.samples[i : i + 100] for i in (0, 30, 60)], axis=-1)
+    found, likely = extractor.extract(pictures)
+    alone = [single.extract(test.samples[i : i + 100]) for i in (0, 30, 60)]
+    np.testing.assert_array_equal(found, np.concatenate([f for f, _ in alone], axis=1))
+    digits = [p.argmax(axis=1) for _, p in alone]
+    number = 100 * digits[0] + 10 * digits[1] + digits[2]
+    np.testing.assert_array_equal(likely.argmax(axis=1), number)
+    np.testing.assert_allclose(likely.sum(axis=1), 1, rtol=1e-4)
+    assert (extractor.dim, extractor.classes) == (384, 1000) == (found.shape[1], likely.shape[1])
+    with pytest.raises(UsageError, match="three channels"):
+        extractor.extract(test.samples)

@@ -13,6 +13,7 @@ SOURCES = {
     "digits": "digits",
     "mnist": "tfds",
     "fashion_mnist": "tfds",
+    "stacked_mnist": "stacked",
     "cifar10": "tfds",
     "cifar100": "tfds",
     "tfds": "tfds",

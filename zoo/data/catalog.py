@@ -4,6 +4,7 @@ DATASETS = {
     "digits": "1,797 real handwritten digits of scikit-learn, 8x8 shown at 32x32 grey; no download",
     "mnist": "70,000 handwritten digits, 28x28 grey, 10 classes (TFDS)",
     "fashion_mnist": "70,000 pieces of clothing, 28x28 grey, 10 classes (TFDS)",
+    "stacked_mnist": "three MNIST digits as the channels of one picture, 28x28, 1,000 classes",
     "cifar10": "60,000 photographs, 32x32 colour, 10 classes (TFDS)",
     "cifar100": "60,000 photographs, 32x32 colour, 100 classes (TFDS)",
     "gaussian": "made-up numbers from N(4, 1.25), or any mixture by --set target=...",
