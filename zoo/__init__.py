@@ -11,6 +11,7 @@ saved one only once its class is registered.
 """
 
 import importlib
+import pathlib
 
 from zoo.errors import UsageError, nearest
 from zoo.registry import MODELS
@@ -50,3 +51,25 @@ def create(name, **settings):
                 f"{name} has no setting {setting!r}.{nearest(setting, model.settings())}"
             )
     return model(**settings)
+
+
+def pretrained(name):
+    """Loads a trained generator that ships with this repository.
+
+    Args:
+        name: str, of a file in `pretrained/`, such as "dcgan_mnist". Its card lies beside it.
+
+    Returns:
+        A functional `keras.Model` from `z`, float32 `(n, latent_dim)`, or `[z, label]`, to samples,
+        images in [-1, 1].
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    import keras
+
+    folder = pathlib.Path(__file__).parent.parent / "pretrained"
+    there = {path.stem: path for path in sorted(folder.glob("*.keras"))}
+    if name not in there:
+        raise UsageError(f"There is no pretrained {name!r}.{nearest(name, there)}")
+    return keras.models.load_model(there[name], compile=False)

@@ -90,7 +90,10 @@ def environment():
 
 
 def commit():
-    """Returns the commit of this source tree, with "+" where it has changes, or None."""
+    """Returns the commit of this source tree, with "+" where it has changes, or None.
+
+    Rows of results added since are no change.
+    """
     here = pathlib.Path(__file__).parent
 
     def git(*arguments):
@@ -101,7 +104,9 @@ def commit():
     try:
         if not (here.parent.parent / ".git").exists():
             return None
-        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
+        source = (":(top)", ":(top,exclude)results")
+        changed = git("status", "--porcelain", "-uno", "--", *source)
+        return git("rev-parse", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.SubprocessError):
         return None
 

@@ -1,0 +1,116 @@
+"""Puts a run's generator here, with its card and a picture.
+
+    python pretrained/publish.py --run=RUN --name=dcgan_mnist
+
+The run has been judged by evaluate.py before: the card quotes evaluation.json and nothing else.
+"""
+
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent)]
+
+import programs  # noqa: E402, found by the line above
+
+FLAGS = programs.FLAGS
+MOST_BYTES = 5_000_000
+# Of the data, for the card; other data need a line here.
+LICENCES = {
+    "digits": "the test part of Alpaydin and Kaynak, Optical Recognition of Handwritten Digits, "
+    "UCI Machine Learning Repository, 1998, CC BY 4.0",
+    "mnist": "LeCun, Cortes and Burges, MNIST, CC BY-SA 3.0",
+    "gaussian": "made-up numbers, none",
+    "ring8": "made-up points, none",
+    "grid25": "made-up points, none",
+    "sine": "made-up signals, none",
+}
+
+programs.flags.DEFINE_string("run", None, "Run whose generator is published.", required=True)
+programs.flags.DEFINE_string("runs_dir", "runs", "Where runs lie.")
+programs.flags.DEFINE_string("name", None, "Name it gets, such as dcgan_mnist.", required=True)
+
+
+def main():
+    run = pathlib.Path(programs.find_run(FLAGS.run, FLAGS.runs_dir))
+    config, environment, evaluation = (
+        json.loads((run / f"{name}.json").read_text("utf-8"))
+        for name in ("config", "environment", "evaluation")
+    )
+    generator = run / "generator.keras"
+    size = generator.stat().st_size
+    if size > MOST_BYTES:
+        raise programs.UsageError(
+            f"The generator is too large to ship. Expected at most {MOST_BYTES:,} bytes, with a "
+            f"smaller width for example. Received: {size:,}."
+        )
+    if config["dataset"] not in LICENCES:
+        raise programs.UsageError(
+            f"The licence of {config['dataset']} is not known. Add it to LICENCES in {__file__}."
+        )
+    target = HERE / f"{FLAGS.name}.keras"
+    shutil.copyfile(generator, target)
+    shutil.copyfile(max((run / "samples").glob("step-*.png")), target.with_suffix(".png"))
+    text = card(config, environment, evaluation, target.read_bytes())
+    target.with_suffix(".md").write_text(text, encoding="utf-8")
+    print(os.path.relpath(target))
+
+
+def card(config, environment, evaluation, content):
+    """Returns the markdown of a card.
+
+    Args:
+        config, environment, evaluation: dicts, what the run directory holds under these names.
+        content: bytes of the generator's file.
+    """
+    record = next(iter(evaluation["evaluations"].values()))
+    protocol = record["protocol"]
+    scores = "\n".join(
+        f"| {name} | {value:.4g} | {format(record['floor'][name], '.4g')} |"
+        for name, value in record["scores"].items()
+        if name in record["floor"] and not name.endswith("_deviation")
+    )
+    about = {
+        "model": f"[{config['model']}](../zoo/models/{config['model']}.py), {config['preset']} "
+        "preset",
+        "data": f"{config['dataset']} ({LICENCES[config['dataset']]})",
+        "trained by": f"`{environment['command']}` at commit {environment['commit']}",
+        "trained on": f"{environment['backend']}, {', '.join(environment['devices'])}, step "
+        f"{protocol['step']:,}",
+        "file": f"{len(content):,} bytes, SHA-256 {hashlib.sha256(content).hexdigest()}",
+    }
+    lines = "\n".join(f"| {name} | {value} |" for name, value in about.items())
+    return f"""# {FLAGS.name}
+
+```python
+generator = zoo.pretrained("{FLAGS.name}")  # or keras.models.load_model on the file
+```
+
+![samples]({FLAGS.name}.png)
+
+| | |
+| --- | --- |
+{lines}
+
+Scores of {protocol["samples"]:,} samples against {protocol["reference"]}\
+{_features(protocol)}. The floor is what {protocol["floor_samples"]:,} real ones score.
+
+| score | value | floor |
+| --- | --- | --- |
+{scores}
+
+Meant for teaching, for tests and as a start of further training. It draws what its data hold and
+knows nothing else; it has not been looked at for bias beyond that.
+"""
+
+
+def _features(protocol):
+    return "" if protocol["features"] == "known_distribution" else f" in {protocol['features']}"
+
+
+if __name__ == "__main__":
+    programs.main(main)

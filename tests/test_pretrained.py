@@ -1,0 +1,46 @@
+"""The generators that ship with the repository: small, described, and loaded by Keras alone."""
+
+import hashlib
+import pathlib
+
+import keras
+import numpy as np
+import pytest
+
+import zoo
+from zoo.errors import UsageError
+
+FOLDER = pathlib.Path(zoo.__file__).parent.parent / "pretrained"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.keras"))
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("name", NAMES)
+def test_it_loads_and_draws_samples_that_differ(name):
+    generator = zoo.pretrained(name)
+    assert all(type(layer).__module__.startswith("keras.") for layer in generator.layers)
+    z = np.random.default_rng(0).standard_normal((8, generator.inputs[0].shape[1]))
+    inputs = [z.astype("float32")]
+    if len(generator.inputs) > 1:
+        inputs.append(np.zeros(8, "int32"))
+    samples = keras.ops.convert_to_numpy(generator(inputs if len(inputs) > 1 else inputs[0]))
+    assert np.isfinite(samples).all() and samples.std(axis=0).max() > 0.1
+    if samples.ndim == 4:
+        assert samples.min() >= -1 and samples.max() <= 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_is_small_and_its_card_is_about_this_very_file(name):
+    path = FOLDER / f"{name}.keras"
+    content = path.read_bytes()
+    assert len(content) <= 5_000_000
+    card = path.with_suffix(".md").read_text("utf-8")
+    assert hashlib.sha256(content).hexdigest() in card
+    for word in ("data", "trained by", "floor", "Meant for", f'zoo.pretrained("{name}")'):
+        assert word in card
+    assert path.with_suffix(".png").exists()
+
+
+def test_an_unknown_name_lists_what_there_is():
+    with pytest.raises(UsageError, match=r"no pretrained 'grid52'.*Did you mean 'grid25'"):
+        zoo.pretrained("grid52")
