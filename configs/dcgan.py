@@ -16,6 +16,7 @@ def get_config(dataset, preset):
         # gradient descent with a mini-batch size of 128 ... learning rate 0.0002 ... beta1 0.5".
         return {
             "width": 128,
+            "kernel_size": 5,
             "learning_rate": 2e-4,
             "beta_1": 0.5,
             "discriminator_norm": "batch",

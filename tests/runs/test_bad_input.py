@@ -33,7 +33,7 @@ WRONG = {
     "out of range": ([*SMALL, "--set=beta_1=2"], ["`beta_1`", "beta_1=2"]),
     "unknown loss": ([*SMALL, "--set=loss=hing"], ["hing", "hinge"]),
     "unknown norm": ([*SMALL, "--set=discriminator_norm=layer"], ["layer", "batch"]),
-    "no such size": ([*SMALL, "--set=image_size=17"], ["16, 20", "17"]),
+    "no such size": ([*SMALL, "--set=image_size=8"], ["at least 9 pixels", "(8, 8, 1)"]),
     "no size": ([*SMALL, "--set=image_size=0"], ["image_size", "1 to 4096"]),
     "no such channels": ([*SMALL, "--set=channels=2"], ["channels", "2"]),
     "no such resize": ([*SMALL, "--set=resize=squash"], ["squash", "stretch"]),

@@ -27,7 +27,7 @@ from keras import layers
 
 from zoo.errors import UsageError, check, one_of
 from zoo.gan import GAN
-from zoo.shapes import doublings
+from zoo.shapes import halvings
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -43,8 +43,7 @@ class ConditionalGAN(GAN):
     With features h(x) the projection is D(x, y) = psi(h(x)) + <embedding(y), h(x)>, psi affine.
 
     Args:
-        image_shape: (size, size, channels); size is 4 to 7 doubled at least twice (16, 20, 24, 28,
-            32, 40, 48, 56, 64, ...), channels 1 or 3.
+        image_shape: (size, size, channels), size of at least 9, channels 1 or 3.
         num_classes: int, labels are 0 to num_classes - 1.
         width: int, channels at the largest resolution; they double with each halving of it.
         conditioning: "projection", or "concat" for a plane beside the image, which the label
@@ -86,7 +85,7 @@ class ConditionalGAN(GAN):
         self.discriminator_norm = one_of(
             "discriminator_norm", discriminator_norm, ("batch", "none")
         )
-        self.start, self.doublings = doublings(self.image_shape, "conditional")
+        self.sizes = halvings(self.image_shape, "conditional")
         self.build_networks()
 
     def build_generator(self):
@@ -96,19 +95,18 @@ class ConditionalGAN(GAN):
         # picture of a class comes out the same.
         code = self._embedding(self.latent_dim, deviation=0.03)(label)
         x = layers.Concatenate(name="z_and_label")([z, code])
-        channels = self.width * 2**self.doublings // 2
-        x = layers.Dense(self.start**2 * channels, **self._kernel(), name="project")(x)
-        x = layers.Reshape((self.start, self.start, channels), name="reshape")(x)
+        *larger, start = self.sizes
+        channels = self.width * 2 ** (len(larger) - 1)
+        x = layers.Dense(start**2 * channels, **self._kernel(), name="project")(x)
+        x = layers.Reshape((start, start, channels), name="reshape")(x)
         x = layers.BatchNormalization(name="project_norm")(x)
         x = layers.ReLU(name="project_relu")(x)
-        for i in range(1, self.doublings):
+        for i, size in enumerate(reversed(larger[1:]), 1):
             channels //= 2
-            x = layers.Conv2DTranspose(channels, 4, 2, "same", **self._kernel(), name=f"up_{i}")(x)
+            x = self._up(x, channels, size, f"up_{i}", self._kernel())
             x = layers.BatchNormalization(name=f"up_{i}_norm")(x)
             x = layers.ReLU(name=f"up_{i}_relu")(x)
-        x = layers.Conv2DTranspose(
-            self.image_shape[-1], 4, 2, "same", **self._kernel(bias=True), name="to_image"
-        )(x)
+        x = self._up(x, self.image_shape[-1], larger[0], "to_image", self._kernel(bias=True))
         images = layers.Activation("tanh", dtype="float32", name="image")(x)
         return keras.Model([z, label], images, name="generator")
 
@@ -122,7 +120,7 @@ class ConditionalGAN(GAN):
             plane = self._embedding(height * width, deviation=1.0)(label)
             plane = layers.Reshape((height, width, 1), name="label_plane")(plane)
             x = layers.Concatenate(name="image_and_label")([images, plane])
-        for i in range(self.doublings):
+        for i in range(len(self.sizes) - 1):
             bias = i == 0 or not normalised
             x = layers.Conv2D(channels, 4, 2, "same", **self._kernel(bias), name=f"down_{i}")(x)
             if normalised and i > 0:
@@ -136,6 +134,13 @@ class ConditionalGAN(GAN):
             match = layers.Dot(1, dtype="float32", name="projection")([code, h])
             logit = layers.Add(dtype="float32", name="logit")([logit, match])
         return keras.Model([images, label], logit, name="discriminator")
+
+    @staticmethod
+    def _up(x, channels, size, name, kernel):
+        """Doubles the side, and cuts what goes beyond `size` where that is odd."""
+        x = layers.Conv2DTranspose(channels, 4, 2, "same", **kernel, name=name)(x)
+        over = x.shape[1] - size
+        return layers.Cropping2D(((0, over), (0, over)), name=f"{name}_crop")(x) if over else x
 
     def _kernel(self, bias=False):
         normal = keras.initializers.RandomNormal(0.0, 0.02, seed=self.kernel_seed())

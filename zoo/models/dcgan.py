@@ -11,8 +11,10 @@ with learning rate 2e-4 and beta_1 0.5, minibatches of 128; 64x64 images from 10
 
 Where and why this file deviates; `--preset=paper` undoes what is marked with a star:
 
+- images of other sizes than 64: as many halvings as bring them to 3x3 or 4x4.
 - noise from N(0, 1) instead of U(-1, 1), as nearly everybody does since.
 - * `width` 32 channels at the largest resolution instead of 128: a laptop can train it.
+- * kernels of 4x4 instead of 5x5: a third less to compute, and no worse in five minutes of MNIST.
 - * learning rate 1e-3 instead of 2e-4: in trials of a few minutes nothing else mattered as much.
 - * the exported generator is an average over the last training steps.
 """
@@ -23,7 +25,7 @@ from keras import layers
 from zoo.errors import check, one_of
 from zoo.gan import GAN
 from zoo.layers import SpectralConv2D, SpectralDense
-from zoo.shapes import doublings
+from zoo.shapes import halvings
 
 NORMS = ("batch", "spectral", "none")
 
@@ -38,8 +40,7 @@ class DCGAN(GAN):
         generator      E[s(-D(G(z)))]
 
     Args:
-        image_shape: (size, size, channels); size is 4 to 7 doubled at least twice (16, 20, 24, 28,
-            32, 40, 48, 56, 64, ...), channels 1 or 3.
+        image_shape: (size, size, channels), size of at least 9, channels 1 or 3.
         width: int, channels at the largest resolution; they double with each halving of it.
         kernel_size: int, side of all kernels in pixels.
         discriminator_norm: "batch", "spectral" (Miyato et al. 2018) or "none", the normalisation in
@@ -55,7 +56,7 @@ class DCGAN(GAN):
         image_shape: tuple = (28, 28, 1),
         *,
         width: int = 32,
-        kernel_size: int = 5,
+        kernel_size: int = 4,
         discriminator_norm: str = "batch",
         learning_rate: float = 1e-3,
         **kwargs,
@@ -64,31 +65,23 @@ class DCGAN(GAN):
         self.width = check("width", width, 1)
         self.kernel_size = check("kernel_size", kernel_size, 2)
         self.discriminator_norm = one_of("discriminator_norm", discriminator_norm, NORMS)
-        self.start, self.doublings = doublings(self.image_shape, "dcgan")
+        self.sizes = halvings(self.image_shape, "dcgan")
         self.build_networks()
 
     def build_generator(self):
         z = keras.Input((self.latent_dim,), name="z")
-        channels = self.width * 2**self.doublings // 2
-        x = layers.Dense(self.start**2 * channels, **self._kernel(), name="project")(z)
-        x = layers.Reshape((self.start, self.start, channels), name="reshape")(x)
+        *larger, start = self.sizes
+        channels = self.width * 2 ** (len(larger) - 1)
+        x = layers.Dense(start**2 * channels, **self._kernel(), name="project")(z)
+        x = layers.Reshape((start, start, channels), name="reshape")(x)
         x = layers.BatchNormalization(name="project_norm")(x)
         x = layers.ReLU(name="project_relu")(x)
-        for i in range(1, self.doublings):
+        for i, size in enumerate(reversed(larger[1:]), 1):
             channels //= 2
-            x = layers.Conv2DTranspose(
-                channels, self.kernel_size, 2, "same", **self._kernel(), name=f"up_{i}"
-            )(x)
+            x = self._up(x, channels, size, f"up_{i}", self._kernel())
             x = layers.BatchNormalization(name=f"up_{i}_norm")(x)
             x = layers.ReLU(name=f"up_{i}_relu")(x)
-        x = layers.Conv2DTranspose(
-            self.image_shape[-1],
-            self.kernel_size,
-            2,
-            "same",
-            **self._kernel(bias=True),
-            name="to_image",
-        )(x)
+        x = self._up(x, self.image_shape[-1], larger[0], "to_image", self._kernel(bias=True))
         images = layers.Activation("tanh", dtype="float32", name="image")(x)
         return keras.Model(z, images, name="generator")
 
@@ -99,7 +92,7 @@ class DCGAN(GAN):
         convolution = SpectralConv2D if spectral else layers.Conv2D
         dense = SpectralDense if spectral else layers.Dense
         x, channels = images, self.width
-        for i in range(self.doublings):
+        for i in range(len(self.sizes) - 1):
             first = i == 0
             x = convolution(
                 channels,
@@ -116,6 +109,12 @@ class DCGAN(GAN):
         x = layers.Flatten(name="flatten")(self.compared(x))
         logit = dense(1, **self._kernel(bias=True), dtype="float32", name="logit")(x)
         return keras.Model(images, logit, name="discriminator")
+
+    def _up(self, x, channels, size, name, kernel):
+        """Doubles the side, and cuts what goes beyond `size` where that is odd."""
+        x = layers.Conv2DTranspose(channels, self.kernel_size, 2, "same", **kernel, name=name)(x)
+        over = x.shape[1] - size
+        return layers.Cropping2D(((0, over), (0, over)), name=f"{name}_crop")(x) if over else x
 
     def _kernel(self, bias=False):
         normal = keras.initializers.RandomNormal(0.0, 0.02, seed=self.kernel_seed())

@@ -1,0 +1,40 @@
+"""DCGAN and its like: any size of picture, and the coarsest features see all of it."""
+
+import keras
+import pytest
+
+import zoo
+from configs import dcgan
+from zoo.models.dcgan import DCGAN
+
+pytestmark = pytest.mark.backend
+
+SIDES = {9: (5, 3), 16: (8, 4), 17: (9, 5, 3), 28: (14, 7, 4), 30: (15, 8, 4), 64: (32, 16, 8, 4)}
+
+
+@pytest.mark.parametrize("name", ["dcgan", "conditional"])
+@pytest.mark.parametrize(("size", "smaller"), SIDES.items())
+def test_the_side_is_halved_until_the_whole_picture_is_seen(name, size, smaller):
+    classes = {"num_classes": 2} if name == "conditional" else {}
+    gan = zoo.create(name, image_shape=(size, size, 3), width=2, latent_dim=3, **classes)
+    assert gan.generate(2).shape == (2, size, size, 3)
+    kinds = keras.layers.Conv2D
+    down = [x.output.shape[1] for x in gan.discriminator.layers if type(x) is kinds]
+    up = [x.output.shape[1] for x in gan.generator.layers if "norm" in x.name]
+    assert tuple(down) == smaller and tuple(reversed(up)) == smaller
+
+
+def test_the_paper_preset_is_the_network_of_the_papers_figure():
+    config = dcgan.get_config("lsun", "paper")
+    known = DCGAN.settings()
+    gan = DCGAN((64, 64, 3), **{k: v for k, v in config.items() if k in known})
+    norms = [x for x in gan.generator.layers if isinstance(x, keras.layers.BatchNormalization)]
+    assert [x.output.shape[1:] for x in norms] == [
+        (4, 4, 1024),
+        (8, 8, 512),
+        (16, 16, 256),
+        (32, 32, 128),
+    ]
+    kernels = [w.shape for w in gan.trainable_weights if len(w.shape) == 4]
+    assert {shape[:2] for shape in kernels} == {(5, 5)} and gan.ema_half_life == 0
+    assert gan.learning_rate == 2e-4
