@@ -7,7 +7,7 @@ import scipy.stats
 from zoo.errors import UsageError
 from zoo.metrics import manifold
 from zoo.metrics import memorisation as module
-from zoo.metrics.memorisation import memorisation, nearest_distances
+from zoo.metrics.memorisation import memorisation, nearest_neighbours
 
 
 def draws(n, d=3, seed=0):
@@ -15,17 +15,19 @@ def draws(n, d=3, seed=0):
 
 
 @pytest.mark.parametrize("chunk", [10, 10**6])
-def test_nearest_distances_agree_with_loops(chunk, monkeypatch):
+def test_nearest_neighbours_agree_with_loops(chunk, monkeypatch):
     monkeypatch.setattr(manifold, "DISTANCES", chunk)
     monkeypatch.setattr(module, "TRAIN", chunk)
     samples, train = draws(40), draws(55, seed=1)
-    expected = [min(math.dist(x, y) for y in train) for x in samples]
-    np.testing.assert_allclose(nearest_distances(samples, train), expected, rtol=1e-12)
+    expected = [min((math.dist(x, y), i) for i, y in enumerate(train)) for x in samples]
+    found = nearest_neighbours(samples, train)
+    np.testing.assert_allclose(found[0], [distance for distance, _ in expected], rtol=1e-12)
+    assert found[1].tolist() == [i for _, i in expected]
 
 
 def test_closer_is_the_probability_over_all_pairs_with_ties_by_half():
     samples, train, held_out = (np.round(draws(n, 2, n), 1) for n in (120, 150, 110))
-    near, far = nearest_distances(samples, train), nearest_distances(held_out, train)
+    near, far = nearest_neighbours(samples, train)[0], nearest_neighbours(held_out, train)[0]
     wins = np.less.outer(near, far) + 0.5 * np.equal.outer(near, far)
     scores = memorisation(samples, train, held_out)
     assert np.equal.outer(near, far).any()
@@ -43,7 +45,7 @@ def test_copies_score_one_new_samples_a_half_and_strays_zero():
     copies = memorisation(train[:300], train, held_out)
     assert copies["closer"] == 1
     assert copies["generated_distance"] == 0 < copies["held_out_distance"]
-    assert nearest_distances(train[:300], train).max() == 0
+    assert nearest_neighbours(train[:300], train)[0].max() == 0
     assert memorisation(train[:300], train, train[300:])["closer"] == 0.5
     assert memorisation(new, train, held_out)["closer"] == pytest.approx(0.5, abs=0.05)
     assert memorisation(3 * new, train, held_out)["closer"] == 0

@@ -15,7 +15,7 @@ LEAST = 100
 TRAIN = 4096
 
 
-def memorisation(samples, train, held_out):
+def memorisation(samples, train, held_out, distance=None):
     """Compares how near generated and held-out samples lie to the training set.
 
     Each is measured by its Euclidean distance to the nearest training sample. Returns a dict of
@@ -40,6 +40,7 @@ def memorisation(samples, train, held_out):
         samples: array `(n, ...)`, generated, as many values in each as in the others; or features.
         train: array `(t, ...)`, what the generator was trained on.
         held_out: array `(m, ...)`, of the same distribution as `train`, and not in it.
+        distance: of `nearest_neighbours(samples, train)`, if it is there already.
 
     Raises:
         UsageError: for fewer than 100 generated or held-out samples or no training sample, values
@@ -54,7 +55,8 @@ def memorisation(samples, train, held_out):
     samples = _flat("generated samples", samples, LEAST)
     train = _flat("training samples", train, 1)
     held_out = _flat("held-out samples", held_out, LEAST)
-    generated, real = nearest_distances(samples, train), nearest_distances(held_out, train)
+    generated = nearest_neighbours(samples, train)[0] if distance is None else distance
+    real, _ = nearest_neighbours(held_out, train)
     ranks = rankdata(np.concatenate([generated, real]))
     n, m = len(generated), len(real)
     above = ranks[:n].sum() - n * (n + 1) / 2
@@ -65,25 +67,28 @@ def memorisation(samples, train, held_out):
     }
 
 
-def nearest_distances(samples, train):
-    """Returns the distance of each sample to the nearest of `train`, float64 `(n,)`.
+def nearest_neighbours(samples, train):
+    """Finds the nearest of `train` for each sample.
 
     Args:
         samples, train: arrays `(n, d)` and `(t, d)`; `train` is never copied as a whole.
+
+    Returns:
+        `(distance, which)`: float64 `(n,)`, and its index in `train`, int `(n,)`.
     """
-    nearest, which = np.full(len(samples), np.inf), np.zeros(len(samples), int)
+    found, which = np.full(len(samples), np.inf), np.zeros(len(samples), int)
     for start in range(0, len(train), TRAIN):
         for rows, square in squared_distances(samples, train[start : start + TRAIN]):
             best = square.argmin(axis=1)
             value = square[np.arange(len(best)), best]
-            better = value < nearest[rows]
-            nearest[rows][better], which[rows][better] = value[better], start + best[better]
+            better = value < found[rows]
+            found[rows][better], which[rows][better] = value[better], start + best[better]
     # Anew from the differences, as the rounding of the product would hide that a copy is at 0.
     for start in range(0, len(samples), TRAIN):
         rows = slice(start, start + TRAIN)
         difference = samples[rows].astype(float) - train[which[rows]]
-        nearest[rows] = np.linalg.norm(difference, axis=1)
-    return nearest
+        found[rows] = np.linalg.norm(difference, axis=1)
+    return found, which
 
 
 def _flat(name, array, least):
