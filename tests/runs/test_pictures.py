@@ -81,6 +81,14 @@ def test_png_gives_back_every_pixel(tmp_path, channels):
     assert path.read_bytes() == pictures.png_bytes(image)
 
 
+def test_png_says_what_it_shows(tmp_path):
+    image = np.zeros((4, 4, 1), "uint8")
+    path = pictures.save_png(tmp_path / "x.png", image, "Zwölf Äpfel → 1 & 2")
+    with Image.open(path) as picture:
+        assert picture.info["Description"] == "Zwölf Äpfel → 1 & 2"
+    assert b"Description" not in pictures.png_bytes(image)
+
+
 def test_png_refuses_floats():
     with pytest.raises(UsageError, match="float32"):
         pictures.png_bytes(np.zeros((4, 4, 1), "float32"))

@@ -268,6 +268,29 @@ def test_the_scores_of_the_training_are_a_curve_above_their_floor(tmp_path):
     assert not Page(report.write_report(run)).all("figure")
 
 
+def test_walk_and_neighbours_are_shown_with_what_they_say_of_themselves(tmp_path):
+    run = make_run(tmp_path / "run")
+    text = Page(report.write_report(run)).text
+    assert "Latent walk" not in text and "Nearest training" not in text
+    image = np.random.default_rng(1).integers(0, 256, (900, 900, 3), "uint8")
+    pictures.save_png(run / "walk.png", image[:40, :80], "From <left> to right.")
+    # Large: the file stays small.
+    pictures.save_png(run / "neighbours.png", image, "Samples & others.")
+    assert (run / "neighbours.png").stat().st_size > 2 * report.BESIDE
+    path = report.write_report(run)
+    page = Page(path)
+    assert "From &lt;left&gt; to right." in page.text and "Samples &amp; others." in page.text
+    walk, neighbours = page.all("img")[-2:]
+    assert base64.b64decode(walk["src"].partition(",")[2]) == (run / "walk.png").read_bytes()
+    assert neighbours["src"].startswith("data:image/jpeg;")
+    assert len(neighbours["src"]) < 1.4 * report.BESIDE and neighbours["width"] == "900"
+    # Also one without a description.
+    (run / "walk.png").write_bytes(b"damaged")
+    pictures.save_png(run / "neighbours.png", image[:9])
+    text = Page(report.write_report(run)).text
+    assert "Latent walk" not in text and "Nearest training" in text
+
+
 def test_a_failed_write_keeps_the_old_report(tmp_path, monkeypatch):
     run = make_run(tmp_path / "run")
     before = report.write_report(run).read_bytes()

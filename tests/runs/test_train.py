@@ -42,6 +42,7 @@ def test_a_run_directory_has_all_that_it_promises(straight):
         "timings.csv",
         "samples/step-0000000.png",
         "samples/step-0000064.png",
+        "walk.png",
         "checkpoints/step-0000000.npz",
         "checkpoints/step-0000064.npz",
         "generator.keras",
@@ -113,6 +114,16 @@ def test_the_pictures_show_the_same_latent_points_as_they_improve(straight):
     )
     assert first.shape == last.shape and first.ndim == 2 and min(first.shape) >= 8 * 64
     assert np.mean(first != last) > 0.3
+
+
+def test_the_walk_is_that_of_the_last_step(straight):
+    directory = straight[0].directory
+    walk = np.asarray(Image.open(directory / "walk.png")).astype(int)
+    last = np.asarray(Image.open(directory / "samples" / "step-0000064.png"))
+    # It leads from the first sample to the second.
+    assert np.abs(walk[:64, :64] - last[:64, :64]).max() <= 1
+    assert np.abs(walk[:64, -64:] - last[:64, 66 : 66 + 64]).max() <= 1
+    assert "Latent walk" in (directory / "report.html").read_text("utf-8")
 
 
 def nan_from(step):

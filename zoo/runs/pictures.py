@@ -79,6 +79,34 @@ def side_by_side(left, right, gap=16):
     return sheet
 
 
+def titled(parts, margin=16):
+    """Returns pictures below each other, each under a line of text, on dark grey.
+
+    Args:
+        parts: list of `(title, picture)`: str, and uint8 `(h, w, c)`, all with the same c, 1 or 3.
+        margin: int, pixels around each picture and each line.
+
+    Returns:
+        uint8 array `(height, width, c)`.
+    """
+    from PIL import ImageDraw, ImageFont
+
+    # Text is as large as the width allows, so that it is read where the whole is shown small.
+    wide = max(480, *(picture.shape[1] for _, picture in parts))
+    longest = max(ImageFont.load_default(100).getlength(title) for title, _ in parts)
+    font = ImageFont.load_default(int(min(100 * wide / longest, wide / 28)))
+    line = sum(font.getmetrics())
+    height = sum(line + len(picture) + 2 * margin for _, picture in parts) + margin // 2
+    shape = height, wide + 2 * margin, parts[0][1].shape[-1]
+    sheet = _pillow(np.full(shape, GAP, "uint8"))
+    top = margin
+    for title, picture in parts:
+        ImageDraw.Draw(sheet).text((margin, top), title, "#ebebeb", font)
+        sheet.paste(_pillow(picture), (margin, top + line + margin // 2))
+        top += line + len(picture) + 2 * margin
+    return np.asarray(sheet).reshape(shape)
+
+
 def write_atomically(path, data):
     """Writes bytes to `path` so that a reader sees the old file or the new one, never a part.
 
@@ -112,16 +140,24 @@ def _pillow(image):
     return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
 
 
-def png_bytes(image):
-    """Returns the PNG file of a uint8 `(h, w, c)` picture, c 1 or 3, as bytes."""
+def png_bytes(image, description=None):
+    """Returns the PNG file of a uint8 `(h, w, c)` picture, c 1 or 3, as bytes.
+
+    The file says its `description`, a str, under the keyword that the format has for one.
+    """
+    from PIL.PngImagePlugin import PngInfo
+
+    text = PngInfo()
+    if description is not None:
+        text.add_itxt("Description", description)
     file = io.BytesIO()
-    _pillow(image).save(file, "PNG", optimize=True)
+    _pillow(image).save(file, "PNG", optimize=True, pnginfo=text)
     return file.getvalue()
 
 
-def save_png(path, image):
-    """Writes a uint8 `(h, w, c)` picture, c 1 or 3, as PNG, atomically. Returns the path."""
-    return write_atomically(path, png_bytes(image))
+def save_png(path, image, description=None):
+    """Writes a picture as `png_bytes` makes it, atomically. Returns the path."""
+    return write_atomically(path, png_bytes(image, description))
 
 
 def save_gif(path, frames, milliseconds=80):

@@ -20,8 +20,9 @@ from zoo.runs.pictures import curves, timeline, write_atomically
 
 # At most this many moments are shown, and fewer, down to the second number, to stay small.
 MOMENTS = 24, 18, 12
-# Bytes of all pictures together; base64 makes a third more of them in the file.
+# Bytes of all pictures together, and of one beside the samples; base64 makes a third more of them.
 PICTURES = 4_200_000
+BESIDE = 600_000
 # CSS pixels across the large picture.
 STAGE = 720
 # Of what evaluate.py writes for each of the features.
@@ -35,12 +36,14 @@ def write_report(run_dir):
     The file is self-contained: pictures as data URIs, curves as inline SVG, and a
     Content-Security-Policy that forbids the browser to fetch anything. It shows the latest samples
     and how they came about, key figures, curves, scores if `evaluation.json` holds some, the
-    configuration, and how to reproduce the run and go on from it. What is missing or unreadable is
+    configuration, and how to reproduce the run and go on from it; a latent walk and the nearest
+    neighbours of samples, where their pictures are there. What is missing or unreadable is
     left out, so that it can be written at any time, also of a run that stopped in its first epoch.
 
     It reads `config.json`; `environment.json` (`command`, `backend`, `devices`, and anything else,
     which is listed); `metrics.csv` and `timings.csv` (`images` and `seconds` are running totals);
-    `samples/step-*.png`; `scores.csv`, whose `frechet` and `floor` are drawn; and
+    `samples/step-*.png`; `walk.png` and `neighbours.png`, whose description is shown below them;
+    `scores.csv`, whose `frechet` and `floor` are drawn; and
     `evaluation.json`, a dict of metric -> value, with what evaluate.py wrote under `evaluations`.
 
     Args:
@@ -62,14 +65,19 @@ def write_report(run_dir):
     evaluation = _read_json(run_dir / "evaluation.json")
     name = run_dir.resolve().name
     title = " on ".join(str(config[key]) for key in ("model", "dataset") if config.get(key)) or name
-    samples, shown, wide = _samples(timeline(run_dir / "samples"))
+    walk = _picture(run_dir / "walk.png", "Generated samples, row by row")
+    neighbours = _picture(run_dir / "neighbours.png", "Generated samples and training pictures")
+    left = PICTURES - 3 * (len(walk) + len(neighbours)) // 4
+    samples, shown, wide = _samples(timeline(run_dir / "samples"), left)
     body = [
         f"<header><p>{escape(name)}</p><h1>{escape(title)}</h1></header>",
         f'<div class="lead{" wide" if wide else ""}" style="--stage:{shown}px">'
         f'<section class="samples" aria-label="Samples">{samples}</section>'
         '<aside aria-label="Key figures">'
         f"{_figures(environment, metrics, timings)}</aside></div>",
+        _section("Latent walk", walk),
         _section("Scores", _scores(evaluation)),
+        _section("Nearest training pictures", neighbours),
         _section("Training", _charts(metrics, run_dir / "scores.csv")),
         _section("Configuration", _pairs(config)),
         _section("Reproduce", _reproduce(environment)),
@@ -122,19 +130,22 @@ def _finite(column):
     return [value for value in column or () if np.isfinite(value)]
 
 
-def _samples(moments):
-    """Returns the HTML of the samples, their width in CSS pixels, and whether they are wide."""
-    readable = [(step, path, *size) for step, path in moments if (size := _size(path))]
+def _samples(moments, most):
+    """Returns the HTML of the samples, their width in CSS pixels, and whether they are wide.
+
+    Their pictures take about `most` bytes at most.
+    """
+    readable = [(step, path, *found.size) for step, path in moments if (found := _opened(path))]
     if not readable:
         return '<p class="none">No samples yet.</p>', STAGE, False
-    for most in MOMENTS:
-        places = np.linspace(0, len(readable) - 1, min(most, len(readable))).round().astype(int)
+    for count in MOMENTS:
+        places = np.linspace(0, len(readable) - 1, min(count, len(readable))).round().astype(int)
         chosen = [readable[i] for i in places]
         # The latest is embedded twice, large and in the strip.
         sizes = [path.stat().st_size for _, path, _, _ in [*chosen, chosen[-1]]]
-        if small := sum(sizes) <= PICTURES:
+        if small := sum(sizes) <= most:
             break
-    shares = [None if small else PICTURES // (len(chosen) + 3)] * len(chosen)
+    shares = [None if small else most // (len(chosen) + 3)] * len(chosen)
     shares[-1] = None if small else 2 * shares[-1]
     pictures = [
         (step, _data_uri(path, share), width, height)
@@ -165,14 +176,26 @@ def _samples(moments):
     return f"{stage}<p>{note}</p>{film}", shown, width > 1.5 * height
 
 
-def _size(path):
-    """Returns (width, height) of a picture, or None if it cannot be read to its end."""
+def _picture(path, alt):
+    """Returns the HTML of a picture with its description, or "" if it cannot be read."""
+    picture = _opened(path)
+    if picture is None:
+        return ""
+    (width, height), note = picture.size, escape(picture.info.get("Description", ""))
+    return (
+        f'<figure class="picture"><img src="{_data_uri(path, BESIDE)}" width="{width}" '
+        f'height="{height}" alt="{alt}"><figcaption>{note}</figcaption></figure>'
+    )
+
+
+def _opened(path):
+    """Returns a `PIL.Image` of a picture, or None if it cannot be read to its end."""
     from PIL import Image
 
     try:
         with Image.open(path) as picture:
             picture.load()
-            return picture.size
+            return picture
     except (OSError, ValueError, SyntaxError):
         return None
 
@@ -266,7 +289,7 @@ def _score_table(features, record):
     protocol, scores, floor = parts
     rows = "".join(
         f'<tr><th scope="row">{_breakable(name)}</th><td>{_score(name, scores)}</td>'
-        f"<td>{_score(name, floor)}</td><td>{escape(BETTER.get(name, ''))}</td></tr>"
+        f"<td>{_score(name, floor)}</td><td>{_breakable(BETTER.get(name, ''))}</td></tr>"
         for name in scores
         if not name.endswith("_deviation")
     )
@@ -435,8 +458,11 @@ overflow:visible;touch-action:pan-y}
 .chart .cursor{stroke:var(--muted);stroke-dasharray:2 3}
 .chart figcaption{margin:0;padding-left:46px;font-size:13px}
 .chart figcaption p{margin:0;font-size:13px}
+.picture img{display:block;max-width:100%;height:auto}
+.picture figcaption{max-width:720px;margin-top:12px;color:var(--muted);font-size:14px}
 .scores+.scores,.pairs+.scores{margin-top:40px}
-table{width:100%;margin:16px 0;border-collapse:collapse;font-size:14px;text-align:right}
+table{width:100%;margin:16px 0;border-collapse:collapse;font-size:14px;text-align:right;
+overflow-wrap:normal}
 th,td{padding:7px 0 7px 16px;border-bottom:1px solid var(--rule);font-weight:400}
 th{padding-left:0;color:var(--muted);text-align:left}
 thead th+th{padding-left:16px;text-align:right}

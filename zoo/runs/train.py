@@ -19,7 +19,16 @@ import zoo
 from zoo import backend, data, warm_start
 from zoo.data import batches
 from zoo.errors import UsageError
-from zoo.runs import callbacks, checkpoints, directory, evaluate, keras_alone, report
+from zoo.runs import (
+    callbacks,
+    checkpoints,
+    directory,
+    evaluate,
+    keras_alone,
+    pictures,
+    report,
+    views,
+)
 from zoo.runs import config as configs
 
 LARGE = 2**30  # bytes from which on the estimate of memory is said before training
@@ -195,7 +204,7 @@ def warm_up(gan, dataset, path, config):
 
 
 def train(gan, dataset, session):
-    """Runs the steps that are left, and writes the report."""
+    """Runs the steps that are left, and writes the latent walk and the report."""
     config, steps = session.config, session.steps_per_epoch
     events = callbacks.new_events(session)
     if len(config["sample_shape"]) == 3:
@@ -237,6 +246,8 @@ def train(gan, dataset, session):
                 verbose=0,
             )
     session.signal = signals.number
+    if len(config["sample_shape"]) == 3:
+        pictures.save_png(session.directory / "walk.png", *views.walk(gan, dataset))
     report.write_report(session.directory)
     return session
 
