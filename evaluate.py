@@ -5,6 +5,8 @@ python evaluate.py --run=mnist5 --samples=5000 --metrics=frechet,precision_recal
 python evaluate.py --samples=samples.npz --dataset=mnist --results=results.csv
 """
 
+import os
+
 from absl import flags
 
 import programs
@@ -68,7 +70,7 @@ def run():
         source = programs.find_source(FLAGS.run, FLAGS.generator, FLAGS.runs_dir)
         programs.choose_backend(FLAGS.backend, programs.recorded_backend(source))
     with programs.quietly():
-        from zoo.runs import evaluate
+        from zoo.runs import evaluate, report
 
     evaluate.evaluate(
         source,
@@ -82,6 +84,8 @@ def run():
         budget=BUDGET.value,
         results=RESULTS.value,
     )
+    if source is not None and os.path.isdir(source):
+        print(f"\nreport  {report.write_report(source)}")
 
 
 if __name__ == "__main__":

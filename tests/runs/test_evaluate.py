@@ -178,6 +178,31 @@ def test_the_evaluation_of_a_run_is_added_to_and_not_mixed(run):
     assert set(content(metrics=["frechet"])) == {"evaluations"}
 
 
+def test_a_run_that_copies_is_shown_beside_what_it_copied(run, monkeypatch):
+    path = pathlib.Path(run) / "neighbours.png"
+    judge.evaluate(run, samples=200, metrics=["frechet"], say=lambda _: None)
+    assert not path.exists()
+    copies = data.load("digits", image_size=8).samples[300:500]
+    drawn = judge.Source(copies, None, "mine", {}, "", step=1200)
+    monkeypatch.setattr(judge, "draw", lambda *_: drawn)
+    record = judge.evaluate(run, samples=200, metrics=["memorisation"], say=lambda _: None)
+    assert record["scores"]["memorisation"] == 1 and record["scores"]["generated_distance"] == 0
+    with Image.open(path) as picture:
+        sheet, description = np.asarray(picture), picture.info["Description"]
+    for part in ("step 1,200", "training picture of digits", "classifier:digits"):
+        assert part in description
+    # Two rows of eight pairs, each of a sample above itself.
+    height = 2 * 64 + 2
+    found = [
+        top
+        for top in range(len(sheet) - height)
+        if (sheet[top : top + 64, 16:-16] == sheet[top + 66 : top + height, 16:-16]).all()
+        and sheet[top : top + 64, 16:-16].std() > 50
+    ]
+    # Black margins of digits leave some play.
+    assert np.count_nonzero(np.diff(found) > 1) == 1 and found[-1] - found[0] > height
+
+
 def read(path):
     with open(path, newline="") as file:
         return list(csv.DictReader(file))
@@ -407,6 +432,8 @@ def test_the_program_prints_the_table_and_is_quiet(tmp_path):
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "modes" in done.stdout and "floor (400 real)" in done.stdout
+    assert f"report  {tmp_path / 'mine' / 'report.html'}" in done.stdout
+    assert "known_distribution" in (tmp_path / "mine" / "report.html").read_text("utf-8")
     row = read(results)[0]
     assert row["command"].startswith("python evaluate.py --run=mine")
     assert (row["samples"], row["features"]) == ("400", "known_distribution")

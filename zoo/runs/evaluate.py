@@ -19,7 +19,7 @@ from zoo import data, sampling
 from zoo.data import synthetic
 from zoo.errors import UsageError, nearest
 from zoo.metrics import features as extractors
-from zoo.runs import checkpoints, directory, keras_alone, views
+from zoo.runs import checkpoints, directory, keras_alone, pictures, views
 from zoo.runs import config as configs
 from zoo.runs.generate import load_generator
 
@@ -129,6 +129,9 @@ def evaluate(
 ):
     """Scores a generator or a file of samples, prints a table, and keeps the numbers.
 
+    A run also gets `neighbours.png` where its memorisation is scored: samples above the training
+    pictures nearest to them.
+
     Beside each score stands its floor: the same function of as many real pictures of the train
     split. Real and generated pictures pass through the same extractor, at the same size.
 
@@ -172,8 +175,9 @@ def evaluate(
                 "--metrics and --features."
             )
         record, found = _evaluate_known(source, samples, dataset, seed, config)
+        neighbours = None
     else:
-        record, found = _evaluate_pictures(
+        record, found, neighbours = _evaluate_pictures(
             source,
             samples,
             dataset,
@@ -185,8 +189,10 @@ def evaluate(
             data_dir,
         )
     say(table(record))
-    # Both files last, so that a failure leaves neither.
+    # All files last, so that a failure leaves none.
     if source is not None and os.path.isdir(source):
+        if neighbours is not None:
+            pictures.save_png(pathlib.Path(source) / "neighbours.png", *neighbours)
         write_evaluation(pathlib.Path(source), record)
     if results is not None:
         append_rows(results, rows(record, found, dataset, budget, source))
@@ -213,11 +219,12 @@ def scores(images, labels, reference, extractor, metrics=None, seed=0):
     return scores_of(*extractor.extract(images), labels, reference, metrics, seed)[0]
 
 
-def scores_of(found, probabilities, labels, reference, metrics=None, seed=0):
+def scores_of(found, probabilities, labels, reference, metrics=None, seed=0, distance=None):
     """`scores` of features that are there already.
 
     Args:
         found: float32 `(n, d)`. probabilities: float32 `(n, classes)`, or None.
+        distance: float `(n,)` to the nearest of `reference.train`, if it is there already.
 
     Returns:
         `(scores, left_out)`: name -> float, and metric -> why it is not among them.
@@ -232,7 +239,7 @@ def scores_of(found, probabilities, labels, reference, metrics=None, seed=0):
         if name in left_out:
             continue
         try:
-            values |= _compute(name, found, probabilities, labels, reference, seed)
+            values |= _compute(name, found, probabilities, labels, reference, seed, distance)
         except UsageError as error:
             if metrics is not None:
                 raise
@@ -260,7 +267,7 @@ def obstacles(probabilities, labels, reference):
     return found
 
 
-def _compute(name, found, probabilities, labels, reference, seed):
+def _compute(name, found, probabilities, labels, reference, seed, distance):
     """Returns the scores of one metric, name -> float."""
     if name == "frechet":
         from zoo.metrics.frechet import frechet_from_moments, moments
@@ -310,7 +317,7 @@ def _compute(name, found, probabilities, labels, reference, seed):
         }
     from zoo.metrics.memorisation import memorisation
 
-    result = memorisation(found, reference.train, reference.features)
+    result = memorisation(found, reference.train, reference.features, distance)
     return {"memorisation": result.pop("closer")} | result
 
 
@@ -589,7 +596,18 @@ def _evaluate_pictures(
     whole = memorises(metrics, parts.own, extractor)
     reference, real, real_labels = prepare(parts, extractor, count, whole)
     generated = extractor.extract(found.samples, "samples")
-    values, left_out = scores_of(*generated, found.labels, reference, metrics, seed)
+    neighbours = distance = None
+    if whole:
+        from zoo.metrics.memorisation import nearest_neighbours
+
+        distance, which = nearest_neighbours(generated[0], reference.train)
+        step = "" if found.step is None else f" of step {found.step:,}"
+        neighbours = (
+            views.neighbours(found.samples, train.samples, distance, which),
+            f"Samples{step}, each above the training picture of {dataset} that is nearest to it in "
+            f"the features {extractor.name}; copies would show among the closest.",
+        )
+    values, left_out = scores_of(*generated, found.labels, reference, metrics, seed, distance)
     if not values:
         raise UsageError(
             "No metric applies: " + "; ".join(f"{n}: {w}" for n, w in left_out.items()) + "."
@@ -618,7 +636,7 @@ def _evaluate_pictures(
         "resizer": extractor.resizer(shape),
         "metrics": {name: METRICS[name][0] for name in METRICS if _gave(name, values)},
     }
-    return {"protocol": protocol, "scores": values, "floor": floor}, found
+    return {"protocol": protocol, "scores": values, "floor": floor}, found, neighbours
 
 
 @dataclasses.dataclass
