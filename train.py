@@ -14,10 +14,13 @@ import programs
 
 FLAGS = flags.FLAGS
 HERE = pathlib.Path(__file__).parent
+STRATEGIES = ("auto", "none", "mirrored", "multiworker")
 
 flags.DEFINE_string("model", None, "Which variant; --list shows them.")
 flags.DEFINE_string("dataset", None, "Which data; --list shows them.")
 flags.DEFINE_enum("backend", None, programs.BACKENDS, "What Keras computes with.")
+flags.DEFINE_enum("strategy", "auto", STRATEGIES, "How devices share the work; see the README.")
+flags.DEFINE_integer("devices", None, "How many; without GPUs the CPU is divided into so many.")
 flags.DEFINE_string("name", None, "Name of the run; by default made of model and data set.")
 flags.DEFINE_string("runs_dir", "runs", "Where run directories are kept.")
 flags.DEFINE_string("preset", "default", "default (the best measured) or paper.")
@@ -50,8 +53,10 @@ def run():
     recorded = programs.recorded_backend(path) if path else None
     backend = programs.choose_backend(FLAGS.backend, recorded)
 
+    from zoo.backend import distribute
     from zoo.runs import config, train
 
+    layout = distribute(FLAGS.strategy, FLAGS.devices)
     overrides = config.parse_assignments(FLAGS.set)
     overrides |= {n: FLAGS[n].value for n in SHORTHANDS if FLAGS[n].value is not None}
     source = train.Source(FLAGS.data_dir, FLAGS.strict)
@@ -66,13 +71,13 @@ def run():
             print(f"note: begun with {recorded}; with {backend} it goes on, but not bit for bit")
         asked = changes(path, overrides)
         if FLAGS.dry_run:
-            print(train.dry_run(train.read_config(path) | asked, source))
+            print(train.dry_run(train.read_config(path) | asked, source, layout))
             return 0
-        session = train.resume(pathlib.Path(path), source=source, changes=asked)
+        session = train.resume(pathlib.Path(path), source=source, changes=asked, layout=layout)
     else:
         resolved = config.resolve(FLAGS.model, FLAGS.dataset, FLAGS.preset, overrides)
         if FLAGS.dry_run:
-            print(train.dry_run(resolved, source))
+            print(train.dry_run(resolved, source, layout))
             return 0
         init_from = FLAGS.init_from
         if init_from and not pathlib.Path(init_from).is_file():
@@ -84,6 +89,7 @@ def run():
             name=FLAGS.name,
             overwrite=FLAGS.overwrite,
             init_from=init_from,
+            layout=layout,
         )
     return finish(session)
 

@@ -29,9 +29,12 @@ class GAN(keras.Model):
     `self.build_networks()`.
 
     One training step (Goodfellow et al. 2014, algorithm 1) is `n_critic` discriminator updates,
-    each on its own real minibatch and fresh noise, then one generator update. The batch handed to
-    the step holds the `n_critic` minibatches one after the other. The last discriminator update
-    and the generator update share one generator forward pass.
+    each on its own real minibatch and fresh noise, then one generator update. The samples of the
+    batch handed to the step are dealt out to the `n_critic` minibatches in turn. The last
+    discriminator update and the generator update share one generator forward pass.
+
+    Under several replicas (TensorFlow's strategies, Keras's DataParallel on JAX) a batch is that of
+    all of them together, and the step is the one that a single replica would take with it.
 
     Real samples are float32 in the range the generator draws in ([-1, 1] for images, NHWC), or
     uint8 images, which the step maps to [-1, 1] on the device. Labels are int32 `(batch,)`.
@@ -218,6 +221,9 @@ class GAN(keras.Model):
             self.ema_generator = self.build_generator()
         self.ema_generator.trainable = False
         self.ema_generator.set_weights(self.generator.get_weights())
+        for network in (self.generator, *self.judges):
+            penalised = self.penalty is not None and network is not self.generator
+            backend.synchronise(network, penalised)
         if self.adapts:
             self.strength = self.add_weight(
                 shape=(),
@@ -320,7 +326,10 @@ class GAN(keras.Model):
                 f"The penalty {self.penalty!r} needs second derivatives, which this Keras backend "
                 "does not have under jit_compile=True. Leave jit_compile out."
             )
-        super().compile(optimizer=pair, auto_scale_loss=False, **kwargs)
+        own = {"auto_scale_loss": False}
+        if backend.replicas_of(self) > 1 and not backend.JIT_REPLICAS:
+            own["jit_compile"] = False
+        super().compile(optimizer=pair, **own | kwargs)
         pair.build(self.generator.trainable_variables, self.discriminator.trainable_variables)
         self._compile_arguments = kwargs
 
@@ -362,8 +371,9 @@ class GAN(keras.Model):
         """
         if isinstance(x, np.ndarray):
             self.check_samples(x)
+            self.check_batch(batch_size or 32)
             batch_size = (batch_size or 32) * self.n_critic
-            if self.n_critic > 1:
+            if self.n_critic > 1 or backend.replicas_of(self) > 1:
                 if len(x) < batch_size:
                     raise UsageError(
                         "There are fewer samples than one step takes. Expected at least "
@@ -372,6 +382,19 @@ class GAN(keras.Model):
                 whole = len(x) - len(x) % batch_size
                 x, y = x[:whole], None if y is None else y[:whole]
         return super().fit(x, y, batch_size=batch_size, **kwargs)
+
+    def check_batch(self, batch_size):
+        """Raises UsageError unless `batch_size` samples can be shared out to all replicas."""
+        count = backend.replicas_of(self)
+        # Samples that are judged together are never on two devices.
+        whole = count * self.accumulate * self.packing
+        if count > 1 and batch_size % whole:
+            near = max(batch_size // whole, 1) * whole
+            raise UsageError(
+                f"A batch is shared out to {count} devices, in equal parts. Expected a batch size "
+                f"divisible by devices * accumulate * packing = {whole}, such as {near}. "
+                f"Received: {batch_size}."
+            )
 
     def check_samples(self, x):
         """Raises UsageError unless `x` is an array of samples this model can learn from."""
@@ -425,7 +448,7 @@ class GAN(keras.Model):
         parts = list(zip(self.split(z), self.split(labels), strict=True))
         before = [(v, ops.copy(v)) for v in self.generator.non_trainable_variables]
         with backend.no_grad():
-            fake = ops.concatenate([self.generate_batch(*part) for part in parts])
+            fake = _gathered([self.generate_batch(*part) for part in parts])
 
         def pullback(gradient):
             # From the same state the second pass draws and counts the same as the first.
@@ -457,7 +480,7 @@ class GAN(keras.Model):
             total = _added(total, grads)
             outputs.append(seen)
         with backend.no_grad():
-            self.optimizer.discriminator.apply(total, variables)
+            backend.apply(self.optimizer.discriminator, total, variables)
             if self.weight_clip:
                 regularizers.clip_weights(variables, self.weight_clip)
         losses, real_logits, fake_logits = zip(*outputs, strict=True)
@@ -520,9 +543,9 @@ class GAN(keras.Model):
                 )
                 loss += value
                 gradients.append(gradient)
-        gradients = pullback(ops.concatenate(gradients))
+        gradients = pullback(_gathered(gradients))
         with backend.no_grad():
-            self.optimizer.generator.apply(gradients, variables)
+            backend.apply(self.optimizer.generator, gradients, variables)
             for variable, value in statistics:
                 variable.assign(value)
         return loss * count
@@ -531,7 +554,8 @@ class GAN(keras.Model):
         """Combines the generator's losses against several discriminators (GMAN), all scalars."""
         if len(losses) == 1:
             return losses[0]
-        losses = ops.stack(losses)
+        # Which of them is the largest is to be the same on every replica.
+        losses = backend.mean(ops.stack(losses))
         if self.combination == "max":
             return ops.max(losses)
         if self.combination == "softmax":
@@ -614,8 +638,8 @@ class GAN(keras.Model):
                 f"A batch must hold n_critic={k} minibatches of equal size. Expected a batch size "
                 f"divisible by {k}. Received: a batch of {size}."
             )
-        parts = ops.split(samples, k)
-        return list(zip(parts, [None] * k if labels is None else ops.split(labels, k), strict=True))
+        parts = _dealt(samples, k)
+        return list(zip(parts, [None] * k if labels is None else _dealt(labels, k), strict=True))
 
     def split(self, minibatch):
         """Splits what belongs to a minibatch, or None, into `accumulate` parts."""
@@ -630,7 +654,7 @@ class GAN(keras.Model):
                 f"A minibatch must hold accumulate={k} parts of equal size. Expected a batch size "
                 f"divisible by {k}. Received: {size}."
             )
-        return ops.split(minibatch, k)
+        return _dealt(minibatch, k)
 
     def draw_latents(self, real):
         """Draws N(0, 1) noise `(batch, latent_dim)`, one point for each sample in `real`."""
@@ -638,19 +662,11 @@ class GAN(keras.Model):
 
     def normal(self, shape):
         """Draws N(0, 1) from the model's own seed; replicas each take their part of one draw."""
-        return self._share(keras.random.normal, shape)
+        return backend.drawn(keras.random.normal, shape, self.noise)
 
     def uniform(self, shape):
         """Draws U(0, 1) from the model's own seed; replicas each take their part of one draw."""
-        return self._share(keras.random.uniform, shape)
-
-    def _share(self, draw, shape):
-        count, index = backend.replicas()
-        if count == 1:
-            return draw(shape, seed=self.noise)
-        size = shape[0]
-        whole = draw((size * count, *shape[1:]), seed=self.noise)
-        return whole[index * size : (index + 1) * size]
+        return backend.drawn(keras.random.uniform, shape, self.noise)
 
     def images_seen(self, samples):
         """How many real samples of this batch's size the past steps have seen, float32 scalar."""
@@ -672,7 +688,7 @@ class GAN(keras.Model):
     def update_strength(self, real, real_logits):
         """Moves the adaptive strength of the augmentation (Karras et al. 2020, section 3)."""
         count, _ = backend.replicas()
-        sign = ops.mean(ops.sign(real_logits))
+        sign = backend.mean(ops.mean(ops.sign(real_logits)))
         size = ops.cast(ops.shape(real)[0] * count, "float32")
         self.strength.assign(
             augmentation.adapted_strength(self.strength.value, sign, size, self.augment_target)
@@ -684,19 +700,20 @@ class GAN(keras.Model):
         `loss` is the sum of both losses: it means little, but it is what Keras's TerminateOnNaN
         looks at. `d_real` and `d_fake` are mean logits.
         """
-        values = {
-            "loss": d_loss + g_loss,
-            "d_loss": d_loss,
-            "g_loss": g_loss,
-            "d_real": ops.mean(real_logits),
-            "d_fake": ops.mean(fake_logits),
-        }
+        seen = (d_loss, g_loss, ops.mean(real_logits), ops.mean(fake_logits))
+        # One bad replica is seen by all, whose counts of good steps stay equal.
+        seen = backend.mean(ops.stack([ops.cast(ops.stop_gradient(x), "float32") for x in seen]))
+        values = {name: seen[i] for i, name in enumerate(("d_loss", "g_loss", "d_real", "d_fake"))}
+        values = {"loss": values["d_loss"] + values["g_loss"], **values}
         if self.adapts:
             values["augment_strength"] = self.strength.value
         finite = ops.isfinite(values["loss"])
         self.finite_steps.assign(self.finite_steps + ops.cast(finite, "int32"))
+        # Keras adds up what the replicas count: together they count one step.
+        count, _ = backend.replicas()
+        weight = None if count == 1 else 1 / count
         for name, value in values.items():
-            self.trackers[name].update_state(ops.stop_gradient(value))
+            self.trackers[name].update_state(value, weight)
         return {name: tracker.result() for name, tracker in self.trackers.items()}
 
     @property
@@ -788,6 +805,19 @@ class GAN(keras.Model):
         own = [name for name in store.keys() if name != "noise"]  # noqa: SIM118, a Keras store
         super().load_own_variables({name: store[name] for name in own})
         self.noise.state.assign(store["noise"])
+
+
+def _dealt(batch, parts):
+    """Deals out a batch in turn, so that a replica's share of each part lies in its own share."""
+    groups = ops.reshape(batch, (-1, parts, *batch.shape[1:]))
+    return [groups[:, i] for i in range(parts)]
+
+
+def _gathered(parts):
+    """Undoes `_dealt`."""
+    if len(parts) == 1:
+        return parts[0]
+    return ops.reshape(ops.stack(parts, axis=1), (-1, *parts[0].shape[1:]))
 
 
 def _added(total, gradients):

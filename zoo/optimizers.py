@@ -58,8 +58,10 @@ class OptimizerPair(keras.optimizers.Optimizer):
                     "The learning rates follow a schedule, so none can be assigned. Create the "
                     f"model with decay_steps=0. Received: learning_rate={learning_rate}."
                 )
-        old, new = float(self.generator.learning_rate), float(learning_rate)
-        ratio = float(self.discriminator.learning_rate) / old if old else 1.0
+        # A strategy's variable is no number to Python.
+        rates = [float(keras.ops.convert_to_numpy(o.learning_rate)) for o in self.optimizers]
+        old, new = rates[0], float(learning_rate)
+        ratio = rates[1] / old if old else 1.0
         self.discriminator.learning_rate = new * ratio
         self.generator.learning_rate = new
 

@@ -28,6 +28,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from zoo import backend
 from zoo.data import Dataset
 from zoo.data.batches import batches, steps_per_epoch
 from zoo.errors import UsageError
@@ -127,20 +128,22 @@ class Autoencoder(keras.Model):
         samples, labels = inputs if len(inputs) == 2 else (*inputs, None)
         real = self.prepare(samples)
         mean, log_variance = ops.split(self.encoder(real, training=training), 2, axis=-1)
-        z = mean + ops.exp(log_variance / 2) * keras.random.normal(ops.shape(mean), seed=self.noise)
+        noise = backend.drawn(keras.random.normal, ops.shape(mean), self.noise)
+        z = mean + ops.exp(log_variance / 2) * noise
         return real - ops.cast(self.draw(z, labels), "float32"), mean, log_variance
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         difference, mean, log_variance = y_pred
         shape = difference.shape[1:]
-        squared = ops.mean(ops.square(difference))
+        squared = backend.mean(ops.mean(ops.square(difference)))
         # The least one keeps the logarithm finite.
         error = squared if len(shape) == 3 else ops.log(ops.maximum(squared, 1e-12))
         moments = ops.square(mean) + ops.exp(log_variance) - 1.0 - log_variance
-        divergence = ops.mean(ops.sum(moments, axis=-1)) / 2
+        divergence = backend.mean(ops.mean(ops.sum(moments, axis=-1))) / 2
         for metric, value in zip(self.means, (ops.sqrt(squared), divergence), strict=True):
             metric.update_state(ops.stop_gradient(value))
-        return math.prod(shape) / 2 * error + divergence
+        # The gradients of the replicas are added up.
+        return (math.prod(shape) / 2 * error + divergence) / backend.replicas()[0]
 
 
 def build_encoder(image_shape, latent_dim, seed=0):

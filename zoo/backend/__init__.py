@@ -10,9 +10,21 @@ Each backend file offers the same few functions:
 - `train_step(body)`: decorator that turns `body(self, data) -> logs` into the `train_step` that
   `keras.Model.fit` calls on this backend.
 - `no_grad()`: context in which nothing is recorded for differentiation.
+- `apply(optimizer, gradients, variables)`: one update with the sum of all replicas' gradients,
+  which the optimizer clips, if it clips, after they have been added up.
 - `replicas()` -> `(count, index)`: how many replicas take this step together, and which is this.
+- `mean(x)`: the mean of a tensor over those replicas, the same on all of them, differentiable.
+- `replicas_of(model)`: how many replicas a model was made for.
+- `synchronise(network, penalised)`: makes batch normalisation see the batch of all replicas, and
+  right in the second derivatives that a penalty needs.
+- `distribute(strategy, devices)` -> `Layout`: the devices of this process, see there.
+- `single()`: context in which other models are made and run on one device while a model trains
+  on several.
 - `JIT_PENALTIES`: whether second derivatives work under `jit_compile=True`.
+- `JIT_REPLICAS`: whether several replicas work under it.
 - `devices()` -> names of the devices that compute, for a person.
+
+`drawn(draw, shape, seed)` is written once for all.
 
 A variable that does not take part gets a gradient of zeros, on every backend. Whatever `fn` assigns
 to other variables (batch normalisation statistics, seeds) takes effect exactly once.
@@ -20,6 +32,7 @@ to other variables (batch normalisation statistics, seeds) takes effect exactly 
 
 import keras
 
+from zoo.backend.layout import STRATEGIES, Layout
 from zoo.errors import UsageError
 
 _BACKEND = keras.config.backend()
@@ -27,10 +40,17 @@ _BACKEND = keras.config.backend()
 if _BACKEND == "tensorflow":
     from zoo.backend.tensorflow import (
         JIT_PENALTIES,
+        JIT_REPLICAS,
+        apply,
         devices,
+        distribute,
         input_grad,
+        mean,
         no_grad,
         replicas,
+        replicas_of,
+        single,
+        synchronise,
         train_step,
         value_and_grad,
         vjp,
@@ -38,10 +58,17 @@ if _BACKEND == "tensorflow":
 elif _BACKEND == "jax":
     from zoo.backend.jax import (
         JIT_PENALTIES,
+        JIT_REPLICAS,
+        apply,
         devices,
+        distribute,
         input_grad,
+        mean,
         no_grad,
         replicas,
+        replicas_of,
+        single,
+        synchronise,
         train_step,
         value_and_grad,
         vjp,
@@ -49,10 +76,17 @@ elif _BACKEND == "jax":
 elif _BACKEND == "torch":
     from zoo.backend.torch import (
         JIT_PENALTIES,
+        JIT_REPLICAS,
+        apply,
         devices,
+        distribute,
         input_grad,
+        mean,
         no_grad,
         replicas,
+        replicas_of,
+        single,
+        synchronise,
         train_step,
         value_and_grad,
         vjp,
@@ -63,12 +97,41 @@ else:
         f"jax or torch; set it before Keras is imported. Received: {_BACKEND!r}."
     )
 
+
+def drawn(draw, shape, seed):
+    """Returns `draw(shape, seed=seed)`, of which each replica has its part.
+
+    Together the replicas have what one would have drawn for all of them.
+
+    Args:
+        draw: function of `keras.random`.
+        shape: tuple; its first axis is that of the samples.
+        seed: keras.random.SeedGenerator.
+    """
+    count, index = replicas()
+    if count == 1:
+        return draw(shape, seed=seed)
+    size = shape[0]
+    whole = draw((size * count, *shape[1:]), seed=seed)
+    return whole[index * size : (index + 1) * size]
+
+
 __all__ = [
     "JIT_PENALTIES",
+    "JIT_REPLICAS",
+    "STRATEGIES",
+    "Layout",
+    "apply",
     "devices",
+    "distribute",
+    "drawn",
     "input_grad",
+    "mean",
     "no_grad",
     "replicas",
+    "replicas_of",
+    "single",
+    "synchronise",
     "train_step",
     "value_and_grad",
     "vjp",

@@ -14,7 +14,11 @@ import itertools
 import jax
 import keras
 
+from zoo.backend.layout import Layout, chosen
+from zoo.errors import UsageError
+
 JIT_PENALTIES = True
+JIT_REPLICAS = True
 
 # The variables of the scopes now open, innermost last: an inner scope does not see what its
 # enclosing scope holds, so it must be told the current value of each of them.
@@ -113,6 +117,52 @@ def no_grad():
 def replicas():
     # Under keras.distribution the step sees the whole batch: JAX shards it inside.
     return 1, 0
+
+
+def apply(optimizer, gradients, variables):
+    optimizer.apply(gradients, variables)
+
+
+def mean(x):
+    return x
+
+
+def replicas_of(model):
+    distribution = keras.distribution.distribution()
+    return 1 if distribution is None else distribution.device_mesh.devices.size
+
+
+def synchronise(network, penalised):
+    pass
+
+
+def distribute(strategy, devices):
+    if strategy == "multiworker":
+        raise UsageError(
+            "Several machines train together under TensorFlow only. Take --backend=tensorflow, or "
+            "--strategy=mirrored for all devices of this one. Received: --strategy=multiworker."
+        )
+    if devices:
+        # Counts where there are no accelerators, and only before JAX has looked for devices.
+        with contextlib.suppress(RuntimeError):
+            jax.config.update("jax_num_cpu_devices", devices)
+    found = jax.local_devices()
+    names = [f"{device.platform}:{device.id}" for device in found]
+    names = chosen(strategy, devices, names, found[0].platform.upper())
+    if len(names) == 1:
+        return Layout()
+    scope = keras.distribution.DataParallel(devices=names, auto_shard_dataset=False).scope
+    return Layout(len(names), scope, scope)
+
+
+@contextlib.contextmanager
+def single():
+    before = keras.distribution.distribution()
+    keras.distribution.set_distribution(None)
+    try:
+        yield
+    finally:
+        keras.distribution.set_distribution(before)
 
 
 def devices():

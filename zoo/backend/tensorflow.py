@@ -2,10 +2,15 @@
 
 import contextlib
 
+import keras
 import tensorflow as tf
+
+from zoo.backend.layout import Layout, chosen
+from zoo.errors import UsageError
 
 _ZERO = tf.UnconnectedGradients.ZERO
 JIT_PENALTIES = True
+JIT_REPLICAS = False
 
 
 def vjp(fn, variables):
@@ -54,6 +59,61 @@ def replicas():
     if context is None:
         return 1, 0
     return context.num_replicas_in_sync, context.replica_id_in_sync_group
+
+
+def apply(optimizer, gradients, variables):
+    if replicas()[0] > 1:
+        gradients = tf.distribute.get_replica_context().all_reduce("SUM", list(gradients))
+        # Keras would first clip what each replica has and then add it up.
+        optimizer._all_reduce_sum_gradients = list
+    optimizer.apply(gradients, variables)
+
+
+def mean(x):
+    if replicas()[0] == 1:
+        return x
+    return tf.distribute.get_replica_context().all_reduce("MEAN", x)
+
+
+def replicas_of(model):
+    return model.distribute_strategy.num_replicas_in_sync
+
+
+def synchronise(network, penalised):
+    # For a penalty on one device too: otherwise the moments hold the mean constant, which is right
+    # for their gradient and wrong for its gradient.
+    if tf.distribute.get_strategy().num_replicas_in_sync == 1 and not penalised:
+        return
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            # Not as an argument: with it the layer's file would load under TensorFlow only.
+            layer.synchronized = True
+
+
+def distribute(strategy, devices):
+    if strategy == "multiworker":
+        raise UsageError(
+            "Training on several machines is not supported yet. Expected --strategy=mirrored for "
+            "all devices of this one. Received: --strategy=multiworker."
+        )
+    gpus = tf.config.list_physical_devices("GPU")
+    if devices and not gpus:
+        (cpu,) = tf.config.list_physical_devices("CPU")
+        parts = [tf.config.LogicalDeviceConfiguration()] * devices
+        # Possible only before anything has been computed; what there is is counted below.
+        with contextlib.suppress(RuntimeError):
+            tf.config.set_logical_device_configuration(cpu, parts)
+    kind = "GPU" if gpus else "CPU"
+    names = [device.name for device in tf.config.list_logical_devices(kind)]
+    names = chosen(strategy, devices, names, kind)
+    if len(names) == 1:
+        return Layout()
+    return Layout(len(names), tf.distribute.MirroredStrategy(names).scope)
+
+
+def single():
+    # A strategy counts for what is made inside of its scope, and training is outside.
+    return contextlib.nullcontext()
 
 
 def devices():

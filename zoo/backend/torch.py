@@ -3,9 +3,15 @@
 Never `.backward()`: it would also fill the gradients of the other player's weights.
 """
 
+import contextlib
+
 import torch
 
+from zoo.backend.layout import Layout
+from zoo.errors import UsageError
+
 JIT_PENALTIES = False
+JIT_REPLICAS = False
 
 
 def vjp(fn, variables):
@@ -51,6 +57,37 @@ def no_grad():
 
 def replicas():
     return 1, 0
+
+
+def apply(optimizer, gradients, variables):
+    optimizer.apply(gradients, variables)
+
+
+def mean(x):
+    return x
+
+
+def replicas_of(model):
+    return 1
+
+
+def synchronise(network, penalised):
+    pass
+
+
+def distribute(strategy, devices):
+    if strategy in ("mirrored", "multiworker") or (devices or 1) > 1:
+        # Keras's way to several is to wrap the model, whose networks the step would then bypass.
+        raise UsageError(
+            "Under PyTorch a run trains on one device. Expected --backend=tensorflow or "
+            f"--backend=jax for several. Received: --strategy={strategy}"
+            f"{f' --devices={devices}' if devices else ''}."
+        )
+    return Layout()
+
+
+def single():
+    return contextlib.nullcontext()
 
 
 def devices():

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from keras import ops
 
+from zoo import backend
 from zoo.errors import UsageError, nearest
 
 
@@ -103,16 +104,16 @@ def relativistic_average_discriminator(real_logits, fake_logits):
     """`-E[log D~(x)] - E[log(1 - D~(G(z)))]` (Jolicoeur-Martineau 2018, RaSGAN).
 
     `D~(x) = sigmoid(C(x) - E[C(G(z))])` and `D~(G(z)) = sigmoid(C(G(z)) - E[C(x)])`. The inner
-    means are over the batch at hand: under several replicas over the replica's share of it, so
-    that there the step depends, a little, on how many replicas take it.
+    means are over the batch at hand, that of all replicas together.
     """
     real, fake = _float32(real_logits), _float32(fake_logits)
-    on_real = ops.mean(ops.softplus(ops.mean(fake) - real))
-    return on_real + ops.mean(ops.softplus(fake - ops.mean(real)))
+    real_mean, fake_mean = backend.mean(ops.mean(real)), backend.mean(ops.mean(fake))
+    on_real = ops.mean(ops.softplus(fake_mean - real))
+    return on_real + ops.mean(ops.softplus(fake - real_mean))
 
 
 def relativistic_average_generator(fake_logits, real_logits=None):
-    """The discriminator's with the roles exchanged; its note about replicas holds here too."""
+    """The discriminator's with the roles exchanged."""
     _need_real(real_logits)
     return relativistic_average_discriminator(fake_logits, real_logits)
 

@@ -16,6 +16,7 @@ import time
 
 import keras
 
+from zoo import backend
 from zoo.errors import UsageError
 from zoo.runs import checkpoints, directory, pictures, views
 from zoo.runs.evaluate import Judge
@@ -143,8 +144,9 @@ class FiniteLosses(SessionCallback):
             return
         folder = self.session.directory / "checkpoints"
         good = [checkpoints.step_of(path) for path in checkpoints.listing(folder)]
+        count = int(keras.ops.convert_to_numpy(self.model.finite_steps))
         raise UsageError(
-            f"The losses were no longer finite at step {int(self.model.finite_steps) + 1}, and "
+            f"The losses were no longer finite at step {count + 1}, and "
             "the run was stopped. Try a smaller learning rate, --set learning_rate="
             f"{self.session.config['learning_rate'] / 4:g}, in a new run. The last good checkpoint "
             f"is step {good[-1] if good else 0} of {self.session.directory}."
@@ -233,7 +235,8 @@ class Tables(SessionCallback):
         for player, optimizer in zip(
             ("generator", "discriminator"), self.model.optimizer.optimizers, strict=True
         ):
-            row[f"{player}_learning_rate"] = float(optimizer.learning_rate)
+            rate = keras.ops.convert_to_numpy(optimizer.learning_rate)
+            row[f"{player}_learning_rate"] = float(rate)
         append_csv(self.metrics, row)
         (before, first), now = self.mark, time.monotonic()
         speed = (session.step - first) * session.images_per_step / max(now - before, 1e-9)
@@ -349,7 +352,8 @@ class ImageScores(SessionCallback):
 
     def score(self):
         session = self.session
-        value = self.judge.score(self.model)
+        with backend.single():
+            value = self.judge.score(self.model)
         if value is None:
             return  # `FiniteLosses` is about to say why
         if not self.comparable() or value < self.best["frechet"]:

@@ -32,6 +32,7 @@ from zoo.runs import (
 from zoo.runs import config as configs
 
 LARGE = 2**30  # bytes from which on the estimate of memory is said before training
+ALONE = backend.Layout()
 
 
 @dataclasses.dataclass
@@ -42,7 +43,7 @@ class Source:
     strict: bool = False
 
 
-def start(config, *, source, runs_dir, name=None, overwrite=False, init_from=None):
+def start(config, *, source, runs_dir, name=None, overwrite=False, init_from=None, layout=ALONE):
     """Trains a new run. Returns the `Session` it ended with.
 
     Args:
@@ -52,6 +53,7 @@ def start(config, *, source, runs_dir, name=None, overwrite=False, init_from=Non
         name: of the run, or None.
         overwrite: bool, whether an existing run of this name is deleted.
         init_from: path of a run directory or generator file whose weights are taken over, or None.
+        layout: `zoo.backend.Layout`, the devices to train on.
 
     Raises:
         UsageError: see the messages.
@@ -65,29 +67,32 @@ def start(config, *, source, runs_dir, name=None, overwrite=False, init_from=Non
     dataset = load_data(config, source)
     config = complete(config, dataset)
     steps = batches.steps_per_epoch(dataset, batch_size(config))
-    gan = build(config)
+    gan = build(config, layout)
     if init_from is not None:
         take_over(gan, pathlib.Path(init_from))
     judge = evaluate.judge(config, source.data_dir)
     path = directory.create(runs_dir, name, config["model"], config["dataset"], overwrite)
     directory.write_json(path / "config.json", config)
-    directory.write_json(path / "environment.json", directory.environment())
+    environment = {**directory.environment(), "replicas": layout.replicas}
+    directory.write_json(path / "environment.json", environment)
+    tell_rest(dataset, config)
     if dataset.skipped:
         lines = "".join(f"{name}\t{reason}\n" for name, reason in dataset.skipped)
         (path / "skipped.tsv").write_text(lines, encoding="utf-8")
         print(f"{len(dataset.skipped)} files were skipped; see {path / 'skipped.tsv'}")
     tell_memory(gan, dataset, config)
-    warm_up(gan, dataset, path, config)
-    return train(gan, dataset, callbacks.Session(path, config, steps, judge=judge))
+    warm_up(gan, dataset, path, config, layout)
+    return train(gan, dataset, callbacks.Session(path, config, steps, judge=judge), layout)
 
 
-def resume(path, *, source, changes=None):
+def resume(path, *, source, changes=None, layout=ALONE):
     """Goes on with a run from its newest good checkpoint. Returns the `Session` it ended with.
 
     Args:
         path: pathlib.Path of the run directory.
         source: `Source` of the data.
         changes: dict, settings asked for now; those in `config.RESUMABLE` may differ.
+        layout: `zoo.backend.Layout`, the devices to train on: as many as the run began with or not.
 
     Raises:
         UsageError: a setting that decides what is computed differs, the data have changed, or no
@@ -115,18 +120,18 @@ def resume(path, *, source, changes=None):
     found = checkpoints.newest(path / "checkpoints")
     if not checkpoints.listing(path / "checkpoints") and config["warm_start"] is not None:
         # It ended in the warm start, of which the config decides everything.
-        gan = build(config)
+        gan = build(config, layout)
         judge = evaluate.judge(config, source.data_dir)
         directory.write_json(path / "config.json", config)
-        warm_up(gan, dataset, path, config)
-        return train(gan, dataset, callbacks.Session(path, config, steps, judge=judge))
+        warm_up(gan, dataset, path, config, layout)
+        return train(gan, dataset, callbacks.Session(path, config, steps, judge=judge), layout)
     if found is None:
         raise UsageError(
             f"{path} has no checkpoint that can be read, so there is nothing to go on from. Start "
             f"it anew with --name={path.name} --overwrite."
         )
     meta, arrays = found
-    gan = build(config)
+    gan = build(config, layout)
     checkpoints.restore(gan, arrays)
     tell_memory(gan, dataset, config)
     session = callbacks.Session(
@@ -148,7 +153,7 @@ def resume(path, *, source, changes=None):
     session.judge = evaluate.judge(config, source.data_dir)
     directory.write_json(path / "config.json", config)
     print(f"going on with {path} at step {session.step:,} of {session.total_steps:,}")
-    return train(gan, dataset, session)
+    return train(gan, dataset, session, layout)
 
 
 class WarmStartProgress(callbacks.Progress):
@@ -173,7 +178,7 @@ class WarmStartProgress(callbacks.Progress):
             print(text, file=self.out, flush=True)
 
 
-def warm_up(gan, dataset, path, config):
+def warm_up(gan, dataset, path, config, layout=ALONE):
     """Trains the generator of a new run as its setting `warm_start` says, if it is set.
 
     Raises:
@@ -188,7 +193,7 @@ def warm_up(gan, dataset, path, config):
     session = callbacks.Session(path, own, steps)
     times = f"{epochs} epochs" if epochs > 1 else "one epoch"
     print(f"warm start: {times} as an autoencoder; not counted in steps and budgets")
-    with callbacks.StopSignals(session) as signals:
+    with callbacks.StopSignals(session) as signals, layout.making():
         warm_start.vae(
             gan,
             dataset.samples,
@@ -203,7 +208,7 @@ def warm_up(gan, dataset, path, config):
         raise SystemExit(128 + signals.number)
 
 
-def train(gan, dataset, session):
+def train(gan, dataset, session, layout=ALONE):
     """Runs the steps that are left, and writes the latent walk and the report."""
     config, steps = session.config, session.steps_per_epoch
     events = callbacks.new_events(session)
@@ -231,6 +236,7 @@ def train(gan, dataset, session):
         # Said at the end of a run that diverged too: its best generator is still there.
         stack.callback(scores.say_best)
         signals = stack.enter_context(callbacks.StopSignals(session))
+        stack.enter_context(layout.training())
         for first, last, length in parts:
             if first >= last or session.stop:
                 continue
@@ -280,22 +286,25 @@ def complete(config, dataset):
     }
 
 
-def build(config):
-    """Returns the compiled model of a completed config.
+def build(config, layout=ALONE):
+    """Returns the compiled model of a completed config, to be trained on the devices of `layout`.
 
     Raises:
-        UsageError: the model has classes and the data set has none.
+        UsageError: the model has classes and the data set has none, or a batch cannot be shared out
+            to the devices.
     """
     decided = {"image_shape": config["sample_shape"], "seed": config["seed"]}
     if "num_classes" in zoo.get(config["model"]).settings():
         decided["num_classes"] = len(config["class_names"]) or None
-    gan = zoo.create(
-        config["model"],
-        dtype=config["precision"],
-        **decided,
-        **configs.model_settings(config),
-    )
-    gan.compile()
+    with layout.making():
+        gan = zoo.create(
+            config["model"],
+            dtype=config["precision"],
+            **decided,
+            **configs.model_settings(config),
+        )
+        gan.check_batch(config["batch_size"])
+        gan.compile()
     return gan
 
 
@@ -353,22 +362,30 @@ def take_over(gan, path):
     gan.ema_generator.set_weights(weights)
 
 
-def dry_run(config, source):
+def dry_run(config, source, layout=ALONE):
     """Returns what a run would be, as text: config, networks, steps and an estimate of memory."""
     dataset = load_data(config, source)
     config = complete(config, dataset)
     steps = batches.steps_per_epoch(dataset, batch_size(config))
-    gan = build(config)
+    gan = build(config, layout)
     lines = [f"{name:28} {value}" for name, value in config.items() if name != "class_names"]
     lines += [
         "",
         f"{'generator':28} {gan.generator.count_params():,} parameters",
         f"{'discriminator':28} {gan.discriminator.count_params():,} parameters",
+        f"{'devices':28} {layout.replicas}",
         f"{'steps':28} {steps * config['epochs']:,}, {steps:,} in an epoch",
         f"{'memory, at least':28} {memory(gan, config) / 2**20:,.0f} MiB for the step, "
         f"{dataset.samples.nbytes / 2**20:,.0f} MiB for the data",
     ]
     return "\n".join(lines)
+
+
+def tell_rest(dataset, config):
+    """Prints how many samples of an epoch do not fill a batch, if any."""
+    count = len(dataset.samples)
+    if rest := count % batch_size(config):
+        print(f"{rest} of {count:,} samples fill no batch: each epoch leaves out as many at random")
 
 
 def tell_memory(gan, dataset, config):

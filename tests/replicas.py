@@ -1,0 +1,137 @@
+"""A program that starts with devices of its own, for test_replicas.py and test_layouts.py.
+
+python replicas.py steps DEVICES OUT.npz   a step of each case on so many devices
+python replicas.py turns FOLDER            runs that change their devices on the way
+"""
+
+import itertools
+import pathlib
+import sys
+
+import numpy as np
+
+BATCH = 16
+
+
+def cases():
+    """Returns name -> (variant, settings)."""
+    import zoo
+    from zoo.objectives.augment import TRANSFORMATIONS
+    from zoo.objectives.losses import LOSSES
+    from zoo.objectives.regularizers import PENALTIES
+
+    # Every loss and every penalty, in as few cases as hold them all.
+    pairs = zip(LOSSES, itertools.cycle(PENALTIES), strict=False)
+    assert len(LOSSES) >= len(PENALTIES)
+    found = {f"{loss} {penalty}": {"loss": loss, "penalty": penalty} for loss, penalty in pairs}
+    found |= {name: {"optimizer": name} for name in ("adam", "rmsprop")}
+    found |= {
+        "augment": {"augment": ",".join(TRANSFORMATIONS), "augment_strength": 0.5},
+        "weight_clip": {"weight_clip": 0.05, "loss": "wasserstein"},
+        "gradient_clip": {"gradient_clip": 0.01},
+        "instance_noise": {"instance_noise": 0.3},
+        "packing": {"packing": 2},
+        "minibatch_std": {"minibatch_std": 4},
+        "n_critic": {"n_critic": 2, "penalty": "wgan_gp"},
+        "accumulate": {"accumulate": 2, "penalty": "dragan", "augment": "color"},
+        "adaptive": {"augment": "color", "augment_strength": 0.4, "augment_target": 0.1},
+        "compiled": {"n_critic": 2, "augment": "flip", "generator_norm": "batch"},
+    }
+    several = {"discriminators": 2, "combination_sharpness": 1e3}
+    found |= {name: several | {"combination": name} for name in ("max", "softmax")}
+    # All but the variants themselves on the smallest.
+    small = {
+        name: ("vanilla", {"generator_norm": "none"} | settings) for name, settings in found.items()
+    }
+    return (
+        small
+        | {name: (name, {}) for name in zoo.names()}
+        | {
+            "spectral": ("dcgan", {"discriminator_norm": "spectral"}),
+            "normalised": ("dcgan", {"penalty": "r1"}),
+        }
+    )
+
+
+def play(name, variant, settings, layout):
+    """Yields how far each variable moved in a step, and its losses."""
+    import helpers
+    import keras
+
+    settings = {"optimizer": "sgd", "learning_rate": 0.05} | settings
+    with layout.making():
+        gan = helpers.small(variant, **settings)
+        # The first steps of Adam and RMSprop are nearly a sign, which turns the last bit of a
+        # gradient near zero into a whole step: an epsilon stops that.
+        optimizer = {"class_name": name, "config": {"learning_rate": 0.01, "epsilon": 0.01}}
+        own = name in ("adam", "rmsprop")
+        optimizer = keras.optimizers.get(optimizer) if own else None
+        gan.compile(optimizer, run_eagerly=name != "compiled")
+    random = np.random.default_rng(0)
+    for variable in gan.trainable_variables:
+        value = random.normal(0, 0.1, variable.shape).astype("float32")
+        variable.assign(value + (1 if "gamma" in variable.path else 0))
+    gan.ema_generator.set_weights(gan.generator.get_weights())
+    before = [helpers.numpy(v) for v in gan.weights]
+    x, y = helpers.data(gan, BATCH * gan.n_critic)
+    with layout.training():
+        losses = helpers.step(gan, x, y)
+    yield "losses", np.array([losses[key] for key in sorted(losses)])
+    for i, (variable, value) in enumerate(zip(gan.weights, before, strict=True)):
+        yield f"{i:03d} {variable.path}", helpers.numpy(variable) - value
+
+
+def steps(devices, out):
+    from zoo import backend
+
+    layout = backend.distribute("mirrored", int(devices))
+    assert layout.replicas == int(devices)
+    results = {}
+    for name, case in cases().items():
+        for key, value in play(name, *case, layout):
+            results[f"{name}|{key}"] = value
+    np.savez(out, **results)
+
+
+def turns(folder):
+    """Trains each run, changing devices in the middle of its epochs."""
+    from zoo import backend
+    from zoo.runs import config, train
+
+    layouts = {1: backend.Layout(), 2: backend.distribute("mirrored", 2)}
+    assert layouts[2].replicas == 2
+    settings = {"hidden": 8, "batch_size": 200, "epochs": 3, "optimizer": "sgd"}
+    settings |= {"learning_rate": 0.01, "score_every": None, "n_critic": 2}
+    # No kinks, at one of which the last bit of a sum would decide between two slopes.
+    settings["slope"] = 1.0
+    resolved = config.resolve("vanilla", "digits", overrides=settings)
+    for path in ("1-1-1", "2-1-2"):
+        source = train.Source()
+        counts = [int(n) for n in path.split("-")]
+        # Of 4 steps an epoch: stops in the middle of the first and the second.
+        for i, (count, stop) in enumerate(zip(counts, (2, 6, None), strict=True)):
+            stopping(stop)
+            layout = layouts[count]
+            if i == 0:
+                train.start(resolved, source=source, runs_dir=folder, name=path, layout=layout)
+            else:
+                train.resume(pathlib.Path(folder) / path, source=source, layout=layout)
+
+
+def stopping(step):
+    """Makes runs stop after `step`, if it is not None, as a signal would."""
+    from zoo.runs import callbacks
+
+    counted = callbacks.Clock.on_train_batch_begin
+
+    def begin(self, batch, logs=None):
+        if step is not None and self.session.step + 1 == step:
+            self.session.stop = "enough"
+        getattr(counted, "before", counted)(self, batch, logs)
+
+    begin.before = getattr(counted, "before", counted)
+    callbacks.Clock.on_train_batch_begin = begin
+
+
+if __name__ == "__main__":
+    {"steps": steps, "turns": turns}[sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,81 @@
+"""Runs on several devices: the same run, whichever of its steps were taken on how many."""
+
+import json
+import subprocess
+import sys
+
+import helpers
+import keras
+import numpy as np
+import pytest
+import running
+
+from zoo.runs import callbacks, checkpoints
+
+pytestmark = pytest.mark.backend
+
+ALONE = keras.config.backend() == "torch"
+several = pytest.mark.skipif(ALONE, reason="a run is on one device under PyTorch")
+BASIC = ["--model=vanilla", "--dataset=digits", "--set=hidden=8", "--set=score_every=none"]
+
+
+def ask(folder, *arguments):
+    """Runs train.py in a new process, where the devices have not been looked for yet."""
+    return subprocess.run(
+        [sys.executable, running.ROOT / "train.py", *BASIC, *arguments],
+        cwd=folder,
+        env=helpers.environment(keras.config.backend()),
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.slow  # starts a process
+@several
+def test_a_run_on_two_devices_leaves_what_a_run_leaves(tmp_path):
+    done = ask(tmp_path, "--devices=2", "--batch_size=200", "--epochs=1", "--set=warm_start=vae:1")
+    assert (done.returncode, done.stderr.count("Traceback")) == (0, 0), done.stderr
+    assert done.stdout.count("18 of 1,618 samples fill no batch") == 1
+    run = tmp_path / "runs" / "vanilla-digits"
+    assert json.loads((run / "environment.json").read_text())["replicas"] == 2
+    assert (run / "report.html").exists() and len(list((run / "samples").iterdir())) == 2
+    generator = keras.models.load_model(run / "generator.keras")
+    assert np.isfinite(helpers.numpy(generator(np.zeros((1, 128), "float32")))).all()
+
+
+@pytest.mark.slow  # starts a process
+@several
+def test_a_batch_that_does_not_divide_is_refused_before_anything_is_written(tmp_path):
+    done = ask(tmp_path, "--strategy=mirrored", "--devices=2", "--batch_size=25")
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: A batch is shared out to 2 devices") and "such as 24" in line
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not ALONE, reason="other backends train on several devices")
+@pytest.mark.parametrize("flag", ["--strategy=mirrored", "--strategy=multiworker", "--devices=2"])
+@pytest.mark.slow  # starts a process
+def test_torch_names_the_backends_that_do_it(tmp_path, flag):
+    done = ask(tmp_path, flag)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert "--backend=tensorflow or --backend=jax" in line and flag in line
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow  # trains in a process with devices of its own
+@several
+def test_a_run_may_change_its_devices(tmp_path):
+    """Begun on two, gone on with on one, finished on two: as if it had been on one all the time."""
+    helpers.python(helpers.ROOT / "tests" / "replicas.py", "turns", tmp_path)
+    paths = [tmp_path / name for name in ("1-1-1", "2-1-2")]
+    alone, moved = (checkpoints.newest(path / "checkpoints") for path in paths)
+    assert alone[0]["step"] == moved[0]["step"] == 12
+    assert alone[1].keys() == moved[1].keys()
+    for name, value in alone[1].items():
+        np.testing.assert_allclose(moved[1][name], value, atol=2e-5, err_msg=name)
+    rows = [callbacks.read_csv(path / "metrics.csv") for path in paths]
+    values = [[[float(x) for x in row.values()] for row in table] for table in rows]
+    assert len(values[0]) == 3
+    np.testing.assert_allclose(*values, atol=1e-4)

@@ -1,0 +1,48 @@
+"""On which devices a process trains."""
+
+import contextlib
+from collections.abc import Callable
+from typing import NamedTuple
+
+from zoo.errors import UsageError
+
+STRATEGIES = ("auto", "none", "mirrored", "multiworker")
+
+
+class Layout(NamedTuple):
+    """What `backend.distribute(strategy, devices)` returns.
+
+    Attributes:
+        replicas: int, parts a batch is divided into, one for each device.
+        making: function that gives the context in which a model is made, to be trained so.
+        training: function that gives the context in which it is trained.
+    """
+
+    replicas: int = 1
+    making: Callable = contextlib.nullcontext
+    training: Callable = contextlib.nullcontext
+
+
+def chosen(strategy, devices, names, kind):
+    """Returns the names of the devices to use, one name where it is one device.
+
+    Args:
+        strategy: "auto", "none" or "mirrored".
+        devices: int or None, how many are asked for.
+        names: the devices there are.
+        kind: str, what they are, for a person.
+
+    Raises:
+        UsageError: there are not so many, or "none" is to use several.
+    """
+    if devices is not None and not 1 <= devices <= len(names):
+        raise UsageError(
+            f"There are not so many devices. Expected --devices between 1 and {len(names)}, for "
+            f"this process has {len(names)} {kind}. Received: --devices={devices}."
+        )
+    if strategy == "none" and (devices or 1) > 1:
+        raise UsageError(
+            "--strategy=none is one device. Leave out --devices, or take --strategy=mirrored. "
+            f"Received: --strategy=none --devices={devices}."
+        )
+    return names[:1] if strategy == "none" else names[:devices]
