@@ -83,12 +83,15 @@ def vae(gan, samples, labels=None, epochs=1, batch_size=64, seed=0, callbacks=()
     labels = np.asarray(labels, "int32") if gan.num_classes else None
     dataset = Dataset("of the warm start", samples, labels, (), "")
     steps = steps_per_epoch(dataset, batch_size)
-    # In a tuple of one: Keras would take a pair for inputs and targets.
-    stream = ((batch,) for batch in batches(dataset, batch_size, seed))
+
+    def stream():
+        # In a tuple of one: Keras would take a pair for inputs and targets.
+        return ((batch,) for batch in batches(dataset, batch_size, seed))
+
     autoencoder = Autoencoder(gan, seed)
     autoencoder.compile(optimizer=keras.optimizers.Adam(LEARNING_RATE))
     history = autoencoder.fit(
-        stream,
+        backend.stream(autoencoder, stream),
         epochs=epochs,
         steps_per_epoch=steps,
         callbacks=list(callbacks),

@@ -139,7 +139,7 @@ def test_a_run_with_only_damaged_checkpoints_is_refused(straight, tmp_path, caps
     assert checkpoints.step_of(good) == 0
     truncate(newest)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("zoo.runs.train.train", lambda gan, dataset, session: session)
+        patch.setattr("zoo.runs.train.train", lambda gan, dataset, session, layout: session)
         assert running.resume(path).step == 0
     assert capsys.readouterr().err.startswith("warning: ")
     truncate(good)

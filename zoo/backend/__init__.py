@@ -17,6 +17,7 @@ Each backend file offers the same few functions:
 - `replicas_of(model)`: how many replicas a model was made for.
 - `synchronise(network, penalised)`: makes batch normalisation see the batch of all replicas, and
   right in the second derivatives that a penalty needs.
+- `stream(model, make)`: what `model.fit` takes for the batches of the generator `make()`.
 - `distribute(strategy, devices)` -> `Layout`: the devices of this process, see there.
 - `single()`: context in which other models are made and run on one device while a model trains
   on several.
@@ -50,6 +51,7 @@ if _BACKEND == "tensorflow":
         replicas,
         replicas_of,
         single,
+        stream,
         synchronise,
         train_step,
         value_and_grad,
@@ -68,6 +70,7 @@ elif _BACKEND == "jax":
         replicas,
         replicas_of,
         single,
+        stream,
         synchronise,
         train_step,
         value_and_grad,
@@ -86,6 +89,7 @@ elif _BACKEND == "torch":
         replicas,
         replicas_of,
         single,
+        stream,
         synchronise,
         train_step,
         value_and_grad,
@@ -131,6 +135,7 @@ __all__ = [
     "replicas",
     "replicas_of",
     "single",
+    "stream",
     "synchronise",
     "train_step",
     "value_and_grad",

@@ -79,6 +79,17 @@ def replicas_of(model):
     return model.distribute_strategy.num_replicas_in_sync
 
 
+def stream(model, make):
+    if replicas_of(model) == 1:
+        return make()
+    # Keras iterates over a distributed generator twice, and loses what was read ahead in between.
+    first = next(make())
+    signature = keras.tree.map_structure(
+        lambda x: tf.TensorSpec((None, *x.shape[1:]), x.dtype), first
+    )
+    return tf.data.Dataset.from_generator(make, output_signature=signature)
+
+
 def synchronise(network, penalised):
     # For a penalty on one device too: otherwise the moments hold the mean constant, which is right
     # for their gradient and wrong for its gradient.

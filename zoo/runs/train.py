@@ -7,6 +7,7 @@ it, as `generator-best.keras` (--generator=FILE takes it) and `checkpoints/best.
 
 import contextlib
 import dataclasses
+import functools
 import json
 import os
 import pathlib
@@ -241,7 +242,8 @@ def train(gan, dataset, session, layout=ALONE):
             if first >= last or session.stop:
                 continue
             # Not one stream for both parts: Keras reads ahead of the steps it takes.
-            stream = batches.batches(dataset, batch_size(config), config["seed"], session.step)
+            arguments = dataset, batch_size(config), config["seed"], session.step
+            stream = backend.stream(gan, functools.partial(batches.batches, *arguments))
             gan.fit(
                 stream,
                 initial_epoch=first,
