@@ -17,6 +17,7 @@ def get_config(dataset, preset):
         return {
             "width": 128,
             "kernel_size": 5,
+            "penalty": None,
             "learning_rate": 2e-4,
             "beta_1": 0.5,
             "discriminator_norm": "batch",

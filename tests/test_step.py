@@ -362,3 +362,20 @@ def test_every_loss_takes_fifty_finite_steps(name, loss):
     assert int(numpy(gan.finite_steps)) == 50
     assert all(np.isfinite(values).all() for values in history.values())
     assert np.isfinite(gan.generate(2)).all()
+
+
+def test_a_penalty_of_every_other_sample_is_that_of_these_samples_alone():
+    settings = {"penalty": "r1", "discriminator_norm": "none", "penalty_weight": 1.0}
+    gan = small("dcgan", **settings, penalty_every=2)
+    real, fake = (
+        np.random.default_rng(seed).uniform(-1, 1, (8, *gan.image_shape)).astype("float32")
+        for seed in (1, 2)
+    )
+    found = [
+        float(numpy(g._penalty(ops.convert_to_tensor(x), ops.convert_to_tensor(fake), None, None)))
+        for g, x in ((gan, real), (small("dcgan", **settings), real[::2]))
+    ]
+    assert found[0] == pytest.approx(found[1], rel=1e-5)
+    gan.penalty_every = 1
+    whole = gan._penalty(ops.convert_to_tensor(real), ops.convert_to_tensor(fake), None, None)
+    assert float(numpy(whole)) != pytest.approx(found[0], rel=1e-3)

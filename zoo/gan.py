@@ -48,6 +48,9 @@ class GAN(keras.Model):
         penalty: str or None, a name in `zoo.objectives.regularizers.PENALTIES`, added to the
             discriminator's loss.
         penalty_weight: float, its weight: the paper's gamma or lambda.
+        penalty_every: int, of every how many-th sample of a minibatch the penalty is computed: the
+            same in the mean for a fraction of the work, like the lazy penalty of Karras et al.
+            2020, StyleGAN2, appendix B, which is computed in every how many-th step.
         weight_clip: float or None, to which the discriminator's weights are clipped after each of
             its updates (WGAN, Arjovsky et al. 2017, algorithm 1; 0.01 there).
         gradient_clip: float or None, to which the norm of all gradients of a network together is
@@ -115,6 +118,7 @@ class GAN(keras.Model):
         label_smoothing: float = 0.0,
         penalty: str | None = None,
         penalty_weight: float = 10.0,
+        penalty_every: int = 1,
         weight_clip: float | None = None,
         gradient_clip: float | None = None,
         instance_noise: float = 0.0,
@@ -157,6 +161,7 @@ class GAN(keras.Model):
         self.penalty = penalty
         self.penalise = regularizers.get(penalty) if penalty else None
         self.penalty_weight = check("penalty_weight", penalty_weight, 0.0)
+        self.penalty_every = check("penalty_every", penalty_every, 1)
         self.weight_clip = weight_clip and check("weight_clip", weight_clip, 1e-6)
         self.gradient_clip = gradient_clip and check("gradient_clip", gradient_clip, 1e-6)
         self.instance_noise = check("instance_noise", instance_noise, 0.0)
@@ -499,9 +504,17 @@ class GAN(keras.Model):
             fake_logits.append(discriminate(fake))
             total += self.discriminator_loss(real_logits[-1], fake_logits[-1])
             if self.penalise:
-                total += self.penalty_weight * self.penalise(discriminate, real, fake, self)
+                total += self.penalty_weight * self._penalty(real, fake, labels, judge)
         reported = (total / self.discriminators, _mean(real_logits), _mean(fake_logits))
         return total / share, reported
+
+    def _penalty(self, real, fake, labels, judge):
+        """The penalty without its weight, of every `penalty_every`-th sample."""
+        real, fake, labels = (
+            None if x is None else x[:: self.penalty_every] for x in (real, fake, labels)
+        )
+        discriminate = functools.partial(self.discriminate, labels=labels, judge=judge)
+        return self.penalise(discriminate, real, fake, self)
 
     def update_generator(self, real, fake, labels, pullback):
         """One generator update. Changes no weight of the discriminator, moving averages included.

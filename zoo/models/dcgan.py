@@ -15,8 +15,9 @@ Where and why this file deviates; `--preset=paper` undoes what is marked with a 
 - noise from N(0, 1) instead of U(-1, 1), as nearly everybody does since.
 - * `width` 32 channels at the largest resolution instead of 128: a laptop can train it.
 - * kernels of 4x4 instead of 5x5: a third less to compute, and no worse in five minutes of MNIST.
-- * learning rate 1e-3 instead of 2e-4: in trials of a few minutes nothing else mattered as much.
-- * the exported generator is an average over the last training steps.
+- * learning rate 4e-3 instead of 2e-4, and a penalty R1 on a quarter of the real samples (Mescheder
+  et al. 2018): without them the discriminator wins within minutes (docs/recipes.md).
+- * the exported generator is an average over the last training steps, half-life 20,000 images.
 """
 
 import keras
@@ -36,7 +37,7 @@ class DCGAN(GAN):
 
     Losses, with s = softplus and logits D(x) (`loss="non_saturating"`; others by name):
 
-        discriminator  E[s(-D(x))] + E[s(D(G(z)))]
+        discriminator  E[s(-D(x))] + E[s(D(G(z)))] + penalty_weight / 2 E|grad D(x)|^2
         generator      E[s(-D(G(z)))]
 
     Args:
@@ -58,10 +59,22 @@ class DCGAN(GAN):
         width: int = 32,
         kernel_size: int = 4,
         discriminator_norm: str = "batch",
-        learning_rate: float = 1e-3,
+        penalty: str | None = "r1",
+        penalty_weight: float = 1.0,
+        penalty_every: int = 4,
+        learning_rate: float = 4e-3,
+        ema_half_life: float = 20_000.0,
         **kwargs,
     ):
-        super().__init__(image_shape, learning_rate=learning_rate, **kwargs)
+        super().__init__(
+            image_shape,
+            penalty=penalty,
+            penalty_weight=penalty_weight,
+            penalty_every=penalty_every,
+            learning_rate=learning_rate,
+            ema_half_life=ema_half_life,
+            **kwargs,
+        )
         self.width = check("width", width, 1)
         self.kernel_size = check("kernel_size", kernel_size, 2)
         self.discriminator_norm = one_of("discriminator_norm", discriminator_norm, NORMS)
