@@ -7,6 +7,8 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python
 BACKENDS = tensorflow jax torch
+# Tests that run at once; each takes up to 2 GB of memory.
+JOBS = 2
 
 .PHONY: demo test torch lint clean
 
@@ -18,7 +20,7 @@ test: $(VENV)/test
 	@which=; for backend in $(BACKENDS); do \
 	  if $(RUN) -c "import importlib.util as u, sys; sys.exit(not u.find_spec('$$backend'))"; then \
 	    echo "== tests under $$backend"; \
-	    KERAS_BACKEND=$$backend $(RUN) -m pytest $$which || exit 1; \
+	    KERAS_BACKEND=$$backend $(RUN) -m pytest --numprocesses=$(JOBS) --dist=loadfile $$which || exit 1; \
 	    which="-m backend"; \
 	  fi; \
 	done
