@@ -250,7 +250,7 @@ def test_a_file_that_is_no_table_of_results_is_left_alone(run, tmp_path):
 def test_a_row_names_what_the_run_changed_of_its_recipe(run, tmp_path):
     path = pathlib.Path(run) / "config.json"
     recipe = config.resolve("dcgan", "digits")
-    changes = {"loss": "hinge", "width": 8, "seed": 3, "epochs": 7, "max_minutes": 1.0}
+    changes = {"loss": "hinge", "width": 8, "seed": 3, "epochs": 7, "image_size": 32}
     path.write_text(json.dumps(recipe | changes))
     table = tmp_path / "r.csv"
     judge.evaluate(run, samples=200, metrics=["frechet"], results=str(table), say=lambda _: None)

@@ -522,7 +522,7 @@ def rows(record, found, dataset, budget=None, source=None):
         "sample_seed": protocol["seed"],
         "trained_by": trained.get("command") or "",
         "trained_commit": trained.get("commit") or "",
-        "settings": _settings(config),
+        "settings": _settings(config, trained.get("command") or ""),
         "train_seconds": "" if found.seconds is None else f"{found.seconds:.1f}",
         "train_cpu_seconds": "" if found.cpu_seconds is None else f"{found.cpu_seconds:.1f}",
     }
@@ -923,16 +923,19 @@ def _environment(run):
     return content if isinstance(content, dict) else {}
 
 
-def _settings(config):
+def _settings(config, command):
     """What a run's config changes of its recipe, but for when it ends: "loss=hinge width=64"."""
     try:
         recipe = configs.resolve(config["model"], config["dataset"], config["preset"])
     except (KeyError, UsageError):
         return ""
+    # Where nobody asked for a size the config has that of the data, which is no change.
+    own = [name for name in ("image_size", "channels") if f"{name}=" not in command]
+    ignored = (*configs.RESUMABLE, "seed", *own)
     changed = (
         (name, config[name])
         for name, value in recipe.items()
-        if name in config and config[name] != value and name not in (*configs.RESUMABLE, "seed")
+        if name in config and config[name] != value and name not in ignored
     )
     return " ".join(f"{name}={value}" for name, value in sorted(changed))
 
