@@ -34,7 +34,7 @@ def test_model_checkpoint_keeps_whole_models_and_only_the_best(gan, tmp_path):
     best = callbacks.ModelCheckpoint(path, monitor="g_loss", mode="min", save_best_only=True)
     # A discriminator that learns fast and a generator that stands still: g_loss only rises.
     gan.optimizer.generator.learning_rate = 0.0
-    gan.optimizer.discriminator.learning_rate = 0.01
+    gan.optimizer.discriminator.learning_rate = 0.03
     history = train(gan, epochs=3, callbacks=[best]).history["g_loss"]
     assert history == sorted(history) and history[0] < history[-1]
     assert [p.name for p in tmp_path.iterdir()] == ["1.keras"]
@@ -45,7 +45,7 @@ def test_model_checkpoint_keeps_whole_models_and_only_the_best(gan, tmp_path):
 
 def test_early_stopping_watches_a_players_loss(gan):
     gan.optimizer.generator.learning_rate = 0.0
-    gan.optimizer.discriminator.learning_rate = 0.01
+    gan.optimizer.discriminator.learning_rate = 0.03
     stop = callbacks.EarlyStopping(monitor="g_loss", mode="min", patience=2)
     assert train(gan, epochs=10, callbacks=[stop]).epoch == [0, 1, 2]
     assert stop.stopped_epoch == 2

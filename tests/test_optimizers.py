@@ -68,6 +68,7 @@ def test_the_pairs_variables_are_those_of_both(gan):
 
 
 def test_assigning_the_rate_keeps_the_ratio_of_both(gan):
+    gan.optimizer.generator.learning_rate = 1e-3
     gan.optimizer.discriminator.learning_rate = 4e-3
     gan.optimizer.learning_rate = 5e-4
     assert rates(gan) == pytest.approx([5e-4, 2e-3])

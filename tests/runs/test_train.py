@@ -141,7 +141,7 @@ def test_losses_that_are_not_finite_stop_the_run_and_name_the_step(tmp_path, mon
     monkeypatch.setattr(DCGAN, "discriminator_loss", nan_from(6))
     # Noticed only later, before the picture of step 8; no checkpoint may keep the damage.
     with pytest.raises(UsageError, match=r"no longer finite at step 6\b") as caught:
-        running.start(tmp_path, "nan", checkpoint_minutes=0, sample_every=4)
+        running.start(tmp_path, "nan", checkpoint_minutes=0, sample_every=4, learning_rate=1e-3)
     assert "\n" not in str(caught.value)
     assert "last good checkpoint is step 5" in str(caught.value)
     assert "learning_rate=0.00025" in str(caught.value)
