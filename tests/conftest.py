@@ -24,6 +24,8 @@ def quick_compilation():
     jax.config.update("jax_disable_most_optimizations", True)
     yield
     jax.config.update("jax_disable_most_optimizations", False)
+    # Otherwise what was compiled so is used again, and rounds differently from a new process.
+    jax.clear_caches()
 
 
 def fresh(name):
