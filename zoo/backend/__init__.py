@@ -23,6 +23,7 @@ Each backend file offers the same few functions:
   on several.
 - `JIT_PENALTIES`: whether second derivatives work under `jit_compile=True`.
 - `JIT_REPLICAS`: whether several replicas work under it.
+- `out_of_memory(error)`: whether an exception says that a device had no memory left.
 - `devices()` -> names of the devices that compute, for a person.
 
 `drawn(draw, shape, seed)` is written once for all.
@@ -48,6 +49,7 @@ if _BACKEND == "tensorflow":
         input_grad,
         mean,
         no_grad,
+        out_of_memory,
         replicas,
         replicas_of,
         single,
@@ -67,6 +69,7 @@ elif _BACKEND == "jax":
         input_grad,
         mean,
         no_grad,
+        out_of_memory,
         replicas,
         replicas_of,
         single,
@@ -86,6 +89,7 @@ elif _BACKEND == "torch":
         input_grad,
         mean,
         no_grad,
+        out_of_memory,
         replicas,
         replicas_of,
         single,
@@ -132,6 +136,7 @@ __all__ = [
     "input_grad",
     "mean",
     "no_grad",
+    "out_of_memory",
     "replicas",
     "replicas_of",
     "single",

@@ -23,6 +23,8 @@ from zoo.runs.evaluate import Judge
 from zoo.runs.events import EventWriter
 
 SCORING = 0.05  # of the training time: what scores of pictures may take at most
+ALIKE = 0.1  # of the spread of real samples: below it generated ones have become one
+PATIENCE = 1000  # steps that a generator may take until its samples begin to differ
 
 
 @dataclasses.dataclass
@@ -153,6 +155,34 @@ class FiniteLosses(SessionCallback):
         )
 
 
+class DirectoryThere(SessionCallback):
+    """Stops the run when its directory has gone, instead of beginning another one there."""
+
+    def __init__(self, session):
+        super().__init__(session)
+        self.checked = 0.0
+
+    def on_train_batch_end(self, batch, logs=None):
+        now = time.monotonic()
+        if now - self.checked > 0.5:
+            self.checked = now
+            self.check()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.check()
+
+    def on_train_end(self, logs=None):
+        self.check()
+
+    def check(self):
+        path = self.session.directory
+        if not (path / "config.json").exists():
+            raise UsageError(
+                f"The run directory {path} has been moved or deleted, and the run was stopped at "
+                f"step {self.session.step:,}. Where it still is, go on with --resume=PATH."
+            )
+
+
 class Progress(SessionCallback):
     """One line that tells where training is, how fast it goes and how long it will take."""
 
@@ -256,12 +286,21 @@ class Tables(SessionCallback):
 
 
 class Samples(SessionCallback):
-    """Pictures of the averaged generator's samples, of the same latent points each time."""
+    """Pictures of the averaged generator's samples, of the same latent points each time.
+
+    Where the samples of two pictures in a row are all alike, a warning says so: on stderr, in
+    TensorBoard, and in `warnings.csv`, which the report shows. `stop_on_collapse` ends the run. The
+    first samples of some networks hardly differ, which is no collapse before `PATIENCE` steps.
+    """
 
     def __init__(self, session, events, dataset):
         super().__init__(session)
         self.events = events
         self.dataset = dataset
+        self.alike = []  # steps of the latest pictures in a row whose samples are
+        self.differed = False
+        self.path = session.directory / "warnings.csv"
+        keep_scores(self.path, session.step, None)
 
     def on_train_begin(self, logs=None):
         if self.session.step == 0:
@@ -276,9 +315,34 @@ class Samples(SessionCallback):
 
     def draw(self):
         session = self.session
-        picture, comparison = views.draw(self.model, self.dataset, session.config)
-        pictures.save_png(session.directory / "samples" / f"step-{session.step:07d}.png", picture)
-        self.events.image(session.step, "real and generated", comparison)
+        drawn = views.draw(self.model, self.dataset, session.config)
+        path = session.directory / "samples" / f"step-{session.step:07d}.png"
+        pictures.save_png(path, drawn.picture)
+        self.events.image(session.step, "real and generated", drawn.comparison)
+        self.events.scalars(session.step, {"sample_diversity": drawn.diversity})
+        self.watch(drawn.diversity)
+
+    def watch(self, diversity):
+        session = self.session
+        if not diversity < ALIKE:
+            self.alike, self.differed = [], True
+        elif (self.differed or session.step >= PATIENCE) and session.step not in self.alike:
+            self.alike.append(session.step)
+            if len(self.alike) == 2:
+                self.warn(diversity)
+
+    def warn(self, diversity):
+        session = self.session
+        text = (
+            f"The samples are all alike since step {self.alike[0]:,}: they differ from one another "
+            f"by {diversity:.1%} of what real ones do. The generator has collapsed; README.md, "
+            '"When training goes wrong", says what helps.'
+        )
+        append_csv(self.path, {"step": session.step, "warning": text})
+        self.events.text(session.step, "warning", text)
+        print(f"\nwarning: {text}", file=sys.stderr)
+        if session.config["stop_on_collapse"]:
+            self.request_stop("the samples are all alike")
 
 
 class Scores(SessionCallback):

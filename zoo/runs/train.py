@@ -73,17 +73,18 @@ def start(config, *, source, runs_dir, name=None, overwrite=False, init_from=Non
         take_over(gan, pathlib.Path(init_from))
     judge = evaluate.judge(config, source.data_dir)
     path = directory.create(runs_dir, name, config["model"], config["dataset"], overwrite)
-    directory.write_json(path / "config.json", config)
-    environment = {**directory.environment(), "replicas": layout.replicas}
-    directory.write_json(path / "environment.json", environment)
-    tell_rest(dataset, config)
-    if dataset.skipped:
-        lines = "".join(f"{name}\t{reason}\n" for name, reason in dataset.skipped)
-        (path / "skipped.tsv").write_text(lines, encoding="utf-8")
-        print(f"{len(dataset.skipped)} files were skipped; see {path / 'skipped.tsv'}")
-    tell_memory(gan, dataset, config)
-    warm_up(gan, dataset, path, config, layout)
-    return train(gan, dataset, callbacks.Session(path, config, steps, judge=judge), layout)
+    with directory.locked(path):
+        directory.write_json(path / "config.json", config)
+        environment = {**directory.environment(), "replicas": layout.replicas}
+        directory.write_json(path / "environment.json", environment)
+        tell_rest(dataset, config)
+        if dataset.skipped:
+            lines = "".join(f"{name}\t{reason}\n" for name, reason in dataset.skipped)
+            (path / "skipped.tsv").write_text(lines, encoding="utf-8")
+            print(f"{len(dataset.skipped)} files were skipped; see {path / 'skipped.tsv'}")
+        tell_memory(gan, dataset, config)
+        warm_up(gan, dataset, path, config, layout)
+        return train(gan, dataset, callbacks.Session(path, config, steps, judge=judge), layout)
 
 
 def resume(path, *, source, changes=None, layout=ALONE):
@@ -96,8 +97,8 @@ def resume(path, *, source, changes=None, layout=ALONE):
         layout: `zoo.backend.Layout`, the devices to train on: as many as the run began with or not.
 
     Raises:
-        UsageError: a setting that decides what is computed differs, the data have changed, or no
-            checkpoint can be read.
+        UsageError: a setting that decides what is computed differs, the data have changed, no
+            checkpoint can be read, or another process trains in the run.
     """
     config = read_config(path)
     changes = changes or {}
@@ -117,6 +118,13 @@ def resume(path, *, source, changes=None, layout=ALONE):
             f"{config['data_fingerprint'][:12]}; restore the data or start a new run with "
             f"--init_from={path}. Received: {dataset.fingerprint[:12]}."
         )
+    with directory.locked(path):
+        return go_on(path, config, dataset, source, layout)
+
+
+def go_on(path, config, dataset, source, layout):
+    """Trains what is left of a run, from its newest good checkpoint; see `resume`."""
+    checkpoints.tidy(path / "checkpoints")
     steps = batches.steps_per_epoch(dataset, batch_size(config))
     found = checkpoints.newest(path / "checkpoints")
     if not checkpoints.listing(path / "checkpoints") and config["warm_start"] is not None:
@@ -220,6 +228,7 @@ def train(gan, dataset, session, layout=ALONE):
     watchers = [
         callbacks.Clock(session),
         callbacks.FiniteLosses(session),
+        callbacks.DirectoryThere(session),
         callbacks.Tables(session, events),
         scores,
         callbacks.Samples(session, events, dataset),
@@ -238,6 +247,7 @@ def train(gan, dataset, session, layout=ALONE):
         stack.callback(scores.say_best)
         signals = stack.enter_context(callbacks.StopSignals(session))
         stack.enter_context(layout.training())
+        stack.enter_context(memory_told(gan, dataset, session))
         for first, last, length in parts:
             if first >= last or session.stop:
                 continue
@@ -400,14 +410,56 @@ def tell_memory(gan, dataset, config):
     if step + samples < LARGE:
         return
     print(f"memory: at least {_gib(step)} for the step and {_gib(samples)} for the data")
-    on_cpu = all(device.upper() == "CPU" for device in backend.devices())
-    needed, there = samples + (step if on_cpu else 0), machine_memory()
+    needed, there = samples + (step if computes_on_cpu() else 0), machine_memory()
     if there is not None and needed > there:
         print(
             f"warning: that is more than the {_gib(there)} this machine has; take a smaller "
             "--batch_size, or smaller pictures with --set image_size=N",
             file=sys.stderr,
         )
+
+
+@contextlib.contextmanager
+def memory_told(gan, dataset, session):
+    """Turns the failure of a device that has no memory left into a sentence."""
+    try:
+        yield
+    except Exception as error:
+        if not backend.out_of_memory(error):
+            raise
+        config, samples = session.config, dataset.samples.nbytes
+        fitting = largest_batch(gan, config, samples)
+        advice = (
+            f"--batch_size={fitting} or smaller, or --set accumulate={config['accumulate'] * 2}"
+            if fitting
+            else "smaller pictures, --set image_size=N, or a narrower model"
+        )
+        raise UsageError(
+            f"The memory was not enough at step {session.step + 1:,}, and the run was stopped: "
+            f"the estimate is at least {_gib(memory(gan, config))} for the step and "
+            f"{_gib(samples)} for the data. Start a run with {advice}; with "
+            f"--init_from={session.directory} it begins with the weights of this one. Received: "
+            f"batch_size={config['batch_size']}."
+        ) from error
+
+
+def largest_batch(gan, config, samples):
+    """Returns a batch size to try where that of `config` did not fit, 0 if none will.
+
+    At most half of it, and by the estimate no more than this machine holds beside `samples` bytes
+    of data.
+    """
+    fixed = memory(gan, {**config, "batch_size": 0})
+    each = memory(gan, {**config, "batch_size": 1}) - fixed
+    most, there = config["batch_size"] // 2, machine_memory()
+    if there is not None and computes_on_cpu():
+        most = min(most, int((there - samples - fixed) // each))
+    whole = config["accumulate"] * config["packing"]
+    return max(most // whole * whole, 0)
+
+
+def computes_on_cpu():
+    return all(device.upper() == "CPU" for device in backend.devices())
 
 
 def machine_memory():
