@@ -89,10 +89,10 @@ def versions(flags):
         name, source = json.loads(file.read_text()).get("backend", name), str(file)
     if os.environ.get("KERAS_BACKEND"):
         name, source = os.environ["KERAS_BACKEND"], "KERAS_BACKEND"
-    there = name in BACKENDS and is_installed(name)
-    text = f"{name} ({source}){'' if there else ', which is not there'}"
-    mend = f"set KERAS_BACKEND={next(filter(is_installed, BACKENDS), 'tensorflow')}"
-    yield line(there, "Keras's backend", text, mend, "warn")
+    if others := list(filter(is_installed, BACKENDS)):
+        text = f"{name} ({source}){'' if name in others else ', which is not there'}"
+        mend = f"set KERAS_BACKEND={others[0]}"
+        yield line(name in others, "Keras's backend", text, mend, "warn")
 
 
 def version(name, file, there, missing="fail"):
@@ -244,10 +244,9 @@ def backends(flags):
         told, error = probe(name, flags.devices)
         yield from judged(name, told, gpus)
         if error:
-            stage = next(stage for stage in STAGES if stage not in told)
-            mend = (
-                f"{pip(name, '--force-reinstall ')}; python -m zoo.doctor --probe={name} tells more"
-            )
+            stage = next((stage for stage in STAGES if stage not in told), "exit")
+            mend = f"python -m zoo.doctor --probe={name} shows the whole error; "
+            mend += f"to install it anew: {pip(name, '--force-reinstall ')}"
             yield Line("fail", f"{name} {stage}", error, mend)
         if "training" in told:
             weights[name] = told["training"]["weights"]
