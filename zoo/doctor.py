@@ -46,9 +46,9 @@ PATIENCE = 180  # seconds that the process of a backend has
 # What that process tells, in this order, and what it does meanwhile.
 STAGES = {"devices": "importing it", "training": "one device", "replicas": "several devices"}
 # Greatest difference of a weight. On CPUs it was 1.2e-7, the last bit of a weight, between one, two
-# and four devices and between the backends, while the weights moved by 0.1: gradients that are
-# added up wrongly differ by about that. On GPUs nothing was measured; there products may have ten
-# bits only, which is 5e-4 of what the weights move.
+# and four devices and between the backends, while the weights moved by 0.2; gradients that were
+# averaged over two devices instead of added up made it 0.07. On GPUs nothing was measured: there
+# products may have ten bits only, which is 5e-4 of what the weights move.
 LIMIT = {"CPU": 1e-5, "GPU": 1e-3}
 
 
