@@ -183,7 +183,9 @@ def run():
     if readme:
         filled(readme, "")
     found = candidates(models, backends, widths, quick)
-    measurements, notes, failed = [], [], 0
+    measurements, notes, failed = [], other_work(), 0
+    for note in notes:
+        print(f"warning: {note}", file=sys.stderr)
     interrupted = False
     try:
         failed = measure_all(found, rounds, seconds, measurements, notes)
@@ -301,6 +303,20 @@ def chosen_widths():
             f"--widths=64,32. Received: --widths={','.join(asked)}."
         )
     return list(dict.fromkeys(map(int, asked)))
+
+
+def other_work():
+    """Returns a sentence about what else the machine does, in a list; an empty one if nothing."""
+    try:
+        load = os.getloadavg()[0]
+    except OSError:
+        return []
+    if load < 0.5:
+        return []
+    return [
+        f"other work ran on the machine (load average {load:.1f} before the start), which makes "
+        "these times worse than they are, and not all of them alike"
+    ]
 
 
 def processor():
