@@ -6,7 +6,7 @@ A measurement is a dict: `round`, `label` (what is trained), `implementation`, `
 
 import statistics
 
-# Column -> (title, digits for a person).
+# Column -> its title.
 COLUMNS = {
     "images_per_second": "images/s",
     "first_step": "first step, s",
@@ -171,6 +171,6 @@ def picture(results):
         axes.tick_params(axis="both", labelsize=10)
         axes.tick_params(axis="y", length=0)
     for label, color in ((OURS, plots.REAL), ("reference", plots.FAKE)):
-        panels[0].barh([], [], color=color, alpha=0.8, label=label)
+        panels[0].plot([], [], color=color, alpha=0.8, linewidth=9, label=label)
     figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=12)
     return plots._pixels(figure)
