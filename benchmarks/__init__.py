@@ -1,0 +1,1 @@
+"""How fast the zoo trains: `python -m benchmarks --help`, docs/performance.md."""

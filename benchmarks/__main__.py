@@ -1,0 +1,334 @@
+"""How fast the zoo trains, beside the same DCGAN in plain PyTorch and in the official Keras idiom.
+
+python -m benchmarks
+python -m benchmarks --models=dcgan --backends=tensorflow,torch --rounds=5
+python -m benchmarks --quick
+
+Writes table.md, results.json and picture.png. docs/performance.md says what is counted, and how.
+"""
+
+import dataclasses
+import datetime
+import json
+import os
+import pathlib
+import re
+import runpy
+import subprocess
+import sys
+import tempfile
+import time
+
+from absl import flags
+
+import programs
+from benchmarks import table
+
+FLAGS = flags.FLAGS
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+MARKERS = "<!-- benchmarks -->", "<!-- /benchmarks -->"
+
+flags.DEFINE_list("models", None, "Which variants, separated by commas; by default all.")
+flags.DEFINE_list("backends", None, "Which, separated by commas; by default all installed.")
+flags.DEFINE_list("widths", None, "Of the compared DCGANs; by default 64,32.")
+flags.DEFINE_integer("rounds", None, "How often each is measured; by default 3.", lower_bound=1)
+flags.DEFINE_float("seconds", None, "Of a measurement; by default 5.", lower_bound=0.1)
+flags.DEFINE_bool("quick", False, "Everything in tiny: one round, a second each.")
+flags.DEFINE_bool("json", False, "Print results.json instead of the table.")
+flags.DEFINE_string("out", "runs/benchmarks", "Folder to write to.")
+flags.DEFINE_string("readme", None, f"A file whose part from {MARKERS[0]} on is to be the table.")
+
+# What a recipe's model would take too long with, and what is small for --quick.
+OVERRIDES = {"cats_and_dogs": {"image_size": 64, "width": 8}}
+TINY = {
+    "cats_and_dogs": {"image_size": 32, "width": 2},
+    "conditional": {"width": 4},
+    "dcgan": {"width": 4},
+}
+EXAMPLES = {"cats_and_dogs": 4000}  # of others as many as MNIST has
+
+
+@dataclasses.dataclass
+class Candidate:
+    """What is measured once in each round; `kind` and `backend` as `benchmarks.measure` has them.
+
+    `label` and `implementation` are for a person; `spec` holds the rest of what is measured.
+    """
+
+    kind: str
+    backend: str
+    label: str
+    implementation: str = ""
+    spec: dict = dataclasses.field(default_factory=dict)
+
+    @property
+    def name(self):
+        return ", ".join(filter(None, [self.label, self.implementation, self.backend]))
+
+
+def candidates(models, backends, widths, quick=False):
+    """Returns what is measured, in the order of a round.
+
+    Args:
+        models: names of variants. The references come with dcgan.
+        backends: names of backends. A reference comes with its own.
+        widths: of the compared networks, ints.
+        quick: bool, whether everything is tiny.
+    """
+    side = 512 if quick else 3072
+    found = [Candidate("product", b, table.PRODUCT, spec={"side": side}) for b in backends]
+    for width in widths if "dcgan" in models else ():
+        label = f"dcgan, width {width}, no penalty"
+        compared = {"model": "dcgan", "overrides": {"width": width, "penalty": None}}
+        compared["examples"] = 1000 if quick else 60_000
+        found += [Candidate("zoo", b, label, table.OURS, compared) for b in backends]
+        for kind, backend, name in (
+            ("keras", "tensorflow", "Keras idiom"),
+            ("pytorch", "torch", "PyTorch"),
+            ("pytorch_compiled", "torch", "PyTorch, compiled"),
+        ):
+            if backend in backends:
+                found.append(Candidate(kind, backend, label, name, compared))
+    for model in models:
+        overrides = (TINY if quick else OVERRIDES).get(model, {})
+        changed = "".join(f", {k.replace('_', ' ')} {v}" for k, v in overrides.items())
+        spec = {"model": model, "overrides": overrides}
+        spec["examples"] = 1000 if quick else EXAMPLES.get(model, 60_000)
+        label = f"{model}, its recipe{changed}"
+        found += [Candidate("zoo", b, label, table.OURS, spec) for b in backends]
+    return found
+
+
+def measure(candidate, seconds, cache):
+    """Measures a candidate once, in a process of its own.
+
+    Returns:
+        What `benchmarks.measure` printed, or `{"failed": sentence}`.
+    """
+    spec = {"kind": candidate.kind, "seconds": seconds, **candidate.spec, "started": time.time()}
+    environment = os.environ | {
+        "KERAS_BACKEND": candidate.backend,
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "TORCHINDUCTOR_CACHE_DIR": cache,
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.measure", json.dumps(spec)],
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        return {"failed": lines[-1] if lines else f"it ended with exit code {done.returncode}"}
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def measure_all(found, rounds, seconds, measurements, notes):
+    """Measures all candidates, round by round, and fills both lists. Returns how many failed."""
+    took, left_out, failed = {}, set(), 0
+    with tempfile.TemporaryDirectory() as cache:
+        for i in range(rounds):
+            for j, candidate in enumerate(found):
+                if candidate.name in left_out:
+                    continue
+                where = f"round {i + 1} of {rounds}, {j + 1} of {len(found)}: {candidate.name}"
+                print(where, end=" ", file=sys.stderr, flush=True)
+                start = time.monotonic()
+                got = measure(candidate, seconds, cache)
+                took[candidate.name] = time.monotonic() - start
+                for name in ("skipped", "failed"):
+                    if name in got:
+                        left_out.add(candidate.name)
+                        notes.append(f"{candidate.name}: {name}: {got[name]}")
+                        failed += name == "failed"
+                        said = f"{name}: {got[name]}"
+                        break
+                else:
+                    measurements.append({"round": i, **labels(candidate), **got})
+                    said = shown(got)
+                # What was not measured yet takes as long as the others did on the mean.
+                usual = sum(took.values()) / len(took)
+                rest = [c for c in found if c.name not in left_out]
+                whole = sum(took.get(c.name, usual) for c in rest)
+                left = whole * (rounds - i - 1)
+                left += sum(took.get(c.name, usual) for c in found[j + 1 :] if c in rest)
+                print(f"{said}  (about {clock(left)} left)", file=sys.stderr, flush=True)
+    return failed
+
+
+def labels(candidate):
+    return {name: getattr(candidate, name) for name in ("label", "implementation", "backend")}
+
+
+def shown(got):
+    if "images_per_second" in got:
+        return f"{table.number(got['images_per_second'])} images/s"
+    return f"{table.number(got['operations_per_second'] / 1e9)} GFLOP/s"
+
+
+def clock(seconds):
+    minutes, seconds = divmod(int(seconds), 60)
+    return f"{minutes}:{seconds:02d}"
+
+
+def run():
+    start = time.monotonic()
+    quick = FLAGS.quick
+    models, backends, widths = chosen_models(), chosen_backends(), chosen_widths()
+    rounds = FLAGS.rounds or (1 if quick else 3)
+    seconds = FLAGS.seconds or (1.0 if quick else 5.0)
+    readme = FLAGS.readme and pathlib.Path(FLAGS.readme)
+    if readme:
+        filled(readme, "")
+    found = candidates(models, backends, widths, quick)
+    measurements, notes, failed = [], other_work(), 0
+    for note in notes:
+        print(f"warning: {note}", file=sys.stderr)
+    interrupted = False
+    try:
+        failed = measure_all(found, rounds, seconds, measurements, notes)
+    except KeyboardInterrupt:
+        interrupted = True
+        notes.append("interrupted: the rounds are not complete")
+        print("interrupted", file=sys.stderr)
+    if measurements:
+        minutes = (time.monotonic() - start) / 60
+        results = report(measurements, notes, rounds, seconds, minutes, backends[0])
+        write(results, pathlib.Path(FLAGS.out), readme)
+    return 130 if interrupted else int(failed > 0)
+
+
+def report(measurements, notes, rounds, seconds, minutes, backend):
+    """Returns everything that is written, as `table.markdown` takes it."""
+    programs.choose_backend(backend)
+    # Only now: while others are measured this process is to be small and still.
+    from zoo.runs import directory
+
+    results = table.summary(measurements)
+    environment = directory.environment()
+    for name in ("backend", "devices"):
+        del environment[name]
+    environment["command"] = " ".join(["python -m benchmarks", *sys.argv[1:]])
+    environment |= {"processor": processor(), "minutes": round(minutes, 2)}
+    limit, commit = results["limit"], environment["commit"] or "unknown"
+    times = f"{rounds} rounds" if rounds > 1 else "one round"
+    about = (
+        f"{environment['cpus']} CPUs ({environment['processor']}), {datetime.date.today()}, commit "
+        f"{commit[:7]}{'+' if commit.endswith('+') else ''}: {times} of {seconds:g} s a "
+        "measurement; median, and in brackets the range."
+    )
+    if limit:
+        about += (
+            f" The limit is the fastest float32 matrix product of this run, "
+            f"{limit['operations_per_second'] / 1e9:,.0f} GFLOP/s by {limit['backend']} on "
+            f"{', '.join(limit['devices'])}."
+        )
+    asked = {"rounds": rounds, "seconds": seconds, "quick": FLAGS.quick}
+    return {
+        **{"asked": asked, "environment": environment, "about": about, "notes": notes},
+        **results,
+        "measurements": measurements,
+    }
+
+
+def write(results, folder, readme):
+    """Writes all files and prints the table, or the JSON."""
+    from zoo.runs import directory, pictures
+
+    text = table.markdown(results)
+    directory.write_json(folder / "results.json", results)
+    pictures.write_atomically(folder / "table.md", f"{text}\n".encode())
+    if results["rows"]:
+        pictures.save_png(folder / "picture.png", table.picture(results))
+    if readme:
+        pictures.write_atomically(readme, filled(readme, text).encode())
+    print(json.dumps(results, indent=2) if FLAGS.json else text)
+    print(f"\nwritten to {folder}", file=sys.stderr)
+
+
+def filled(path, content):
+    """Returns the text of a file with what stands between the markers made anew.
+
+    Raises:
+        UsageError: it cannot be read, or has not both markers.
+    """
+    begin, end = MARKERS
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise programs.UsageError(f"--readme={path} cannot be read ({error}).") from None
+    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+        raise programs.UsageError(
+            f"The table has no place in {path}. Expected the lines {begin} and {end}, each once, "
+            f"in this order. Received: --readme={path}."
+        )
+    before, rest = text.split(begin)
+    return f"{before}{begin}\n{content}\n{end}{rest.split(end)[1]}"
+
+
+def chosen_models():
+    known = sorted(runpy.run_path(str(ROOT / "zoo" / "registry.py"))["MODELS"])
+    return chosen("models", known, known)
+
+
+def chosen_backends():
+    installed = [b for b in programs.BACKENDS if programs._installed(b)]
+    if not installed:
+        programs.choose_backend()
+    return chosen("backends", installed, installed)
+
+
+def chosen(flag, known, default):
+    """Returns the values of a flag. Raises UsageError for one that is not known."""
+    asked = FLAGS[flag].value
+    if asked is None:
+        return default
+    if not asked or not set(asked) <= set(known):
+        raise programs.UsageError(
+            f"Expected --{flag} to name some of what is there: {', '.join(known)}. "
+            f"Received: --{flag}={','.join(asked)}."
+        )
+    return list(dict.fromkeys(asked))
+
+
+def chosen_widths():
+    asked = FLAGS.widths
+    if asked is None:
+        return [4] if FLAGS.quick else [64, 32]
+    if not asked or not all(re.fullmatch(r"[1-9]\d{0,3}", width) for width in asked):
+        raise programs.UsageError(
+            "Expected --widths to be numbers of channels, separated by commas, as in "
+            f"--widths=64,32. Received: --widths={','.join(asked)}."
+        )
+    return list(dict.fromkeys(map(int, asked)))
+
+
+def other_work():
+    """Returns a sentence about what else the machine does, in a list; an empty one if nothing."""
+    try:
+        load = os.getloadavg()[0]
+    except OSError:
+        return []
+    if load < 0.5:
+        return []
+    return [
+        f"other work ran on the machine (load average {load:.1f} before the start), which makes "
+        "these times worse than they are, and not all of them alike"
+    ]
+
+
+def processor():
+    """Returns what the processor calls itself."""
+    try:
+        text = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        return re.search(r"^model name\s*: (.*)$", text, re.M)[1].strip()
+    except (OSError, TypeError):
+        import platform
+
+        return platform.processor() or platform.machine()
+
+
+if __name__ == "__main__":
+    programs.main(run)

@@ -1,0 +1,268 @@
+"""One measurement in a process of its own: `python -m benchmarks.measure SPEC`.
+
+The spec is a JSON object: `kind`, one of `KINDS`; `seconds` that are measured; `started`, the clock
+(`time.time()`) when the process was started; and of a training `model`, `overrides` and `examples`.
+The last line printed is a JSON object: what was measured, or `skipped`, a sentence.
+"""
+
+import json
+import pathlib
+import resource
+import sys
+import time
+
+import numpy as np
+
+# The warm-up has so many steps at least, and this share of the measured seconds; so has the stretch
+# that is measured, so that one long step more or less does not count.
+STEPS, WARM_SHARE = 5, 0.25
+BATCH = 64  # of the references and of what is compared with them
+MATRIX, BLOCK = 3072, 0.1  # side of the product; seconds between two looks at the clock, at least
+
+
+class Watch:
+    """Told after each step, it times the first one and, after a warm-up, a stretch of them.
+
+    A loss is read, which waits for its step to end, at the first step and at both ends of the
+    stretch only: in between a backend may work ahead.
+
+    Args:
+        spec: what is measured.
+        spent: list of one float, to which the stream of batches adds the seconds it takes.
+    """
+
+    def __init__(self, spec, spent):
+        self.spec, self.spent = spec, spent
+        self.first_step = self.start = None
+        self.steps, self.done = 0, False
+
+    def after(self, loss):
+        """One step has been taken, or is on its way, whose loss can be read with `float`."""
+        self.steps += 1
+        now = time.perf_counter()
+        if self.first_step is None:
+            float(loss)
+            self.first_step = time.time() - self.spec["started"]
+            self.warm = time.perf_counter() + WARM_SHARE * self.spec["seconds"]
+        elif self.start is None:
+            if self.steps >= STEPS and now >= self.warm:
+                float(loss)
+                self.start, self.steps = time.perf_counter(), 0
+                self.spent_before = self.spent[0]
+        elif self.steps >= STEPS and now - self.start >= self.spec["seconds"]:
+            float(loss)
+            self.seconds = time.perf_counter() - self.start
+            self.waited = self.spent[0] - self.spent_before
+            self.done = True
+
+    def result(self, batch_size, operations, imported):
+        """Returns what is reported of a training.
+
+        Args:
+            batch_size: int, real samples in a step.
+            operations: float, for each of them, or None.
+            imported: float, seconds that the imports took.
+        """
+        rate = self.steps * batch_size / self.seconds
+        return {
+            "images_per_second": rate,
+            "first_step": self.first_step,
+            "import": imported,
+            "data": self.waited / self.seconds,
+            "memory": memory(),
+            "operations": operations,
+            "operations_per_second": operations and rate * operations,
+            "steps": self.steps,
+        }
+
+
+def zoo(spec):
+    """One of our models, trained through `fit` as train.py does it."""
+    start = time.perf_counter()
+    import zoo
+
+    imported = time.perf_counter() - start
+
+    from benchmarks import operations
+    from zoo import backend, data
+    from zoo.runs import config as configs
+    from zoo.runs import train
+
+    config = configs.resolve(spec["model"], "made up", "default", spec["overrides"])
+    own = zoo.get(spec["model"]).settings()
+    shape = tuple(own["image_shape"].default)
+    if config["image_size"] and len(shape) == 3:
+        shape = (config["image_size"], config["image_size"], shape[-1])
+    has_classes = "num_classes" in own
+    samples, labels = make_data(shape, spec["examples"], has_classes)
+    names = tuple("0123456789") if has_classes else ()
+    dataset = data.Dataset("made up", samples, labels, names, "")
+    gan = train.build(train.complete(config, dataset))
+    spent = [0.0]
+    watch = Watch(spec, spent)
+    size = train.batch_size(config)
+    stream = backend.stream(gan, lambda: timed(dataset, size, spent))
+    fit(gan, stream, watch, "loss")
+    return watch.result(size, operations.of_step(gan), imported)
+
+
+def keras_idiom(spec):
+    """The reference in the official Keras idiom, trained as ours is."""
+    start = time.perf_counter()
+    import keras  # noqa: F401
+
+    imported = time.perf_counter() - start
+
+    from benchmarks import operations
+    from benchmarks.references import keras_dcgan
+    from zoo import data
+
+    samples, _ = make_data((28, 28, 1), spec["examples"])
+    dataset = data.Dataset("made up", samples, None, (), "")
+    gan = keras_dcgan.KerasDCGAN(spec["overrides"]["width"])
+    gan.compile()
+    spent = [0.0]
+    watch = Watch(spec, spent)
+    fit(gan, timed(dataset, BATCH, spent), watch, "g_loss")
+    networks = (operations.of_network(n) for n in (gan.generator, gan.discriminator))
+    each = sum(p * n for p, n in zip(keras_dcgan.PASSES, networks, strict=True))
+    return watch.result(BATCH, each, imported)
+
+
+def pytorch(spec, compiled=False):
+    """The reference in plain PyTorch, in a plain loop."""
+    start = time.perf_counter()
+    import torch
+
+    imported = time.perf_counter() - start
+
+    from benchmarks.references import pytorch_dcgan as reference
+
+    samples, _ = make_data((28, 28, 1), spec["examples"])
+    gan = reference.PyTorchDCGAN(spec["overrides"]["width"], compiled)
+    spent = [0.0]
+    watch = Watch(spec, spent)
+    stream = timed_shuffle(samples, BATCH, spent)
+    while not watch.done:
+        try:
+            loss = gan.step(next(stream))
+        except Exception as error:
+            if not compiled or watch.first_step is not None:
+                raise
+            reason = " ".join(str(error).split())[:200]
+            return {"skipped": f"torch.compile does not work on this machine: {reason}"}
+        watch.after(loss)
+    z = torch.zeros(1, reference.LATENT_DIM, device=gan.device)
+    image = torch.zeros(1, 1, 28, 28, device=gan.device)
+    each = reference.PASSES[0] * reference.operations(gan.generator, z)
+    each += reference.PASSES[1] * reference.operations(gan.discriminator, image)
+    return watch.result(BATCH, each, imported)
+
+
+def pytorch_compiled(spec):
+    """The same with both networks compiled."""
+    return pytorch(spec, compiled=True)
+
+
+def product(spec):
+    """The rate of the backend's float32 matrix product: the fastest of some blocks of them."""
+    import keras
+    from keras import ops
+
+    from zoo import backend
+
+    side = spec["side"]
+    random = np.random.default_rng(0)
+    a, b = (ops.convert_to_tensor(random.normal(size=(side, side)).astype("float32")) for _ in "ab")
+    rates, count = [], 1
+    float(ops.matmul(a, b)[0, 0])
+    end = time.perf_counter() + spec["seconds"]
+    while time.perf_counter() < end or not rates:
+        start = time.perf_counter()
+        for _ in range(count):
+            c = ops.matmul(a, b)
+        float(c[0, 0])
+        took = time.perf_counter() - start
+        if took < BLOCK:
+            count *= 2  # A GPU is so fast that waiting for it would count.
+        else:
+            rates.append(2 * side**3 * count / took)
+    return {
+        "operations_per_second": max(rates),
+        "side": side,
+        "devices": backend.devices(),
+        "backend": keras.config.backend(),
+    }
+
+
+def fit(gan, stream, watch, name):
+    """Trains through `fit` on a stream of batches until the watch has seen enough."""
+    import keras
+
+    class Tell(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            watch.after(logs[name])
+            if watch.done:
+                self.model.stop_training = True
+
+    gan.fit(stream, steps_per_epoch=2**40, callbacks=[Tell()], shuffle=False, verbose=0)
+
+
+def make_data(shape, examples, has_classes=False):
+    """Returns random samples as a data set has them, and labels or None."""
+    random = np.random.default_rng(0)
+    if len(shape) == 3:
+        samples = random.integers(0, 256, (examples, *shape), "uint8")
+    else:
+        samples = random.normal(size=(examples, *shape)).astype("float32")
+    labels = random.integers(0, 10, examples).astype("int32") if has_classes else None
+    return samples, labels
+
+
+def timed(dataset, batch_size, spent):
+    """Yields batches as train.py has them; `spent[0]` grows by the seconds each of them takes."""
+    from zoo.data import batches
+
+    stream = batches.batches(dataset, batch_size)
+    while True:
+        start = time.perf_counter()
+        batch = next(stream)
+        spent[0] += time.perf_counter() - start
+        yield batch
+
+
+def timed_shuffle(samples, batch_size, spent):
+    """What `timed` yields, without the package: this process is to import PyTorch and no Keras."""
+    random = np.random.default_rng(0)
+    while True:
+        order = random.permutation(len(samples))
+        for i in range(0, len(samples) - batch_size + 1, batch_size):
+            start = time.perf_counter()
+            batch = samples[order[i : i + batch_size]]
+            spent[0] += time.perf_counter() - start
+            yield batch
+
+
+def memory():
+    """Returns the largest resident memory of this process so far, in bytes."""
+    try:
+        # Not getrusage where this is there: that begins with what the parent had.
+        status = pathlib.Path("/proc/self/status").read_text()
+        (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+KINDS = {
+    "zoo": zoo,
+    "keras": keras_idiom,
+    "pytorch": pytorch,
+    "pytorch_compiled": pytorch_compiled,
+    "product": product,
+}
+
+if __name__ == "__main__":
+    spec = json.loads(sys.argv[1])
+    print(json.dumps(KINDS[spec["kind"]](spec)))

@@ -1,0 +1,75 @@
+"""Floating-point operations of a training step, counted from its networks.
+
+The rule. A multiplication and an addition are two operations. Counted are convolutions, transposed
+convolutions and dense layers, each tap of a kernel for each position, those on the padding too.
+Biases, activations, normalisation, resizing, the losses and the optimizers are not: they are what
+keeps a step from the machine's limit.
+
+A forward pass counts once, a backward pass twice: once for the gradient of a layer's inputs, once
+for that of its weights. Where a step asks for the first only, the second is not counted.
+"""
+
+import math
+
+import keras
+
+from zoo.gan import GAN
+
+CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
+TRANSPOSED = (
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+)
+
+
+def of_network(network):
+    """Returns the operations of a forward pass for one sample, int.
+
+    Args:
+        network: functional or sequential `keras.Model`, channels last. Nested models count too.
+    """
+    total = 0
+    for layer in network.layers:
+        if isinstance(layer, keras.Model):
+            total += of_network(layer)
+        elif isinstance(layer, (*CONVOLUTIONS, keras.layers.Dense)):
+            total += 2 * math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:-1])
+        elif isinstance(layer, TRANSPOSED):
+            # Each position of the input is multiplied by the whole kernel.
+            total += 2 * math.prod(layer.kernel.shape) * math.prod(layer.input.shape[1:-1])
+    return total
+
+
+def passes(gan):
+    """Returns the passes a step of `zoo.gan.GAN` takes for each sample of a minibatch.
+
+    The generator: forward and backward, 1 + 2, and forward once more for each further discriminator
+    update, or where `accumulate` runs it twice. The discriminator: forward and backward at real and
+    at generated samples, 2 (1 + 2), in each of its updates; forward and back to the samples, 1 + 1,
+    in the generator's. A penalty on its gradient takes 6 more for each sample that is penalised:
+    forward and back to the samples, 1 + 1, and the backward pass of both, 2 (1 + 1).
+
+    Args:
+        gan: a `zoo.gan.GAN`.
+
+    Returns:
+        `(generator, discriminator)`, float, in forward passes; or None for a variant with a step of
+        its own, of which this rule knows nothing.
+    """
+    if type(gan).train_step is not GAN.train_step:
+        return None
+    generator = 3 + (gan.n_critic - 1) + (gan.accumulate > 1)
+    # Only r1_r2 looks at real and generated samples.
+    penalised = {None: 0, "r1_r2": 2}.get(gan.penalty, 1) / gan.penalty_every
+    discriminator = gan.n_critic * (6 + 6 * penalised) + 2 + gan.objective.uses_real
+    return float(generator), discriminator / gan.packing
+
+
+def of_step(gan):
+    """Returns the operations of a step for each real sample that it takes in, or None."""
+    found = passes(gan)
+    if found is None:
+        return None
+    total = found[0] * of_network(gan.generator) + found[1] * of_network(gan.discriminator)
+    return total / gan.n_critic
