@@ -130,7 +130,11 @@ class CatsAndDogsGAN(GAN):
         inputs, x = z, z
         if self.num_classes:
             label = keras.Input((), dtype="int32", name="label")
-            normal = keras.initializers.RandomNormal(0.0, 1.0, seed=self.kernel_seed())
+            # A vector of length 1. Adam moves all weights that it meets in the same direction, so that
+            # one as long as z soon drowns z, and each class becomes one picture.
+            normal = keras.initializers.RandomNormal(
+                0.0, 1 / math.sqrt(self.latent_dim), seed=self.kernel_seed()
+            )
             vector = layers.Embedding(
                 self.num_classes, self.latent_dim, embeddings_initializer=normal, name="class"
             )(label)
