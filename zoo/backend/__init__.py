@@ -14,6 +14,8 @@ Each backend file offers the same few functions:
   which the optimizer clips, if it clips, after they have been added up.
 - `replicas()` -> `(count, index)`: how many replicas take this step together, and which is this.
 - `mean(x)`: the mean of a tensor over those replicas, the same on all of them, differentiable.
+- `logs(values)`: the running means that a step returns, name -> scalar, as Keras takes them.
+- `value_of(variable)`: its value as a numpy array, which asks no other worker.
 - `replicas_of(model)`: how many replicas a model was made for.
 - `synchronise(network, penalised)`: makes batch normalisation see the batch of all replicas, and
   right in the second derivatives that a penalty needs.
@@ -46,6 +48,7 @@ if _BACKEND == "tensorflow":
         devices,
         distribute,
         input_grad,
+        logs,
         mean,
         no_grad,
         replicas,
@@ -55,6 +58,7 @@ if _BACKEND == "tensorflow":
         synchronise,
         train_step,
         value_and_grad,
+        value_of,
         vjp,
     )
 elif _BACKEND == "jax":
@@ -65,6 +69,7 @@ elif _BACKEND == "jax":
         devices,
         distribute,
         input_grad,
+        logs,
         mean,
         no_grad,
         replicas,
@@ -74,6 +79,7 @@ elif _BACKEND == "jax":
         synchronise,
         train_step,
         value_and_grad,
+        value_of,
         vjp,
     )
 elif _BACKEND == "torch":
@@ -84,6 +90,7 @@ elif _BACKEND == "torch":
         devices,
         distribute,
         input_grad,
+        logs,
         mean,
         no_grad,
         replicas,
@@ -93,6 +100,7 @@ elif _BACKEND == "torch":
         synchronise,
         train_step,
         value_and_grad,
+        value_of,
         vjp,
     )
 else:
@@ -130,6 +138,7 @@ __all__ = [
     "distribute",
     "drawn",
     "input_grad",
+    "logs",
     "mean",
     "no_grad",
     "replicas",
@@ -139,5 +148,6 @@ __all__ = [
     "synchronise",
     "train_step",
     "value_and_grad",
+    "value_of",
     "vjp",
 ]
