@@ -35,7 +35,7 @@ to other variables (batch normalisation statistics, seeds) takes effect exactly 
 
 import keras
 
-from zoo.backend.layout import STRATEGIES, Layout
+from zoo.backend.layout import ALONE, STRATEGIES, Layout
 from zoo.errors import UsageError
 
 _BACKEND = keras.config.backend()
@@ -129,6 +129,7 @@ def drawn(draw, shape, seed):
 
 
 __all__ = [
+    "ALONE",
     "JIT_PENALTIES",
     "JIT_REPLICAS",
     "STRATEGIES",

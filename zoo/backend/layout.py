@@ -38,6 +38,9 @@ class Layout(NamedTuple):
         return self.index == 0
 
 
+ALONE = Layout()
+
+
 def chosen(strategy, devices, names, kind):
     """Returns the names of the devices to use, one name where it is one device.
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import operator
 import os
 
 import keras
@@ -127,9 +128,10 @@ def stream(model, make):
 
         def parts():
             for batch in make():
-                size = len(batch[0]) // count
+                size = len(keras.tree.flatten(batch)[0]) // count
                 for i in range(begin, begin + own):
-                    yield keras.tree.map_structure(lambda x: x[i * size : (i + 1) * size], batch)
+                    part = operator.itemgetter(slice(i * size, (i + 1) * size))
+                    yield keras.tree.map_structure(part, batch)
 
         dataset = tf.data.Dataset.from_generator(parts, output_signature=signature)
         # Said to be endless, so that the workers need not ask each other whether there is more.

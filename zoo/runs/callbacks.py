@@ -41,7 +41,7 @@ class Session:
     step: int = 0
     stop: str | None = None  # why training is to end early, for a person
     signal: int | None = None  # the signal that is to end it
-    layout: backend.Layout = backend.Layout()
+    layout: backend.Layout = backend.ALONE
     due: bool = False  # whether at this step all workers look, about every LOOK seconds
     metrics: list | None = None  # running means of a resumed epoch
     seconds: float = 0.0  # of training, over the sessions before

@@ -19,6 +19,7 @@ import numpy as np
 
 import zoo
 from zoo import backend, data, warm_start
+from zoo.backend import ALONE
 from zoo.data import batches
 from zoo.errors import UsageError
 from zoo.runs import (
@@ -34,7 +35,6 @@ from zoo.runs import (
 from zoo.runs import config as configs
 
 LARGE = 2**30  # bytes from which on the estimate of memory is said before training
-ALONE = backend.Layout()
 
 
 @dataclasses.dataclass
