@@ -275,7 +275,9 @@ def _together():
     try:
         yield
     except _GONE as error:
-        said = str(error.message).strip().splitlines() or [type(error).__name__]
+        lines = [line.strip() for line in str(error.message).splitlines() if line.strip()]
+        # The first lines tell only in which operation it was noticed.
+        said = [line for line in lines if "aborted" in line] or lines or [type(error).__name__]
         raise UsageError(
             "Another worker has ended or cannot be reached, so this one ends too. Start all of "
             "them again, with --resume to go on from the last checkpoint. "
