@@ -4,6 +4,8 @@ import contextlib
 import json
 import operator
 import os
+import signal
+import threading
 
 import keras
 import numpy as np
@@ -188,11 +190,13 @@ def _workers(devices):
         )
     # Before the strategy: it takes all devices that it can see.
     tf.config.set_visible_devices(gpus[:devices], "GPU")
-    with _together():
-        strategy = tf.distribute.MultiWorkerMirroredStrategy(resolver)
     index = resolver.task_id
     if resolver.task_type == "worker":
         index += len(jobs.get("chief", ()))
+    if index == 0:
+        print(f"waiting until all {workers} workers are there", flush=True)
+    with _together(), _interruptible():
+        strategy = tf.distribute.MultiWorkerMirroredStrategy(resolver)
 
     @contextlib.contextmanager
     def making():
@@ -267,6 +271,19 @@ _GONE = (
     tf.errors.UnavailableError,
     tf.errors.UnknownError,
 )
+
+
+@contextlib.contextmanager
+def _interruptible():
+    """Lets Ctrl-C end the process while TensorFlow waits, where Python would not hear of it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextlib.contextmanager
