@@ -216,7 +216,7 @@ def _cluster():
     """Returns a resolver of the cluster that TF_CONFIG describes, or SLURM where there is none."""
     text = os.environ.get("TF_CONFIG")
     if text is None and "SLURM_PROCID" in os.environ:
-        # On one machine the steps of several jobs may meet; SLURM's other half of ports is theirs.
+        # Several jobs may have workers on one machine, so that not all can take the same port.
         port = 10_000 + int(os.environ.get("SLURM_JOB_ID", 0)) % 20_000
         try:
             # What it takes for GPUs are only numbers: which of them a task has is for SLURM to say.
