@@ -275,15 +275,20 @@ _GONE = (
 
 @contextlib.contextmanager
 def _interruptible():
-    """Lets Ctrl-C end the process while TensorFlow waits, where Python would not hear of it."""
+    """Lets Ctrl-C end the process while TensorFlow waits, where Python would not hear of it.
+
+    SIGTERM TensorFlow takes for itself and does nothing about it: afterwards it is as it was.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
