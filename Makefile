@@ -1,6 +1,7 @@
 # make demo    sets up, then trains DCGAN on handwritten digits; nothing is downloaded but packages
 # make test    sets up, then runs the tests under TensorFlow and JAX
 # make torch   installs PyTorch as well, so that `make test` runs under it too
+# make test-faults  injects every fault as often as the tests say: about an hour
 # make lint    checks format and style
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ BACKENDS = tensorflow jax torch
 # Tests that run at once; each takes up to 2 GB of memory.
 JOBS = 2
 
-.PHONY: demo test torch lint clean
+.PHONY: demo test test-faults torch lint clean
 
 demo: $(VENV)/base
 	$(RUN) train.py --model=dcgan --dataset=digits --name=demo --overwrite --epochs=1000 --max_minutes=1.5
@@ -22,6 +23,16 @@ test: $(VENV)/test
 	    echo "== tests under $$backend"; \
 	    KERAS_BACKEND=$$backend $(RUN) -m pytest --numprocesses=$(JOBS) --dist=loadfile $$which || exit 1; \
 	    which="-m backend"; \
+	  fi; \
+	done
+
+# Kills, full disks, bad numbers, bad files, random flags; tests/faults and what bears their mark.
+test-faults: $(VENV)/test
+	@for backend in $(BACKENDS); do \
+	  if $(RUN) -c "import importlib.util as u, sys; sys.exit(not u.find_spec('$$backend'))"; then \
+	    echo "== faults under $$backend"; \
+	    ZOO_FAULTS=all KERAS_BACKEND=$$backend $(RUN) -m pytest -m "faults$$which" || exit 1; \
+	    which=" and backend"; \
 	  fi; \
 	done
 

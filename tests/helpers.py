@@ -17,6 +17,9 @@ ROOT = pathlib.Path(__file__).parents[1]
 PARITY = ROOT / "tests" / "parity.py"
 BACKENDS = [name for name in ("tensorflow", "jax", "torch") if importlib.util.find_spec(name)]
 
+# Each fault as often as it says, instead of a few times.
+ALL_FAULTS = os.environ.get("ZOO_FAULTS") == "all"
+
 # Taken where a variant has a setting of that name, so that a new variant is small by itself.
 SMALL = {
     "latent_dim": 4,

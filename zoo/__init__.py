@@ -12,13 +12,18 @@ saved one only once its class is registered.
 
 import importlib
 import pathlib
+import sys
 
 from zoo.errors import UsageError, nearest
 from zoo.registry import MODELS
 
 __version__ = "0.1.0"
 
-for _module, _class, _ in MODELS.values():
+# `python -m zoo.doctor` is for where the import of Keras may fail. While Python looks for the
+# module it is to run, "-m" stands in the place of its file.
+_doctor = sys.argv[:1] == ["-m"] and sys.orig_argv[-len(sys.argv)] == "zoo.doctor"
+
+for _module, _class, _ in () if _doctor else MODELS.values():
     globals()[_class] = getattr(importlib.import_module(_module), _class)
 
 

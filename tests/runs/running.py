@@ -63,6 +63,21 @@ def flags(**changes):
     ]
 
 
+def assert_equal_runs(path, other):
+    """Compares what the seed determines: the last checkpoint and metrics.csv."""
+    from zoo.runs import checkpoints
+
+    meta, arrays = checkpoints.read(checkpoints.listing(path / "checkpoints")[-1])
+    expected_meta, expected = checkpoints.read(checkpoints.listing(other / "checkpoints")[-1])
+    assert meta["step"] == expected_meta["step"]
+    assert arrays.keys() == expected.keys()
+    groups = {name.partition("/")[0] for name in arrays}
+    assert groups == {"trainable", "other", "optimizer", "metrics"}
+    differing = [n for n in arrays if arrays[n].tobytes() != expected[n].tobytes()]
+    assert not differing
+    assert (path / "metrics.csv").read_bytes() == (other / "metrics.csv").read_bytes()
+
+
 def launch(arguments, **options):
     """Starts train.py as a process of its own."""
     return subprocess.Popen(

@@ -13,19 +13,6 @@ from zoo.runs import callbacks, checkpoints
 pytestmark = pytest.mark.backend
 
 
-def assert_equal_runs(path, other):
-    """Compares what the seed determines: the last checkpoint and metrics.csv."""
-    meta, arrays = checkpoints.read(checkpoints.listing(path / "checkpoints")[-1])
-    expected_meta, expected = checkpoints.read(checkpoints.listing(other / "checkpoints")[-1])
-    assert meta["step"] == expected_meta["step"]
-    assert arrays.keys() == expected.keys()
-    groups = {name.partition("/")[0] for name in arrays}
-    assert groups == {"trainable", "other", "optimizer", "metrics"}
-    differing = [n for n in arrays if arrays[n].tobytes() != expected[n].tobytes()]
-    assert not differing
-    assert (path / "metrics.csv").read_bytes() == (other / "metrics.csv").read_bytes()
-
-
 def steps_of(path):
     with (path / "timings.csv").open() as file:
         return [int(row["step"]) for row in csv.DictReader(file)]
@@ -44,7 +31,7 @@ def test_two_epochs_resumed_to_four_equal_four(straight, tmp_path):
     assert first.step == 2 * running.STEPS
     second = running.resume(first.directory, epochs=4)
     assert (second.first_step, second.step) == (first.step, 4 * running.STEPS)
-    assert_equal_runs(first.directory, straight[0].directory)
+    running.assert_equal_runs(first.directory, straight[0].directory)
     assert steps_of(first.directory) == [16, 32, 48, 64]
 
 
@@ -63,7 +50,7 @@ def test_killed_in_mid_epoch_and_resumed_equals_straight(straight, tmp_path):
     assert process.returncode == -signal.SIGKILL
     session = running.resume(path, checkpoint_minutes=2.0)
     assert moment <= session.first_step < 4 * running.STEPS, "killed too late to tell anything"
-    assert_equal_runs(path, straight[0].directory)
+    running.assert_equal_runs(path, straight[0].directory)
 
 
 # Two processes: one that is told to stop and one that goes on.
@@ -90,7 +77,7 @@ def test_sigterm_saves_and_says_how_to_go_on(straight, tmp_path):
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert f"at step {saved} of 64" in out and "go on with" not in out
-    assert_equal_runs(path, straight[0].directory)
+    running.assert_equal_runs(path, straight[0].directory)
 
 
 # Three trainings, each of which compiles a step anew.
@@ -110,7 +97,7 @@ def test_two_discriminator_updates_and_a_budget_of_time(tmp_path):
         float(row["cpu_seconds"]) for row in callbacks.read_csv(rest.directory / "timings.csv")
     ]
     assert 0 < seconds[0] < seconds[1]
-    assert_equal_runs(part.directory, expected.directory)
+    running.assert_equal_runs(part.directory, expected.directory)
 
 
 def test_rows_after_the_checkpoint_and_of_a_part_of_an_epoch_are_dropped(tmp_path):

@@ -47,6 +47,7 @@ def test_a_run_directory_has_all_that_it_promises(straight):
         "checkpoints/step-0000064.npz",
         "generator.keras",
         "report.html",
+        ".lock",
     }
 
 

@@ -25,6 +25,7 @@ Each backend file offers the same few functions:
   on several.
 - `JIT_PENALTIES`: whether second derivatives work under `jit_compile=True`.
 - `JIT_REPLICAS`: whether several replicas work under it.
+- `out_of_memory(error)`: whether an exception says that a device had no memory left.
 - `devices()` -> names of the devices that compute, for a person.
 
 `drawn(draw, shape, seed)` is written once for all.
@@ -51,6 +52,7 @@ if _BACKEND == "tensorflow":
         logs,
         mean,
         no_grad,
+        out_of_memory,
         replicas,
         replicas_of,
         single,
@@ -72,6 +74,7 @@ elif _BACKEND == "jax":
         logs,
         mean,
         no_grad,
+        out_of_memory,
         replicas,
         replicas_of,
         single,
@@ -93,6 +96,7 @@ elif _BACKEND == "torch":
         logs,
         mean,
         no_grad,
+        out_of_memory,
         replicas,
         replicas_of,
         single,
@@ -142,6 +146,7 @@ __all__ = [
     "logs",
     "mean",
     "no_grad",
+    "out_of_memory",
     "replicas",
     "replicas_of",
     "single",

@@ -177,6 +177,11 @@ def single():
         keras.distribution.set_distribution(before)
 
 
+def out_of_memory(error):
+    exhausted = isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error)
+    return exhausted or isinstance(error, MemoryError)
+
+
 def devices():
     return [
         f"{d.device_kind}".upper() if d.platform == "cpu" else d.device_kind for d in jax.devices()

@@ -312,6 +312,10 @@ def single():
     return contextlib.nullcontext()
 
 
+def out_of_memory(error):
+    return isinstance(error, tf.errors.ResourceExhaustedError | MemoryError)
+
+
 def devices():
     gpus = tf.config.list_physical_devices("GPU")
     details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]

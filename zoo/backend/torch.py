@@ -103,6 +103,12 @@ def single():
     return contextlib.nullcontext()
 
 
+def out_of_memory(error):
+    # Of the CPU's memory PyTorch says it in words only.
+    on_cpu = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    return on_cpu or isinstance(error, torch.OutOfMemoryError | MemoryError)
+
+
 def devices():
     count = torch.cuda.device_count()
     return [torch.cuda.get_device_name(i) for i in range(count)] or ["CPU"]

@@ -8,6 +8,7 @@ import TensorFlow for their data, whichever backend they use.
 import argparse
 import contextlib
 import difflib
+import glob
 import json
 import os
 import re
@@ -93,6 +94,17 @@ def load(name, *, split, image_size, channels, resize, data_dir=None, strict=Fal
             )
             entry = cache.read(path)
     return Dataset(name, **entry)
+
+
+def prepared():
+    """Returns folder -> names such as `mnist:3.0.1`, for each folder where sets are sought."""
+    found = {}
+    for folder in filter(os.path.isdir, _folders(None)):
+        # NAME/VERSION or NAME/CONFIG/VERSION.
+        paths = [p for depth in ("*/*", "*/*/*") for p in glob.glob(os.path.join(folder, depth))]
+        names = [os.path.relpath(path, folder) for path in paths if _is_prepared(path)]
+        found[folder] = sorted(":".join(os.path.split(name)) for name in names)
+    return found
 
 
 def _preparation(image_size, channels, resize):

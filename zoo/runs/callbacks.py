@@ -23,8 +23,11 @@ from zoo.runs.evaluate import Judge
 from zoo.runs.events import EventWriter
 
 LOOK = 0.5  # seconds between two looks at what need not be looked at after every step
+ASKED = "asked"
 BUDGETS = {"max_minutes": "minutes", "max_cpu_seconds": "CPU seconds"}
 SCORING = 0.05  # of the training time: what scores of pictures may take at most
+ALIKE = 0.1  # of the spread of real samples: below it generated ones have become one
+PATIENCE = 1000  # steps that a generator may take until its samples begin to differ
 
 
 @dataclasses.dataclass
@@ -40,6 +43,7 @@ class Session:
     steps_per_epoch: int
     step: int = 0
     stop: str | None = None  # why training is to end early, for a person
+    asked: str | None = None  # why a callback of the chief wants it to
     signal: int | None = None  # the signal that is to end it
     layout: backend.Layout = backend.ALONE
     due: bool = False  # whether at this step all workers look, about every LOOK seconds
@@ -134,6 +138,8 @@ class Clock(SessionCallback):
             self.looked = (now, session.step)
         if session.signal:
             session.stop = session.stop or "interrupted"
+        elif used_up == ASKED:
+            session.stop = session.stop or session.asked or "the first worker says why"
         elif used_up:
             budget = f"{session.config[used_up]:g} {BUDGETS[used_up]}"
             session.stop = session.stop or f"the budget of {budget} is used up"
@@ -154,14 +160,15 @@ class Clock(SessionCallback):
         """Learns what all workers see: their signals, and the chief's time.
 
         Returns:
-            As `used_up`, the same on all workers.
+            As `used_up`, or ASKED, the same on all workers.
         """
         session, (before, step) = self.session, self.looked
         taken = session.step - step
         # Steps may be compiled or followed by pictures, so the first guesses are small.
         wanted = min(LOOK * taken / max(now - before, 1e-9), 4 * taken)
-        names = [None, *BUDGETS]
-        said = session.layout.gather([session.signal or 0, names.index(self.used_up()), wanted])
+        names = [None, *BUDGETS, ASKED]
+        reason = names.index(ASKED if session.asked else self.used_up())
+        said = session.layout.gather([session.signal or 0, reason, wanted])
         _, budget, wanted = said[0]
         self.following = session.step + max(int(wanted), 1)
         learn_signal(session, said)
@@ -202,6 +209,34 @@ class FiniteLosses(SessionCallback):
             f"{self.session.config['learning_rate'] / 4:g}, in a new run. The last good checkpoint "
             f"is step {good[-1] if good else 0} of {self.session.directory}."
         )
+
+
+class DirectoryThere(SessionCallback):
+    """Stops the run when its directory has gone, instead of beginning another one there."""
+
+    def __init__(self, session):
+        super().__init__(session)
+        self.checked = 0.0
+
+    def on_train_batch_end(self, batch, logs=None):
+        now = time.monotonic()
+        if now - self.checked > 0.5:
+            self.checked = now
+            self.check()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.check()
+
+    def on_train_end(self, logs=None):
+        self.check()
+
+    def check(self):
+        path = self.session.directory
+        if not (path / "config.json").exists():
+            raise UsageError(
+                f"The run directory {path} has been moved or deleted, and the run was stopped at "
+                f"step {self.session.step:,}. Where it still is, go on with --resume=PATH."
+            )
 
 
 class Progress(SessionCallback):
@@ -307,12 +342,21 @@ class Tables(SessionCallback):
 
 
 class Samples(SessionCallback):
-    """Pictures of the averaged generator's samples, of the same latent points each time."""
+    """Pictures of the averaged generator's samples, of the same latent points each time.
+
+    Where the samples of two pictures in a row are all alike, a warning says so: on stderr, in
+    TensorBoard, and in `warnings.csv`, which the report shows. `stop_on_collapse` ends the run. The
+    first samples of some networks hardly differ, which is no collapse before `PATIENCE` steps.
+    """
 
     def __init__(self, session, events, dataset):
         super().__init__(session)
         self.events = events
         self.dataset = dataset
+        self.alike = []  # steps of the latest pictures in a row whose samples are
+        self.differed = False
+        self.path = session.directory / "warnings.csv"
+        keep_scores(self.path, session.step, None)
 
     def on_train_begin(self, logs=None):
         if self.session.step == 0:
@@ -327,9 +371,38 @@ class Samples(SessionCallback):
 
     def draw(self):
         session = self.session
-        picture, comparison = views.draw(self.model, self.dataset, session.config)
-        pictures.save_png(session.directory / "samples" / f"step-{session.step:07d}.png", picture)
-        self.events.image(session.step, "real and generated", comparison)
+        drawn = views.draw(self.model, self.dataset, session.config)
+        path = session.directory / "samples" / f"step-{session.step:07d}.png"
+        pictures.save_png(path, drawn.picture)
+        self.events.image(session.step, "real and generated", drawn.comparison)
+        self.events.scalars(session.step, {"sample_diversity": drawn.diversity})
+        self.watch(drawn.diversity)
+
+    def watch(self, diversity):
+        session = self.session
+        if not diversity < ALIKE:
+            self.alike, self.differed = [], True
+        elif (self.differed or session.step >= PATIENCE) and session.step not in self.alike:
+            self.alike.append(session.step)
+            if len(self.alike) == 2:
+                self.warn(diversity)
+
+    def warn(self, diversity):
+        session = self.session
+        text = (
+            f"The samples are all alike since step {self.alike[0]:,}: they differ from one another "
+            f"by {diversity:.1%} of what real ones do. The generator has collapsed; README.md, "
+            '"When training goes wrong", says what helps.'
+        )
+        append_csv(self.path, {"step": session.step, "warning": text})
+        self.events.text(session.step, "warning", text)
+        print(f"\nwarning: {text}", file=sys.stderr)
+        if session.config["stop_on_collapse"]:
+            session.asked = "the samples are all alike"
+            # Where several workers train, its `Clock` tells the others first.
+            if session.layout.workers == 1:
+                session.stop = session.stop or session.asked
+                self.model.stop_training = True
 
 
 class Scores(SessionCallback):

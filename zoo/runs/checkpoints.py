@@ -59,6 +59,12 @@ def save(folder, model, meta, name=None):
     return path
 
 
+def tidy(folder):
+    """Removes the parts of files that a killed process left. Nothing may be writing there."""
+    for part in pathlib.Path(folder).glob(".*.part"):
+        part.unlink(missing_ok=True)
+
+
 def listing(folder):
     """Returns the checkpoint files in `folder`, oldest first."""
     files = pathlib.Path(folder).glob("step-*.npz")

@@ -30,6 +30,7 @@ class RunSettings:
     warm_start: str | None = None  # "vae:2": two epochs as an autoencoder before the game
     target: str | None = None  # density of the data set `gaussian`, as "0.5*normal(0, 1) + ..."
     sample_every: int = 250  # steps between two sample grids
+    stop_on_collapse: bool = False  # whether samples that are all alike end the run
     checkpoint_minutes: float = 2.0  # between two checkpoints
     score_every: float | None = 50.0  # thousand images between scores of pictures
     score_samples: int = 2048  # pictures behind such a score
@@ -43,7 +44,7 @@ _DECIDED = ("image_shape", "num_classes", "seed", "name", "dtype")
 # it computes.
 RESUMABLE = (
     *("epochs", "max_minutes", "max_cpu_seconds", "sample_every", "checkpoint_minutes"),
-    *("score_every", "score_samples", "score_features"),
+    *("stop_on_collapse", "score_every", "score_samples", "score_features"),
 )
 
 

@@ -1,5 +1,6 @@
 """The run directory: what it is called, that it is new, and what it says about its origin."""
 
+import contextlib
 import datetime
 import importlib.metadata
 import json
@@ -59,12 +60,38 @@ def create(runs_dir, name, model, dataset, overwrite=False):
                 f"{path} is not a run (it has no config.json), so --overwrite leaves it alone. "
                 "Choose another --name."
             )
-        shutil.rmtree(path)
+        with locked(path):
+            shutil.rmtree(path)
     try:
         path.mkdir(parents=True)
     except (FileExistsError, NotADirectoryError):
         raise UsageError(f"--runs_dir={runs_dir} is not a folder. Choose another.") from None
     return path
+
+
+@contextlib.contextmanager
+def locked(path):
+    """While entered, this process alone trains in the run directory `path`.
+
+    The system takes the lock back when a process ends, however it ends.
+
+    Raises:
+        UsageError: another process trains in it.
+    """
+    import filelock
+
+    lock = filelock.FileLock(pathlib.Path(path) / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise UsageError(
+            f"Another process trains in {path}. Wait until it has ended, or start another run with "
+            "another --name."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def write_json(path, content):

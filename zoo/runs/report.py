@@ -42,8 +42,8 @@ def write_report(run_dir):
 
     It reads `config.json`; `environment.json` (`command`, `backend`, `devices`, and anything else,
     which is listed); `metrics.csv` and `timings.csv` (`images` and `seconds` are running totals);
-    `samples/step-*.png`; `walk.png` and `neighbours.png`, whose description is shown below them;
-    `scores.csv`, whose `frechet` and `floor` are drawn; and
+    `warnings.csv` (`step`, `warning`); `samples/step-*.png`; `walk.png` and `neighbours.png`, whose
+    description is shown below them; `scores.csv`, whose `frechet` and `floor` are drawn; and
     `evaluation.json`, a dict of metric -> value, with what evaluate.py wrote under `evaluations`.
 
     Args:
@@ -75,6 +75,7 @@ def write_report(run_dir):
         f'<section class="samples" aria-label="Samples">{samples}</section>'
         '<aside aria-label="Key figures">'
         f"{_figures(environment, metrics, timings)}</aside></div>",
+        _section("Warnings", _warnings(run_dir / "warnings.csv")),
         _section("Latent walk", walk),
         _section("Scores", _scores(evaluation)),
         _section("Nearest training pictures", neighbours),
@@ -351,6 +352,18 @@ def _pairs(content):
 
 def _breakable(key):
     return escape(key).replace("_", "_<wbr>").replace(".", ".<wbr>")
+
+
+def _warnings(path):
+    try:
+        rows = list(csv.DictReader(path.read_text("utf-8", "replace").splitlines()))
+    except (OSError, csv.Error):
+        return ""
+    return "".join(
+        f"<p><strong>Step {escape(row.get('step') or '')}.</strong> "
+        f"{escape(row.get('warning') or '')}</p>"
+        for row in rows
+    )
 
 
 def _section(title, content):

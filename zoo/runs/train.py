@@ -78,19 +78,20 @@ def start(config, *, source, runs_dir, name=None, overwrite=False, init_from=Non
         return train(gan, dataset, callbacks.Session(None, config, steps, layout=layout))
     judge = evaluate.judge(config, source.data_dir)
     path = directory.create(runs_dir, name, config["model"], config["dataset"], overwrite)
-    directory.write_json(path / "config.json", config)
-    shared = {"replicas": layout.replicas, "workers": layout.workers}
-    environment = {**directory.environment(), **shared}
-    directory.write_json(path / "environment.json", environment)
-    tell_rest(dataset, config)
-    if dataset.skipped:
-        lines = "".join(f"{name}\t{reason}\n" for name, reason in dataset.skipped)
-        (path / "skipped.tsv").write_text(lines, encoding="utf-8")
-        print(f"{len(dataset.skipped)} files were skipped; see {path / 'skipped.tsv'}")
-    tell_memory(gan, dataset, config)
-    warm_up(gan, dataset, path, config, layout)
-    session = callbacks.Session(path, config, steps, judge=judge, layout=layout)
-    return train(gan, dataset, session)
+    with directory.locked(path):
+        directory.write_json(path / "config.json", config)
+        shared = {"replicas": layout.replicas, "workers": layout.workers}
+        environment = {**directory.environment(), **shared}
+        directory.write_json(path / "environment.json", environment)
+        tell_rest(dataset, config)
+        if dataset.skipped:
+            lines = "".join(f"{name}\t{reason}\n" for name, reason in dataset.skipped)
+            (path / "skipped.tsv").write_text(lines, encoding="utf-8")
+            print(f"{len(dataset.skipped)} files were skipped; see {path / 'skipped.tsv'}")
+        tell_memory(gan, dataset, config)
+        warm_up(gan, dataset, path, config, layout)
+        session = callbacks.Session(path, config, steps, judge=judge, layout=layout)
+        return train(gan, dataset, session)
 
 
 def resume(path, *, source, changes=None, layout=ALONE):
@@ -105,7 +106,8 @@ def resume(path, *, source, changes=None, layout=ALONE):
 
     Raises:
         UsageError: a setting that decides what is computed differs, the data have changed, no
-            checkpoint can be read, or the workers do not read the same one.
+            checkpoint can be read, another process trains in the run, or the workers do not read
+            the same checkpoint.
     """
     config = read_config(path)
     changes = changes or {}
@@ -125,6 +127,15 @@ def resume(path, *, source, changes=None, layout=ALONE):
             f"{config['data_fingerprint'][:12]}; restore the data or start a new run with "
             f"--init_from={path}. Received: {dataset.fingerprint[:12]}."
         )
+    # The chief alone writes.
+    with directory.locked(path) if layout.chief else contextlib.nullcontext():
+        return go_on(path, config, dataset, source, layout)
+
+
+def go_on(path, config, dataset, source, layout):
+    """Trains what is left of a run, from its newest good checkpoint; see `resume`."""
+    if layout.chief:
+        checkpoints.tidy(path / "checkpoints")
     steps = batches.steps_per_epoch(dataset, batch_size(config))
     found = checkpoints.newest(path / "checkpoints")
     check_workers(layout, config, found)
@@ -282,6 +293,7 @@ def writers(dataset, session, stack):
     if session.step == 0:
         events.text(0, "config", "\n".join(f"- {k}: {v}" for k, v in config.items()))
     return [
+        callbacks.DirectoryThere(session),
         callbacks.Tables(session, events),
         scores,
         callbacks.Samples(session, events, dataset),
@@ -297,7 +309,11 @@ def fit(gan, dataset, session, watchers):
     # A resumed epoch is shorter than the others, which one call to fit cannot express.
     parts = [(epoch, epoch + 1, steps - done)] if done else []
     parts.append((epoch + len(parts), config["epochs"], steps))
-    with callbacks.StopSignals(session), session.layout.training():
+    with (
+        callbacks.StopSignals(session),
+        session.layout.training(),
+        memory_told(gan, dataset, session),
+    ):
         for first, last, length in parts:
             if first >= last or session.stop:
                 continue
@@ -455,14 +471,56 @@ def tell_memory(gan, dataset, config):
     if step + samples < LARGE:
         return
     print(f"memory: at least {_gib(step)} for the step and {_gib(samples)} for the data")
-    on_cpu = all(device.upper() == "CPU" for device in backend.devices())
-    needed, there = samples + (step if on_cpu else 0), machine_memory()
+    needed, there = samples + (step if computes_on_cpu() else 0), machine_memory()
     if there is not None and needed > there:
         print(
             f"warning: that is more than the {_gib(there)} this machine has; take a smaller "
             "--batch_size, or smaller pictures with --set image_size=N",
             file=sys.stderr,
         )
+
+
+@contextlib.contextmanager
+def memory_told(gan, dataset, session):
+    """Turns the failure of a device that has no memory left into a sentence."""
+    try:
+        yield
+    except Exception as error:
+        if not backend.out_of_memory(error):
+            raise
+        config, samples = session.config, dataset.samples.nbytes
+        fitting = largest_batch(gan, config, samples)
+        advice = (
+            f"--batch_size={fitting} or smaller, or --set accumulate={config['accumulate'] * 2}"
+            if fitting
+            else "smaller pictures, --set image_size=N, or a narrower model"
+        )
+        raise UsageError(
+            f"The memory was not enough at step {session.step + 1:,}, and the run was stopped: "
+            f"the estimate is at least {_gib(memory(gan, config))} for the step and "
+            f"{_gib(samples)} for the data. Start a run with {advice}; with "
+            f"--init_from={session.directory} it begins with the weights of this one. Received: "
+            f"batch_size={config['batch_size']}."
+        ) from error
+
+
+def largest_batch(gan, config, samples):
+    """Returns a batch size to try where that of `config` did not fit, 0 if none will.
+
+    At most half of it, and by the estimate no more than this machine holds beside `samples` bytes
+    of data.
+    """
+    fixed = memory(gan, {**config, "batch_size": 0})
+    each = memory(gan, {**config, "batch_size": 1}) - fixed
+    most, there = config["batch_size"] // 2, machine_memory()
+    if there is not None and computes_on_cpu():
+        most = min(most, int((there - samples - fixed) // each))
+    whole = config["accumulate"] * config["packing"]
+    return max(most // whole * whole, 0)
+
+
+def computes_on_cpu():
+    return all(device.upper() == "CPU" for device in backend.devices())
 
 
 def machine_memory():

@@ -1,5 +1,7 @@
 """What a model has learned, as a picture and as scores: one function for each, for any data set."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from zoo import sampling
@@ -17,6 +19,22 @@ CURVES = 50  # signals in a picture
 SCORED = 10_000  # samples behind a score
 
 
+class Drawn(NamedTuple):
+    """Samples as a person and an alarm see them.
+
+    Attributes:
+        picture: uint8 HWC, generated samples.
+        comparison: uint8 HWC, the same beside real ones. For data that are not images both are one
+            picture, which shows real and generated together.
+        diversity: float, how much samples of one class differ, as a share of what real samples of
+            all classes do: 0 where each is the same.
+    """
+
+    picture: np.ndarray
+    comparison: np.ndarray
+    diversity: float
+
+
 def draw(model, dataset, config):
     """Draws the averaged generator's samples of fixed latent points.
 
@@ -26,29 +44,47 @@ def draw(model, dataset, config):
         config: the config of the run.
 
     Returns:
-        `(picture, comparison)`, uint8 HWC: generated samples, and the same beside real ones. For
-        data that are not images both are one picture, which shows real and generated together.
+        `Drawn`.
     """
     shape = dataset.samples.shape[1:]
     if len(shape) == 3:
         columns = model.num_classes if model.num_classes and 5 <= model.num_classes <= 16 else 8
         count = columns * (GRID // columns + (GRID % columns > 0))
-        fake = pictures.grid(sampling.to_uint8(model.generate(count, seed=0)), columns)
-        real = pictures.grid(real_samples(dataset, count), columns)
-        return fake, pictures.side_by_side(real, fake)
+        fake, real = model.generate(count, seed=0), real_samples(dataset, count)
+        picture = pictures.grid(sampling.to_uint8(fake), columns)
+        comparison = pictures.side_by_side(pictures.grid(real, columns), picture)
+        share = diversity(fake, real / np.float32(127.5) - 1, model.num_classes or 1)
+        return Drawn(picture, comparison, share)
 
     from zoo.runs import plots
 
     if shape == (1,):
-        fake = model.generate(CLOUD, seed=0)
+        fake, real = model.generate(CLOUD, seed=0), real_samples(dataset, CLOUD)
         picture = plots.density_picture(fake, mixture(config), judge(model))
     elif shape == (2,):
-        fake = model.generate(CLOUD, seed=0)
-        picture = plots.scatter_picture(fake, real_samples(dataset, CLOUD), centres(dataset))
+        fake, real = model.generate(CLOUD, seed=0), real_samples(dataset, CLOUD)
+        picture = plots.scatter_picture(fake, real, centres(dataset))
     else:
-        fake = model.generate(CURVES, seed=0)
-        picture = plots.signals_picture(real_samples(dataset, CURVES), fake)
-    return picture, picture
+        fake, real = model.generate(CURVES, seed=0), real_samples(dataset, CURVES)
+        picture = plots.signals_picture(real, fake)
+    return Drawn(picture, picture, diversity(fake, real))
+
+
+def diversity(fake, real, classes=1):
+    """Returns how much generated samples differ from one another, against what real ones do.
+
+    Args:
+        fake: float `(n, ...)`, of the classes 0, 1, ... in turn.
+        real: float `(m, ...)`, of any class.
+        classes: int, samples of which are compared only within each.
+
+    Returns:
+        float, the ratio of the root mean square deviations from the mean sample; NaN where samples
+        are not finite or real ones do not differ.
+    """
+    within = [np.var(fake[i::classes], axis=0).mean() for i in range(min(classes, len(fake)))]
+    spread = np.var(real, axis=0).mean()
+    return float(np.sqrt(np.mean(within) / spread)) if spread else float("nan")
 
 
 def walk(model, dataset):

@@ -1,0 +1,125 @@
+"""Too little memory, and memory that must not grow."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import keras
+import pytest
+import running
+from helpers import ALL_FAULTS, environment
+from keras import ops
+
+from zoo import backend
+from zoo.errors import UsageError
+from zoo.runs import callbacks, train
+
+pytestmark = pytest.mark.backend
+
+STEPS = 5000 if ALL_FAULTS else 1000
+LEVEL = f"""
+import keras
+import numpy as np
+import zoo
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096 / 2**20
+
+class Watch(keras.callbacks.Callback):
+    step, marks = 0, []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.step += 1
+        if self.step % ({STEPS} // 10) == 0:
+            self.marks.append(resident())
+
+gan = zoo.create("gaussian")
+gan.compile()
+x = np.random.default_rng(0).normal(4, 1.25, (64 * {STEPS} // 10, 1)).astype("float32")
+gan.fit(x, batch_size=64, epochs=10, verbose=0, callbacks=[Watch()])
+print(*Watch.marks)
+"""
+
+
+# Thousands of steps.
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not pathlib.Path("/proc/self/statm").exists(), reason="Linux counts pages there"
+)
+def test_thousands_of_steps_take_no_more_memory_than_the_first():
+    done = subprocess.run(
+        [sys.executable, "-c", LEVEL],
+        cwd=running.ROOT,
+        env=environment(keras.config.backend(), quick=False),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    marks = [float(word) for word in done.stdout.splitlines()[-1].split()]
+    # The first fifth is warm-up: caches and arenas fill.
+    assert max(marks[2:]) < 1.05 * marks[1], marks
+
+
+def test_what_each_library_raises_without_memory_is_known():
+    with pytest.raises(Exception) as caught:
+        ops.zeros((10**13,))
+    assert backend.out_of_memory(caught.value)
+    assert backend.out_of_memory(MemoryError())
+    assert not backend.out_of_memory(ValueError("RESOURCE_EXHAUSTED"))
+
+
+@pytest.fixture
+def exhausted(monkeypatch):
+    """Lets the memory end within the third step; gives a function that starts such a run."""
+
+    def no_memory(self, batch, logs=None):
+        if self.session.step == 2:
+            ops.zeros((10**13,))
+
+    monkeypatch.setattr(callbacks.Clock, "on_train_batch_begin", no_memory)
+    return lambda folder, **changes: running.start(folder, "one", epochs=1, **changes)
+
+
+def test_memory_that_ends_under_way_is_a_sentence_with_the_batch_that_fits(tmp_path, exhausted):
+    with pytest.raises(UsageError, match="The memory was not enough at step 3") as caught:
+        exhausted(tmp_path, batch_size=100)
+    said = str(caught.value)
+    assert "\n" not in said and "for the step" in said
+    assert "--batch_size=50 or smaller, or --set accumulate=2" in said
+    assert f"--init_from={tmp_path / 'one'}" in said and "batch_size=100" in said
+    assert (tmp_path / "one" / "generator.keras").exists()
+
+
+def test_the_largest_batch_fits_into_the_machine_by_the_estimate(monkeypatch):
+    gan, config = running.build(batch_size=96, accumulate=3, packing=2)
+    monkeypatch.setattr(train, "computes_on_cpu", lambda: True)
+    whole = train.memory(gan, config)
+    for share, data in ((1.0, 0), (0.5, 0), (0.5, 10**6)):
+        room = int(whole * share)
+        monkeypatch.setattr(train, "machine_memory", lambda there=room + data: there)
+        found = train.largest_batch(gan, config, data)
+        assert found % 6 == 0 and found <= 48
+        assert found == 0 or train.memory(gan, {**config, "batch_size": found}) <= room
+    monkeypatch.setattr(train, "machine_memory", lambda: 1)
+    assert train.largest_batch(gan, config, 0) == 0
+    # What a GPU holds is not known: half of what did not fit.
+    monkeypatch.setattr(train, "computes_on_cpu", lambda: False)
+    assert train.largest_batch(gan, config, 0) == 48
+
+
+def test_pictures_and_a_checkpoint_are_made_before_the_first_step(tmp_path, monkeypatch):
+    # What takes memory beside the step fails in the first minute or not at all.
+    made = []
+    begin = callbacks.Clock.on_train_batch_begin
+
+    def look(self, batch, logs=None):
+        if self.session.step == 0:
+            made.extend(sorted(os.listdir(self.session.directory / "checkpoints")))
+            made.extend(sorted(os.listdir(self.session.directory / "samples")))
+        begin(self, batch, logs)
+
+    monkeypatch.setattr(callbacks.Clock, "on_train_batch_begin", look)
+    running.start(tmp_path, "one", epochs=1)
+    assert made == ["step-0000000.npz", "step-0000000.png"]

@@ -1,0 +1,445 @@
+"""Looks at an installation and says what is wrong with it and how to mend it.
+
+python -m zoo.doctor
+python -m zoo.doctor --backend=jax --devices=4 --json
+
+It trains a toy for a moment with each backend that is installed, in a process of its own, which
+takes about a minute. Nothing is downloaded and nothing is left behind.
+
+Exit codes: 0 nothing fails, though there may be warnings; 1 a check fails; 2 a bad flag; 130
+interrupted.
+"""
+
+# At the top only the standard library: anything else may be what is broken.
+import argparse
+import contextlib
+import dataclasses
+import importlib.metadata
+import importlib.util
+import itertools
+import json
+import math
+import operator
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+# Name -> the file that says which versions.
+BACKENDS = {
+    "tensorflow": "requirements.txt",
+    "jax": "requirements-test.txt",
+    "torch": "requirements-torch.txt",
+}
+WITH_CUDA = {"tensorflow": "tensorflow[and-cuda]", "jax": "jax[cuda12]"}
+COMPARE = {">=": operator.ge, "<": operator.lt, "==": operator.eq}
+LITTLE = 2 * 2**30  # bytes; a run with TensorFlow takes up to so much memory
+STEPS, FIRST = 50, 10  # of which the first are not timed: in them things are compiled
+PATIENCE = 180  # seconds that the process of a backend has
+# What that process tells, in this order, and what it does meanwhile.
+STAGES = {"devices": "importing it", "training": "one device", "replicas": "several devices"}
+# Greatest difference of a weight. On CPUs it was 1.2e-7, the last bit of a weight, between one, two
+# and four devices and between the backends, while the weights moved by 0.2; gradients that were
+# averaged over two devices instead of added up made it 0.07. On GPUs nothing was measured: there
+# products may have ten bits only, which is 5e-4 of what the weights move.
+LIMIT = {"CPU": 1e-5, "GPU": 1e-3}
+
+
+@dataclasses.dataclass
+class Line:
+    """A line of the table: `state` is ok, warn or fail, and unless ok `mend` says what to do."""
+
+    state: str
+    check: str
+    text: str
+    mend: str = ""
+
+    def __str__(self):
+        mend = f"\n{'':6}mend: {self.mend}" if self.mend else ""
+        return f"{self.state:6}{self.check:22}{self.text}{mend}"
+
+
+def line(ok, check, text, mend, otherwise="fail"):
+    return Line("ok", check, text) if ok else Line(otherwise, check, text, mend)
+
+
+def versions(flags):
+    """Yields a line for Python, each requirement, each backend, and the one that Keras takes."""
+    wanted = re.search(r'^requires-python = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.M)[1]
+    python = ".".join(map(str, sys.version_info[:3]))
+    text = f"{python} ({wanted}), {sys.executable}"
+    yield line(within(python, wanted), "Python", text, f"make a venv with Python {wanted}")
+    for name in requirements("requirements.txt"):
+        if name not in BACKENDS:
+            yield version(name, "requirements.txt", found(name))
+    for name in chosen(flags):
+        there = (found(name) or "unknown version") if is_installed(name) else None
+        # One is enough.
+        missing = "warn" if any(map(is_installed, chosen(flags))) else "fail"
+        yield version(name, BACKENDS[name], there, missing)
+    name, source, file = "tensorflow", "Keras's default", keras_settings()
+    if file.is_file():
+        name, source = json.loads(file.read_text()).get("backend", name), str(file)
+    if os.environ.get("KERAS_BACKEND"):
+        name, source = os.environ["KERAS_BACKEND"], "KERAS_BACKEND"
+    if others := list(filter(is_installed, BACKENDS)):
+        text = f"{name} ({source}){'' if name in others else ', which is not there'}"
+        mend = f"set KERAS_BACKEND={others[0]}"
+        yield line(name in others, "Keras's backend", text, mend, "warn")
+
+
+def version(name, file, there, missing="fail"):
+    """Returns the line of a package whose version `there` is None where it is not installed."""
+    wanted = requirements(file)[name]
+    mend = pip(name) if file == BACKENDS["jax"] else f"python -m pip install -r {file}"
+    if there is None:
+        return Line(missing, name, f"not installed ({wanted})", mend)
+    return line(within(there, wanted), name, f"{there} (tested with {wanted})", mend, "warn")
+
+
+def requirements(file):
+    """Returns name -> range of versions, of the lines of a file that hold for this Python."""
+    named = {}
+    for text in (ROOT / file).read_text().splitlines():
+        package, _, marker = text.partition("#")[0].partition(";")
+        parts = re.fullmatch(r"([\w-]+)([<>=].*)", package.strip())
+        python = ".".join(map(str, sys.version_info[:2]))
+        if parts and within(python, marker.replace('"', "").replace(" ", "")):
+            named[parts[1]] = parts[2]
+    return named
+
+
+def within(there, wanted):
+    """Whether a version such as 2.13.0+cpu lies in a range such as >=2.1,<3."""
+
+    def numbers(text):
+        parts = [int(n) for n in re.match(r"[\d.]*", text)[0].split(".") if n]
+        return parts + [0] * (6 - len(parts))
+
+    bounds = re.findall(r"(>=|<|==)([\d.]+)", wanted)
+    return all(COMPARE[how](numbers(there), numbers(bound)) for how, bound in bounds)
+
+
+def found(name):
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.version(name)
+
+
+def is_installed(backend):
+    return importlib.util.find_spec(backend) is not None
+
+
+def chosen(flags):
+    return [flags.backend] if flags.backend else list(BACKENDS)
+
+
+def keras_settings():
+    return pathlib.Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "keras.json"
+
+
+def pip(backend, option="", extra=None):
+    wanted = requirements(BACKENDS[backend])[backend]
+    return f'python -m pip install {option}"{extra or backend}{wanted}"'
+
+
+def machine(flags):
+    """Yields a line for the memory and one for the disk where runs are written."""
+    total, free = memory()
+    if total is None:
+        yield Line("ok", "memory", "unknown, for this system does not tell")
+    else:
+        text = f"{gib(total)}, of which {gib(free) if free is not None else 'unknown'} free"
+        mend = "end other programs, or take a smaller --batch_size"
+        yield line((free or total) >= LITTLE, "memory", text, mend, "warn")
+    problem, folder = unwritable(flags.runs_dir)
+    mend = "name another with --runs_dir, or change its owner or permissions"
+    if problem:
+        yield Line("fail", "runs_dir", problem, mend)
+    else:
+        free = shutil.disk_usage(folder).free
+        text = f"{flags.runs_dir} can be written, {gib(free)} free"
+        yield line(free >= LITTLE, "runs_dir", text, "make room, or name another disk", "warn")
+
+
+def memory(root=pathlib.Path("/")):
+    """Returns `(total, free)` bytes that this process may use, None for what is not told.
+
+    Args:
+        root: where `proc` and `sys` are looked for.
+    """
+    total = free = None
+    groups = ""
+    with contextlib.suppress(OSError):
+        text = (root / "proc/meminfo").read_text()
+        sizes = {k: int(v) * 1024 for k, v in re.findall(r"^(\w+): +(\d+) kB", text, re.M)}
+        total, free = sizes["MemTotal"], sizes.get("MemAvailable")
+        groups = (root / "proc/self/cgroup").read_text()
+    if total is None:
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    # A container may have less than its machine, by the second or first version of cgroups, and
+    # any of the groups around this process may be the one with the limit.
+    for first, path in re.findall(r"^\d+:(|[^:]*\bmemory\b[^:]*):/(.*)$", groups, re.M):
+        base = root / "sys/fs/cgroup" / ("memory" if first else "")
+        names = ("limit_in_bytes", "usage_in_bytes") if first else ("max", "current")
+        for folder in (base / path, *(base / part for part in pathlib.Path(path).parents)):
+            with contextlib.suppress(OSError, ValueError):
+                limit, used = (int((folder / f"memory.{name}").read_text()) for name in names)
+                # What is kept of files that were read is given back where it is needed.
+                stat = (folder / "memory.stat").read_text()
+                used -= max(map(int, re.findall(r"inactive_file (\d+)", stat)), default=0)
+                total = min(total or limit, limit)
+                free = min(limit if free is None else free, limit - used)
+    return total, free
+
+
+def unwritable(path):
+    """Returns why a folder cannot be made or written, or None, and the folder that was tried."""
+    folder = os.path.abspath(os.path.expanduser(path))
+    while not os.path.exists(folder):
+        folder = os.path.dirname(folder)
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return None, folder
+    except OSError as error:
+        return f"{path} cannot be written: {error.strerror} ({folder})", folder
+
+
+def gib(size):
+    return f"{size / 2**30:,.1f} GiB"
+
+
+def data(flags):
+    """Yields lines for prepared data sets, one for the cache, and one for a set that is loaded."""
+    place = os.environ.get("ZOO_DATA_DIR")
+    if place and not os.path.isdir(os.path.expanduser(place)):
+        mend = "make it, set ZOO_DATA_DIR to another, or unset it"
+        yield Line("fail", "ZOO_DATA_DIR", f"there is no folder {place}", mend)
+    from zoo.data import cache, load, tfds
+
+    for folder, names in tfds.prepared().items():
+        yield Line("ok", "prepared data", f"{folder}: {', '.join(names) or 'none'}")
+    problem, _ = unwritable(cache.folder())
+    text = (
+        f"{cache.folder()}: {len(list(pathlib.Path(cache.folder()).rglob('about.json')))} entries"
+    )
+    mend = "name another in ZOO_CACHE_DIR; until then data are prepared again for each run"
+    yield line(not problem, "data cache", problem or text, mend, "warn")
+    shape = load("digits").samples.shape
+    yield Line("ok", "digits", f"{shape[0]:,} pictures of {shape[1]}x{shape[2]}")
+
+
+def backends(flags):
+    """Yields the lines of each backend, and one that compares them."""
+    weights, limit = {}, LIMIT["CPU"]
+    gpus = nvidia()
+    for name in filter(is_installed, chosen(flags)):
+        told, error = probe(name, flags.devices)
+        yield from judged(name, told, gpus)
+        if error:
+            stage = next((stage for stage in STAGES if stage not in told), "exit")
+            mend = f"python -m zoo.doctor --probe={name} shows the whole error; "
+            mend += f"to install it anew: {pip(name, '--force-reinstall ')}"
+            yield Line("fail", f"{name} {stage}", error, mend)
+        if "training" in told:
+            weights[name] = told["training"]["weights"]
+            limit = max(limit, LIMIT[told["devices"]["kind"]])
+    if len(weights) > 1:
+        worst = max(difference(*pair) for pair in itertools.combinations(weights.values(), 2))
+        text = (
+            f"{', '.join(weights)} differ by {worst:.1e} after {STEPS} steps ({limit:.0e} allowed)"
+        )
+        mend = "run `make test`, and train with one that passes"
+        yield line(worst <= limit, "all backends", text, mend)
+
+
+def judged(name, told, gpus):
+    """Yields a line for each stage that a backend's process told of, see `zoo.runs.toy`."""
+    if "devices" in told:
+        names, kind = told["devices"]["names"], told["devices"]["kind"]
+        hiding = [v for v in ("CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS") if v in os.environ]
+        mend = pip(name, "--force-reinstall ", WITH_CUDA.get(name))
+        mend = f"unset {' and '.join(hiding)}; or {mend}" if hiding else mend
+        seen = kind == "GPU" or not gpus
+        text = ", ".join(names) + ("" if seen else f"; but nvidia-smi shows {', '.join(gpus)}")
+        yield line(seen, f"{name} devices", text, mend, "warn")
+    if "training" in told:
+        one, limit = told["training"], LIMIT[kind]
+        text = f"{STEPS} steps, {one['rate']:,.0f} a second, {one['finite']} with finite losses"
+        text += f", weights moved by {one['moved']:.1g}"
+        mend = f"{pip(name, '--force-reinstall ')}; on a GPU, compare with CUDA_VISIBLE_DEVICES=-1"
+        yield line(one["finite"] == STEPS and one["moved"] > 1e-3, f"{name} training", text, mend)
+    if "replicas" in told:
+        several = told["replicas"]
+        if "why" in several:
+            yield Line("ok", f"{name} replicas", f"one device only: {several['why']}")
+            return
+        worst = difference(one["weights"], several["weights"])
+        text = f"on {several['count']} devices {several['rate']:,.0f} a second, "
+        text += f"weights differ by {worst:.1e} ({limit:.0e} allowed)"
+        mend = "train with --strategy=none, and report what --json prints"
+        ok = worst <= limit and several["finite"] == STEPS
+        yield line(ok, f"{name} replicas", text, mend)
+
+
+def difference(one, other):
+    """Returns the greatest difference of two lists of numbers, infinite where one is not finite."""
+    differences = [abs(a - b) for a, b in zip(one, other, strict=True)]
+    return max(differences) if all(map(math.isfinite, differences)) else math.inf
+
+
+def nvidia():
+    """Returns the names of the GPUs that nvidia-smi shows."""
+    said = ""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        command = ["nvidia-smi", "-L"]
+        said = subprocess.run(command, capture_output=True, text=True, timeout=30).stdout
+    return re.findall(r"^GPU \d+: (.*?)(?: \(UUID.*)?$", said, re.M)
+
+
+def probe(name, devices):
+    """Plays `zoo.runs.toy` in a process of its own.
+
+    Returns:
+        `(told, error)`: what it told, stage -> dict, and one line on why it is not whole, or None.
+    """
+    paths = [str(ROOT), os.environ.get("PYTHONPATH")]
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "KERAS_BACKEND": name,
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        # Otherwise they take all memory of a GPU, on which something else may be training.
+        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+        # With threads that must share the cores PyTorch is many times slower.
+        "OMP_NUM_THREADS": "1",
+    }
+    told, late = {}, threading.Event()
+    with tempfile.TemporaryDirectory(prefix="zoo-doctor-") as folder:
+        environment["TMPDIR"] = folder
+        # Keras, and Matplotlib which it imports, write their own files where there are none.
+        if not keras_settings().exists():
+            environment["KERAS_HOME"] = folder
+        if not (pathlib.Path.home() / ".cache" / "matplotlib").exists():
+            environment.setdefault("MPLCONFIGDIR", folder)
+        with subprocess.Popen(
+            [sys.executable, "-m", "zoo.doctor", f"--probe={name}", f"--devices={devices}"],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        ) as process:
+            timer = threading.Timer(PATIENCE, lambda: (late.set(), process.kill()))
+            timer.start()
+            try:
+                progress(f"{name}: {STAGES['devices']}")
+                for text in process.stdout:
+                    with contextlib.suppress(ValueError, TypeError):
+                        told |= json.loads(text)
+                    following = next((stage for stage in STAGES if stage not in told), "replicas")
+                    progress(f"{name}: {STEPS} steps on {STAGES[following]}")
+                code = process.wait()
+            finally:
+                timer.cancel()
+                process.kill()
+    error = told.pop("error", None)
+    if late.is_set():
+        error = f"no answer within {PATIENCE} s"
+    elif code and not error:
+        error = f"ended by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    return told, error
+
+
+def examine(flags):
+    """Yields the lines of all checks; one that crashes gives a line that says so."""
+    for check in (versions, machine, data, backends):
+        progress(f"looking at {check.__name__}")
+        try:
+            yield from check(flags)
+        except Exception as error:
+            mend = "python -m pip install -r requirements.txt; report it if that changes nothing"
+            yield Line("fail", check.__name__, sentence(error), mend)
+
+
+def sentence(error):
+    """Returns an exception as one line."""
+    return " ".join(traceback.format_exception_only(error)[-1].split())[:300]
+
+
+def progress(text):
+    """Shows what is being done, on a terminal, in a line that gives way to the next."""
+    if sys.stderr.isatty():
+        print(f"\r{text[:78]:79}\r", end="", file=sys.stderr, flush=True)
+
+
+def parse(argv):
+    """Returns the flags. Ends the process with code 2 where they are wrong."""
+    parser = argparse.ArgumentParser(
+        prog="python -m zoo.doctor",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--backend", choices=BACKENDS, help="Look at this one only.")
+    add("--devices", type=int, default=2, help="Compared with one; GPUs, or parts of the CPU.")
+    add("--runs_dir", default="runs", help="Where run directories are kept.")
+    add("--json", action="store_true", help="Print one JSON object instead of a table.")
+    add("--probe", choices=BACKENDS, help=argparse.SUPPRESS)
+
+    def refuse(message):
+        text = f"{message[:1].upper()}{message[1:]}. See python -m zoo.doctor --help."
+        print(f"error: {text}", file=sys.stderr)
+        sys.exit(2)
+
+    parser.error = refuse
+    flags = parser.parse_args(argv)
+    if not 1 <= flags.devices <= 64:
+        refuse(f"expected 1 to 64 devices. Received: --devices={flags.devices}")
+    return flags
+
+
+def main(argv):
+    """Runs the checks of a command line. Returns the exit code."""
+    flags = parse(argv)
+    if flags.probe:
+        os.environ["KERAS_BACKEND"] = flags.probe
+        try:
+            from zoo.runs import toy
+
+            for stage, told in toy.play(flags.devices, STEPS, FIRST):
+                print(json.dumps({stage: told}), flush=True)
+        except Exception as error:
+            print(json.dumps({"error": sentence(error)}), flush=True)
+            raise
+        return 0
+    lines = []
+    for found_line in examine(flags):
+        lines.append(found_line)
+        if not flags.json:
+            progress("")
+            print(found_line, flush=True)
+    progress("")
+    failed, warned = (sum(one.state == state for one in lines) for state in ("fail", "warn"))
+    if flags.json:
+        print(json.dumps({"ok": not failed, "checks": [vars(one) for one in lines]}, indent=2))
+    else:
+        print(f"\n{len(lines)} checks: {failed} fail, {warned} warn")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
