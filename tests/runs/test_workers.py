@@ -162,8 +162,15 @@ def test_a_killed_worker_ends_the_other_and_the_run_goes_on(pair, tmp_path, vict
     assert last_step(run) == 4 * epochs
 
 
-def test_workers_that_look_at_different_moments_stop_at_the_same_step(tmp_path):
-    """Two clocks in two threads, one slower than the other, and a signal to the second."""
+@pytest.mark.parametrize(
+    ("who", "what", "value", "said"),
+    [
+        (1, "signal", signal.SIGTERM, ["interrupted"] * 2),
+        (0, "asked", "enough", ["enough", "the first worker says why"]),
+    ],
+)
+def test_workers_that_look_at_different_moments_stop_at_the_same_step(who, what, value, said):
+    """Two clocks in two threads, one slower than the other; one of them is given a reason."""
     barrier, rows = threading.Barrier(2, timeout=30), [None, None]
 
     def gather(index, values):
@@ -185,8 +192,8 @@ def test_workers_that_look_at_different_moments_stop_at_the_same_step(tmp_path):
         while not model.stop_training and session.step < 20_000:
             time.sleep(pause)
             clock.on_train_batch_end(0)
-            if session is sessions[1] and session.step == 321:
-                session.signal = signal.SIGTERM
+            if session is sessions[who] and session.step == 321:
+                setattr(session, what, value)
 
     parts = zip(sessions, models, (1e-3, 2e-4), strict=True)
     threads = [threading.Thread(target=work, args=part) for part in parts]
@@ -196,7 +203,8 @@ def test_workers_that_look_at_different_moments_stop_at_the_same_step(tmp_path):
         thread.join()
     assert sessions[0].step == sessions[1].step
     assert 321 < sessions[0].step < 20_000
-    assert {(s.signal, s.stop) for s in sessions} == {(signal.SIGTERM, "interrupted")}
+    assert [session.stop for session in sessions] == said
+    assert [session.signal for session in sessions] == [value if what == "signal" else None] * 2
 
 
 def test_workers_that_differ_are_refused():
