@@ -5,8 +5,10 @@ python train.py --resume=dcgan-mnist
 python train.py --list
 """
 
+import os
 import pathlib
 import runpy
+import sys
 
 from absl import flags
 
@@ -57,6 +59,8 @@ def run():
     from zoo.runs import config, train
 
     layout = distribute(FLAGS.strategy, FLAGS.devices)
+    if not layout.chief:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, until the process ends
     overrides = config.parse_assignments(FLAGS.set)
     overrides |= {n: FLAGS[n].value for n in SHORTHANDS if FLAGS[n].value is not None}
     source = train.Source(FLAGS.data_dir, FLAGS.strict)
@@ -115,6 +119,8 @@ def changes(path, overrides):
 
 def finish(session):
     directory = session.directory
+    if not session.layout.chief:
+        return 128 + session.signal if session.signal else 0
     if session.stop:
         print(f"stopped at step {session.step:,}: {session.stop}")
     print(f"samples    {directory / 'samples'}")

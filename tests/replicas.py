@@ -1,10 +1,11 @@
 """A program that starts with devices of its own, for test_replicas.py and test_layouts.py.
 
-python replicas.py steps DEVICES OUT.npz   a step of each case on so many devices
-python replicas.py turns FOLDER            runs that change their devices on the way
+python replicas.py steps DEVICES OUT.npz [CASE ...]   a step of each case on so many devices
+python replicas.py turns FOLDER                       runs that change their devices on the way
 """
 
 import itertools
+import os
 import pathlib
 import sys
 
@@ -58,6 +59,8 @@ def play(name, variant, settings, layout):
     import helpers
     import keras
 
+    from zoo import backend
+
     settings = {"optimizer": "sgd", "learning_rate": 0.05} | settings
     with layout.making():
         gan = helpers.small(variant, **settings)
@@ -74,23 +77,35 @@ def play(name, variant, settings, layout):
     gan.ema_generator.set_weights(gan.generator.get_weights())
     before = [helpers.numpy(v) for v in gan.weights]
     x, y = helpers.data(gan, BATCH * gan.n_critic)
+
+    def batches():
+        while True:
+            yield (x,) if y is None else (x, y)
+
     with layout.training():
-        losses = helpers.step(gan, x, y)
-    yield "losses", np.array([losses[key] for key in sorted(losses)])
+        stream = backend.stream(gan, batches)
+        losses = gan.fit(stream, steps_per_epoch=1, shuffle=False, verbose=0).history
+    yield "losses", np.array([losses[key][0] for key in sorted(losses)])
     for i, (variable, value) in enumerate(zip(gan.weights, before, strict=True)):
         yield f"{i:03d} {variable.path}", helpers.numpy(variable) - value
 
 
-def steps(devices, out):
+def steps(devices, out, *names):
     from zoo import backend
 
-    layout = backend.distribute("mirrored", int(devices))
+    # On several workers of one device each, where TF_CONFIG names them.
+    workers = "TF_CONFIG" in os.environ
+    layout = backend.distribute(*(["multiworker", None] if workers else ["mirrored", int(devices)]))
     assert layout.replicas == int(devices)
     results = {}
     for name, case in cases().items():
+        if names and name not in names:
+            continue
         for key, value in play(name, *case, layout):
             results[f"{name}|{key}"] = value
-    np.savez(out, **results)
+    if layout.chief:
+        np.savez(out, **results)
+    layout.gather([0])
 
 
 def turns(folder):

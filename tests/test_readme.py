@@ -25,6 +25,7 @@ SHORTER = {
     # The classifier of the judge takes minutes to train.
     "evaluate.py": ["--samples=200", "--features=raw"],
     "train.py --resume": ["--epochs=3", "--max_minutes=0.02"],
+    "examples/cluster/two_workers.py": BRIEF,
     "train.py --list": [],
     "generate.py": [],
     "export.py": [],

@@ -727,7 +727,7 @@ class GAN(keras.Model):
         weight = None if count == 1 else 1 / count
         for name, value in values.items():
             self.trackers[name].update_state(value, weight)
-        return {name: tracker.result() for name, tracker in self.trackers.items()}
+        return backend.logs({name: tracker.result() for name, tracker in self.trackers.items()})
 
     @property
     def metrics(self):

@@ -135,6 +135,9 @@ class Autoencoder(keras.Model):
         z = mean + ops.exp(log_variance / 2) * noise
         return real - ops.cast(self.draw(z, labels), "float32"), mean, log_variance
 
+    def compute_metrics(self, *args, **kwargs):
+        return backend.logs(super().compute_metrics(*args, **kwargs))
+
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         difference, mean, log_variance = y_pred
         shape = difference.shape[1:]

@@ -38,7 +38,7 @@ def at_step(monkeypatch, step, do):
 
 @pytest.fixture
 def untrained(monkeypatch):
-    monkeypatch.setattr(train, "train", lambda gan, dataset, session, layout: session)
+    monkeypatch.setattr(train, "train", lambda gan, dataset, session: session)
 
 
 # A process of its own has to import Keras.
@@ -73,7 +73,7 @@ def test_of_two_processes_in_one_run_the_second_is_refused(tmp_path, untrained):
 def test_a_run_is_locked_only_while_it_is_trained(tmp_path, monkeypatch):
     found = []
 
-    def look(gan, dataset, session, layout):
+    def look(gan, dataset, session):
         with pytest.raises(UsageError, match="Another process"), directory.locked(found[0]):
             pass
         return session

@@ -14,6 +14,8 @@ Each backend file offers the same few functions:
   which the optimizer clips, if it clips, after they have been added up.
 - `replicas()` -> `(count, index)`: how many replicas take this step together, and which is this.
 - `mean(x)`: the mean of a tensor over those replicas, the same on all of them, differentiable.
+- `logs(values)`: the running means that a step returns, name -> scalar, as Keras takes them.
+- `value_of(variable)`: its value as a numpy array, which asks no other worker.
 - `replicas_of(model)`: how many replicas a model was made for.
 - `synchronise(network, penalised)`: makes batch normalisation see the batch of all replicas, and
   right in the second derivatives that a penalty needs.
@@ -34,7 +36,7 @@ to other variables (batch normalisation statistics, seeds) takes effect exactly 
 
 import keras
 
-from zoo.backend.layout import STRATEGIES, Layout
+from zoo.backend.layout import ALONE, STRATEGIES, Layout
 from zoo.errors import UsageError
 
 _BACKEND = keras.config.backend()
@@ -47,6 +49,7 @@ if _BACKEND == "tensorflow":
         devices,
         distribute,
         input_grad,
+        logs,
         mean,
         no_grad,
         out_of_memory,
@@ -57,6 +60,7 @@ if _BACKEND == "tensorflow":
         synchronise,
         train_step,
         value_and_grad,
+        value_of,
         vjp,
     )
 elif _BACKEND == "jax":
@@ -67,6 +71,7 @@ elif _BACKEND == "jax":
         devices,
         distribute,
         input_grad,
+        logs,
         mean,
         no_grad,
         out_of_memory,
@@ -77,6 +82,7 @@ elif _BACKEND == "jax":
         synchronise,
         train_step,
         value_and_grad,
+        value_of,
         vjp,
     )
 elif _BACKEND == "torch":
@@ -87,6 +93,7 @@ elif _BACKEND == "torch":
         devices,
         distribute,
         input_grad,
+        logs,
         mean,
         no_grad,
         out_of_memory,
@@ -97,6 +104,7 @@ elif _BACKEND == "torch":
         synchronise,
         train_step,
         value_and_grad,
+        value_of,
         vjp,
     )
 else:
@@ -125,6 +133,7 @@ def drawn(draw, shape, seed):
 
 
 __all__ = [
+    "ALONE",
     "JIT_PENALTIES",
     "JIT_REPLICAS",
     "STRATEGIES",
@@ -134,6 +143,7 @@ __all__ = [
     "distribute",
     "drawn",
     "input_grad",
+    "logs",
     "mean",
     "no_grad",
     "out_of_memory",
@@ -144,5 +154,6 @@ __all__ = [
     "synchronise",
     "train_step",
     "value_and_grad",
+    "value_of",
     "vjp",
 ]

@@ -127,6 +127,14 @@ def mean(x):
     return x
 
 
+def logs(values):
+    return values
+
+
+def value_of(variable):
+    return keras.ops.convert_to_numpy(variable)
+
+
 def replicas_of(model):
     distribution = keras.distribution.distribution()
     return 1 if distribution is None else distribution.device_mesh.devices.size

@@ -9,18 +9,36 @@ from zoo.errors import UsageError
 STRATEGIES = ("auto", "none", "mirrored", "multiworker")
 
 
+def _alone(values):
+    return [list(values)]
+
+
 class Layout(NamedTuple):
     """What `backend.distribute(strategy, devices)` returns.
 
     Attributes:
-        replicas: int, parts a batch is divided into, one for each device.
+        replicas: int, parts a batch is divided into, one for each device of all workers.
         making: function that gives the context in which a model is made, to be trained so.
         training: function that gives the context in which it is trained.
+        workers: int, processes that train together, each with devices of its own.
+        index: int, number of this one; 0 is the chief, which alone writes.
+        gather: function from a list of numbers, of the same length on each worker, to those of
+            all, a list for each worker in their order. It waits until all of them have called it.
     """
 
     replicas: int = 1
     making: Callable = contextlib.nullcontext
     training: Callable = contextlib.nullcontext
+    workers: int = 1
+    index: int = 0
+    gather: Callable = _alone
+
+    @property
+    def chief(self):
+        return self.index == 0
+
+
+ALONE = Layout()
 
 
 def chosen(strategy, devices, names, kind):

@@ -1,8 +1,14 @@
 """TensorFlow: plain gradient tapes. See `zoo/backend/__init__.py` for the contract."""
 
 import contextlib
+import json
+import operator
+import os
+import signal
+import threading
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from zoo.backend.layout import Layout, chosen
@@ -79,6 +85,31 @@ def replicas_of(model):
     return model.distribute_strategy.num_replicas_in_sync
 
 
+def logs(values):
+    strategy = tf.distribute.get_strategy()
+    if not _several_workers(strategy):
+        return values
+    # Keras takes the mean of them over the first axis, which a scalar does not have.
+    return {name: tf.reshape(value, (1,)) for name, value in values.items()}
+
+
+def value_of(variable):
+    value = variable.value
+    strategy = getattr(value, "distribute_strategy", None)
+    if not _several_workers(strategy) or variable.synchronization != "on_read":
+        return keras.ops.convert_to_numpy(variable)
+    # Reading it as a whole would wait for the other workers, whose parts are the same as these.
+    parts = [part.numpy() for part in strategy.experimental_local_results(value)]
+    if variable.aggregation != "sum":
+        return parts[0]
+    return (parts[0] * strategy.num_replicas_in_sync).astype(parts[0].dtype)
+
+
+def _several_workers(strategy):
+    several = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+    return several and strategy.num_replicas_in_sync > 1
+
+
 def stream(model, make):
     if replicas_of(model) == 1:
         return make()
@@ -87,7 +118,32 @@ def stream(model, make):
     signature = keras.tree.map_structure(
         lambda x: tf.TensorSpec((None, *x.shape[1:]), x.dtype), first
     )
-    return tf.data.Dataset.from_generator(make, output_signature=signature)
+    strategy = model.distribute_strategy
+    if not _several_workers(strategy):
+        return tf.data.Dataset.from_generator(make, output_signature=signature)
+
+    def own_parts(context):
+        """The parts of each batch that are those of this worker's replicas, one after the other."""
+        count = context.num_replicas_in_sync
+        own = count // context.num_input_pipelines
+        begin = context.input_pipeline_id * own
+
+        def parts():
+            for batch in make():
+                size = len(keras.tree.flatten(batch)[0]) // count
+                for i in range(begin, begin + own):
+                    part = operator.itemgetter(slice(i * size, (i + 1) * size))
+                    yield keras.tree.map_structure(part, batch)
+
+        dataset = tf.data.Dataset.from_generator(parts, output_signature=signature)
+        # Said to be endless, so that the workers need not ask each other whether there is more.
+        endless = tf.data.experimental.assert_cardinality(tf.data.experimental.INFINITE_CARDINALITY)
+        return dataset.prefetch(2 * own).apply(endless)
+
+    # Keras would first take the mean of a batch over all replicas, to build a model that is built,
+    # and cannot: a batch is a tuple.
+    model._maybe_symbolic_build = lambda **_: None
+    return strategy.distribute_datasets_from_function(own_parts)
 
 
 def synchronise(network, penalised):
@@ -103,10 +159,7 @@ def synchronise(network, penalised):
 
 def distribute(strategy, devices):
     if strategy == "multiworker":
-        raise UsageError(
-            "Training on several machines is not supported yet. Expected --strategy=mirrored for "
-            "all devices of this one. Received: --strategy=multiworker."
-        )
+        return _workers(devices)
     gpus = tf.config.list_physical_devices("GPU")
     if devices and not gpus:
         (cpu,) = tf.config.list_physical_devices("CPU")
@@ -120,6 +173,138 @@ def distribute(strategy, devices):
     if len(names) == 1:
         return Layout()
     return Layout(len(names), tf.distribute.MirroredStrategy(names).scope)
+
+
+def _workers(devices):
+    """Returns the layout of this process among those of a cluster, after all have met."""
+    resolver = _cluster()
+    jobs = resolver.cluster_spec().as_dict()
+    workers = sum(map(len, jobs.values()))
+    if workers == 1:
+        return distribute("auto", devices)
+    gpus = tf.config.list_physical_devices("GPU")
+    if devices is not None and not 1 <= devices <= max(len(gpus), 1):
+        raise UsageError(
+            "Of several workers each has its GPUs, or else its CPU as a whole. Expected --devices "
+            f"between 1 and {max(len(gpus), 1)}, or none. Received: --devices={devices}."
+        )
+    # Before the strategy: it takes all devices that it can see.
+    tf.config.set_visible_devices(gpus[:devices], "GPU")
+    index = resolver.task_id
+    if resolver.task_type == "worker":
+        index += len(jobs.get("chief", ()))
+    if index == 0:
+        print(f"waiting until all {workers} workers are there", flush=True)
+    with _together(), _interruptible():
+        strategy = tf.distribute.MultiWorkerMirroredStrategy(resolver)
+
+    @contextlib.contextmanager
+    def making():
+        with _together(), strategy.scope():
+            yield
+
+    def gather(values):
+        own = np.zeros((workers, len(values)))
+        own[index] = values
+        with _together():
+            return strategy.reduce("SUM", tf.constant(own), axis=None).numpy().tolist()
+
+    return Layout(strategy.num_replicas_in_sync, making, _together, workers, index, gather)
+
+
+def _cluster():
+    """Returns a resolver of the cluster that TF_CONFIG describes, or SLURM where there is none."""
+    text = os.environ.get("TF_CONFIG")
+    if text is None and "SLURM_PROCID" in os.environ:
+        # Several jobs may have workers on one machine, so that not all can take the same port.
+        port = 10_000 + int(os.environ.get("SLURM_JOB_ID", 0)) % 20_000
+        try:
+            # What it takes for GPUs are only numbers: which of them a task has is for SLURM to say.
+            slurm = tf.distribute.cluster_resolver.SlurmClusterResolver(
+                port_base=port, gpus_per_node=1024, gpus_per_task=1, auto_set_gpu=False
+            )
+            cluster = slurm.cluster_spec().as_dict()
+        except (RuntimeError, ValueError) as error:
+            raise UsageError(
+                "SLURM's variables do not describe the workers. Expected this process to have been "
+                f"started by srun, as in examples/cluster/slurm.sbatch. Received: {error}"
+            ) from None
+        kind, index = slurm.get_task_info()
+    elif text is None:
+        raise UsageError(
+            "Several workers find each other by TF_CONFIG, or by SLURM's variables under srun. "
+            "Expected one of them in the environment; examples/cluster shows how to set them. "
+            "Received: --strategy=multiworker without either."
+        )
+    else:
+        try:
+            content = json.loads(text)
+            cluster, task = content["cluster"], content["task"]
+            kind, index = task["type"], int(task["index"])
+            cluster[kind][index]
+            good = {*cluster} <= {"chief", "worker"} and index >= 0
+        except (ValueError, KeyError, TypeError, IndexError):
+            good = False
+        if not good:
+            raise UsageError(
+                'TF_CONFIG does not describe this worker. Expected {"cluster": {"worker": '
+                '["HOST:PORT", ...]}, "task": {"type": "worker", "index": N}}, the same on all '
+                f"workers but for N, which counts from 0. Received: {text}"
+            )
+    count = len(tf.config.list_physical_devices("GPU"))
+    return tf.distribute.cluster_resolver.SimpleClusterResolver(
+        tf.train.ClusterSpec(cluster),
+        task_type=kind,
+        task_id=index,
+        num_accelerators={"GPU": count},
+        rpc_layer="grpc",
+    )
+
+
+# What TensorFlow raises, in one worker or the other, when a worker is gone.
+_GONE = (
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.InternalError,
+    tf.errors.UnavailableError,
+    tf.errors.UnknownError,
+)
+
+
+@contextlib.contextmanager
+def _interruptible():
+    """Lets Ctrl-C end the process while TensorFlow waits, where Python would not hear of it.
+
+    SIGTERM TensorFlow takes for itself and does nothing about it: afterwards it is as it was.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _together():
+    """Turns what TensorFlow raises when a worker is gone into a sentence."""
+    try:
+        yield
+    except _GONE as error:
+        lines = [line.strip() for line in str(error.message).splitlines() if line.strip()]
+        # The first lines tell only in which operation it was noticed.
+        said = [line for line in lines if "aborted" in line] or lines or [type(error).__name__]
+        raise UsageError(
+            "Another worker has ended or cannot be reached, so this one ends too. Start all of "
+            "them again, with --resume to go on from the last checkpoint. "
+            f"Received: {said[0][:300]}"
+        ) from error
 
 
 def single():

@@ -5,6 +5,7 @@ Never `.backward()`: it would also fill the gradients of the other player's weig
 
 import contextlib
 
+import keras
 import torch
 
 from zoo.backend.layout import Layout
@@ -65,6 +66,14 @@ def apply(optimizer, gradients, variables):
 
 def mean(x):
     return x
+
+
+def logs(values):
+    return values
+
+
+def value_of(variable):
+    return keras.ops.convert_to_numpy(variable)
 
 
 def replicas_of(model):

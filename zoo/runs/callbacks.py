@@ -22,6 +22,9 @@ from zoo.runs import checkpoints, directory, pictures, views
 from zoo.runs.evaluate import Judge
 from zoo.runs.events import EventWriter
 
+LOOK = 0.5  # seconds between two looks at what need not be looked at after every step
+ASKED = "asked"
+BUDGETS = {"max_minutes": "minutes", "max_cpu_seconds": "CPU seconds"}
 SCORING = 0.05  # of the training time: what scores of pictures may take at most
 ALIKE = 0.1  # of the spread of real samples: below it generated ones have become one
 PATIENCE = 1000  # steps that a generator may take until its samples begin to differ
@@ -35,12 +38,15 @@ class Session:
     `steps_per_epoch` of them.
     """
 
-    directory: pathlib.Path
+    directory: pathlib.Path | None  # None of a new run that another worker writes
     config: dict
     steps_per_epoch: int
     step: int = 0
     stop: str | None = None  # why training is to end early, for a person
-    signal: int | None = None  # the signal that ended it
+    asked: str | None = None  # why a callback of the chief wants it to
+    signal: int | None = None  # the signal that is to end it
+    layout: backend.Layout = backend.ALONE
+    due: bool = False  # whether at this step all workers look, about every LOOK seconds
     metrics: list | None = None  # running means of a resumed epoch
     seconds: float = 0.0  # of training, over the sessions before
     cpu_seconds: float = 0.0  # user and system, of all cores, likewise
@@ -89,13 +95,20 @@ class SessionCallback(keras.callbacks.Callback):
         super().__init__()
         self.session = session
 
-    def request_stop(self, reason):
-        self.session.stop = self.session.stop or reason
-        self.model.stop_training = True
-
 
 class Clock(SessionCallback):
-    """Counts steps, ends the run when its time is up, and puts resumed means back in place."""
+    """Counts steps, ends the run when its time is up, and puts resumed means back in place.
+
+    Several workers must end at the same step: one that took a step more would wait for the others
+    for ever. So they look at signals and budgets at certain steps only, and tell each other what
+    they see. Which step is the next of these is said by the chief, from how fast it is. A signal
+    to any of them counts for all, and the time is that of the chief.
+    """
+
+    def __init__(self, session):
+        super().__init__(session)
+        self.looked = (0.0, session.step)  # when, and at which step
+        self.following = session.step + 1
 
     def on_epoch_begin(self, epoch, logs=None):
         if self.session.metrics:
@@ -111,31 +124,69 @@ class Clock(SessionCallback):
             self.session.cpu_started = time.process_time()
 
     def on_train_batch_end(self, batch, logs=None):
-        session = self.session
+        session, now = self.session, time.monotonic()
         session.step += 1
-        minutes = session.config["max_minutes"]
-        cpu_seconds = session.config["max_cpu_seconds"]
+        if session.layout.workers == 1:
+            session.due = now - self.looked[0] > LOOK
+            used_up = self.used_up()
+        else:
+            session.due = session.step >= self.following
+            used_up = self.agree(now) if session.due else None
+            if not session.due:
+                return
+        if session.due:
+            self.looked = (now, session.step)
+        if session.signal:
+            session.stop = session.stop or "interrupted"
+        elif used_up == ASKED:
+            session.stop = session.stop or session.asked or "the first worker says why"
+        elif used_up:
+            budget = f"{session.config[used_up]:g} {BUDGETS[used_up]}"
+            session.stop = session.stop or f"the budget of {budget} is used up"
         if session.stop:
             self.model.stop_training = True
-        elif minutes is not None and session.elapsed >= minutes * 60:
-            self.request_stop(f"the budget of {minutes:g} minutes is used up")
-        elif cpu_seconds is not None and session.cpu_elapsed >= cpu_seconds:
-            self.request_stop(f"the budget of {cpu_seconds:g} CPU seconds is used up")
+
+    def used_up(self):
+        """Returns the name of the setting whose budget is used up, or None."""
+        config = self.session.config
+        minutes, cpu_seconds = config["max_minutes"], config["max_cpu_seconds"]
+        if minutes is not None and self.session.elapsed >= minutes * 60:
+            return "max_minutes"
+        if cpu_seconds is not None and self.session.cpu_elapsed >= cpu_seconds:
+            return "max_cpu_seconds"
+        return None
+
+    def agree(self, now):
+        """Learns what all workers see: their signals, and the chief's time.
+
+        Returns:
+            As `used_up`, or ASKED, the same on all workers.
+        """
+        session, (before, step) = self.session, self.looked
+        taken = session.step - step
+        # Steps may be compiled or followed by pictures, so the first guesses are small.
+        wanted = min(LOOK * taken / max(now - before, 1e-9), 4 * taken)
+        names = [None, *BUDGETS, ASKED]
+        reason = names.index(ASKED if session.asked else self.used_up())
+        said = session.layout.gather([session.signal or 0, reason, wanted])
+        _, budget, wanted = said[0]
+        self.following = session.step + max(int(wanted), 1)
+        learn_signal(session, said)
+        return names[int(budget)]
+
+
+def learn_signal(session, said):
+    """Takes over the signal of another worker, from lists of which each begins with its own."""
+    session.signal = session.signal or int(max(first for first, *_ in said)) or None
 
 
 class FiniteLosses(SessionCallback):
     """Stops the run when a loss is no longer finite, before anything else is written."""
 
-    def __init__(self, session):
-        super().__init__(session)
-        self.checked = 0.0
-
     def on_train_batch_end(self, batch, logs=None):
         # The running means stay NaN once one step was, so a look now and then finds it.
-        now = time.monotonic()
         drawn = self.session.step % self.session.config["sample_every"] == 0
-        if now - self.checked > 0.5 or drawn or self.model.stop_training:
-            self.checked = now
+        if self.session.due or drawn or self.model.stop_training:
             self.check(logs)
 
     def on_epoch_end(self, epoch, logs=None):
@@ -144,9 +195,14 @@ class FiniteLosses(SessionCallback):
     def check(self, logs):
         if math.isfinite(float(logs["loss"])):
             return
+        count = int(keras.ops.convert_to_numpy(self.model.finite_steps))
+        if not self.session.layout.chief:
+            raise UsageError(
+                f"The losses were no longer finite at step {count + 1}, and the run was stopped. "
+                "The first worker, which writes it, says more."
+            )
         folder = self.session.directory / "checkpoints"
         good = [checkpoints.step_of(path) for path in checkpoints.listing(folder)]
-        count = int(keras.ops.convert_to_numpy(self.model.finite_steps))
         raise UsageError(
             f"The losses were no longer finite at step {count + 1}, and "
             "the run was stopped. Try a smaller learning rate, --set learning_rate="
@@ -342,7 +398,11 @@ class Samples(SessionCallback):
         self.events.text(session.step, "warning", text)
         print(f"\nwarning: {text}", file=sys.stderr)
         if session.config["stop_on_collapse"]:
-            self.request_stop("the samples are all alike")
+            session.asked = "the samples are all alike"
+            # Where several workers train, its `Clock` tells the others first.
+            if session.layout.workers == 1:
+                session.stop = session.stop or session.asked
+                self.model.stop_training = True
 
 
 class Scores(SessionCallback):
@@ -511,7 +571,10 @@ class Checkpoints(SessionCallback):
 
 
 class StopSignals:
-    """While entered, Ctrl-C and SIGTERM end training after the current step; a second at once."""
+    """While entered, Ctrl-C and SIGTERM end training after the current step; a second at once.
+
+    All workers leave it together, each with the signal of any.
+    """
 
     def __init__(self, session):
         self.session = session
@@ -521,15 +584,19 @@ class StopSignals:
         self.before = {s: signal.signal(s, self.stop) for s in (signal.SIGINT, signal.SIGTERM)}
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
+        session = self.session
+        if kind is None:
+            learn_signal(session, session.layout.gather([session.signal or 0]))
+            if session.signal:
+                session.stop = session.stop or "interrupted"
         for number, handler in self.before.items():
             signal.signal(number, handler)
 
     def stop(self, number, frame):
         if self.number is not None:
             raise KeyboardInterrupt
-        self.number = number
-        self.session.stop = "interrupted"
+        self.number = self.session.signal = number
 
 
 @contextlib.contextmanager

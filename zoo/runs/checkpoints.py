@@ -13,9 +13,9 @@ import sys
 import zipfile
 import zlib
 
-import keras
 import numpy as np
 
+from zoo import backend
 from zoo.errors import UsageError
 from zoo.runs.pictures import write_atomically
 
@@ -43,7 +43,7 @@ def save(folder, model, meta, name=None):
         OSError: it cannot be written; the earlier checkpoints are untouched.
     """
     arrays = {
-        f"{group}/{i:04d}": keras.ops.convert_to_numpy(variable)
+        f"{group}/{i:04d}": backend.value_of(variable)
         for group, variables in _groups(model).items()
         for i, variable in enumerate(variables)
     }

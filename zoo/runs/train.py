@@ -12,12 +12,14 @@ import json
 import os
 import pathlib
 import sys
+import zlib
 
 import keras
 import numpy as np
 
 import zoo
 from zoo import backend, data, warm_start
+from zoo.backend import ALONE
 from zoo.data import batches
 from zoo.errors import UsageError
 from zoo.runs import (
@@ -33,7 +35,6 @@ from zoo.runs import (
 from zoo.runs import config as configs
 
 LARGE = 2**30  # bytes from which on the estimate of memory is said before training
-ALONE = backend.Layout()
 
 
 @dataclasses.dataclass
@@ -68,14 +69,19 @@ def start(config, *, source, runs_dir, name=None, overwrite=False, init_from=Non
     dataset = load_data(config, source)
     config = complete(config, dataset)
     steps = batches.steps_per_epoch(dataset, batch_size(config))
+    check_workers(layout, config)
     gan = build(config, layout)
     if init_from is not None:
         take_over(gan, pathlib.Path(init_from))
+    if not layout.chief:
+        warm_up(gan, dataset, None, config, layout)
+        return train(gan, dataset, callbacks.Session(None, config, steps, layout=layout))
     judge = evaluate.judge(config, source.data_dir)
     path = directory.create(runs_dir, name, config["model"], config["dataset"], overwrite)
     with directory.locked(path):
         directory.write_json(path / "config.json", config)
-        environment = {**directory.environment(), "replicas": layout.replicas}
+        shared = {"replicas": layout.replicas, "workers": layout.workers}
+        environment = {**directory.environment(), **shared}
         directory.write_json(path / "environment.json", environment)
         tell_rest(dataset, config)
         if dataset.skipped:
@@ -84,7 +90,8 @@ def start(config, *, source, runs_dir, name=None, overwrite=False, init_from=Non
             print(f"{len(dataset.skipped)} files were skipped; see {path / 'skipped.tsv'}")
         tell_memory(gan, dataset, config)
         warm_up(gan, dataset, path, config, layout)
-        return train(gan, dataset, callbacks.Session(path, config, steps, judge=judge), layout)
+        session = callbacks.Session(path, config, steps, judge=judge, layout=layout)
+        return train(gan, dataset, session)
 
 
 def resume(path, *, source, changes=None, layout=ALONE):
@@ -95,10 +102,12 @@ def resume(path, *, source, changes=None, layout=ALONE):
         source: `Source` of the data.
         changes: dict, settings asked for now; those in `config.RESUMABLE` may differ.
         layout: `zoo.backend.Layout`, the devices to train on: as many as the run began with or not.
+            Each of several workers reads the same run directory.
 
     Raises:
         UsageError: a setting that decides what is computed differs, the data have changed, no
-            checkpoint can be read, or another process trains in the run.
+            checkpoint can be read, another process trains in the run, or the workers do not read
+            the same checkpoint.
     """
     config = read_config(path)
     changes = changes or {}
@@ -118,22 +127,25 @@ def resume(path, *, source, changes=None, layout=ALONE):
             f"{config['data_fingerprint'][:12]}; restore the data or start a new run with "
             f"--init_from={path}. Received: {dataset.fingerprint[:12]}."
         )
-    with directory.locked(path):
+    # The chief alone writes.
+    with directory.locked(path) if layout.chief else contextlib.nullcontext():
         return go_on(path, config, dataset, source, layout)
 
 
 def go_on(path, config, dataset, source, layout):
     """Trains what is left of a run, from its newest good checkpoint; see `resume`."""
-    checkpoints.tidy(path / "checkpoints")
+    if layout.chief:
+        checkpoints.tidy(path / "checkpoints")
     steps = batches.steps_per_epoch(dataset, batch_size(config))
     found = checkpoints.newest(path / "checkpoints")
+    check_workers(layout, config, found)
     if not checkpoints.listing(path / "checkpoints") and config["warm_start"] is not None:
         # It ended in the warm start, of which the config decides everything.
         gan = build(config, layout)
-        judge = evaluate.judge(config, source.data_dir)
-        directory.write_json(path / "config.json", config)
+        session = callbacks.Session(path, config, steps, layout=layout)
+        prepare(session, source)
         warm_up(gan, dataset, path, config, layout)
-        return train(gan, dataset, callbacks.Session(path, config, steps, judge=judge), layout)
+        return train(gan, dataset, session)
     if found is None:
         raise UsageError(
             f"{path} has no checkpoint that can be read, so there is nothing to go on from. Start "
@@ -150,6 +162,7 @@ def go_on(path, config, dataset, source, layout):
         step=meta["step"],
         seconds=meta["seconds"],
         cpu_seconds=meta.get("cpu_seconds", 0.0),
+        layout=layout,
     )
     if session.step >= session.total_steps:
         print(
@@ -159,10 +172,41 @@ def go_on(path, config, dataset, source, layout):
         return session
     if session.step % steps:
         session.metrics = [arrays[n] for n in sorted(arrays) if n.startswith("metrics/")]
-    session.judge = evaluate.judge(config, source.data_dir)
-    directory.write_json(path / "config.json", config)
+    prepare(session, source)
     print(f"going on with {path} at step {session.step:,} of {session.total_steps:,}")
-    return train(gan, dataset, session, layout)
+    return train(gan, dataset, session)
+
+
+def prepare(session, source):
+    """Writes the config of a resumed run and finds its judge, on the worker that writes."""
+    if session.layout.chief:
+        session.judge = evaluate.judge(session.config, source.data_dir)
+        directory.write_json(session.directory / "config.json", session.config)
+
+
+def check_workers(layout, config, found=None):
+    """Raises UsageError unless all workers have the same config and the same checkpoint.
+
+    Args:
+        layout: `zoo.backend.Layout`.
+        config: completed, with the fingerprint of the data.
+        found: as `checkpoints.newest` returns it.
+    """
+    step = found[0]["step"] if found else -1
+    digest = zlib.crc32(json.dumps(config, sort_keys=True).encode())
+    said = layout.gather([digest, step])
+    if any(other[0] != said[0][0] for other in said):
+        raise UsageError(
+            "The workers do not train the same: their settings or their data differ. Expected all "
+            "of them to be started with the same flags and to find the same data. "
+            f"Received: {', '.join(f'{int(other[0]):08x}' for other in said)}."
+        )
+    if any(other != said[0] for other in said):
+        raise UsageError(
+            "The workers do not find the same checkpoint to go on from. Expected the run directory "
+            "to be on a file system that all of them share. Received: the steps "
+            f"{', '.join(str(int(other[1])) for other in said)}."
+        )
 
 
 class WarmStartProgress(callbacks.Progress):
@@ -199,10 +243,13 @@ def warm_up(gan, dataset, path, config, layout=ALONE):
     # A session of its own: none of this counts as steps or minutes of the run.
     own = {**config, "epochs": epochs, "max_minutes": None, "max_cpu_seconds": None}
     steps = batches.steps_per_epoch(dataset, config["batch_size"])
-    session = callbacks.Session(path, own, steps)
+    session = callbacks.Session(path, own, steps, layout=layout)
     times = f"{epochs} epochs" if epochs > 1 else "one epoch"
     print(f"warm start: {times} as an autoencoder; not counted in steps and budgets")
-    with callbacks.StopSignals(session) as signals, layout.making():
+    watchers = [callbacks.Clock(session)]
+    if layout.chief:
+        watchers.append(WarmStartProgress(session))
+    with callbacks.StopSignals(session), layout.making():
         warm_start.vae(
             gan,
             dataset.samples,
@@ -210,24 +257,42 @@ def warm_up(gan, dataset, path, config, layout=ALONE):
             epochs=epochs,
             batch_size=config["batch_size"],
             seed=config["seed"],
-            callbacks=[callbacks.Clock(session), WarmStartProgress(session)],
+            callbacks=watchers,
         )
     if session.stop:
         print(f"stopped in the warm start, which begins anew with: python train.py --resume={path}")
-        raise SystemExit(128 + signals.number)
+        raise SystemExit(128 + session.signal)
 
 
-def train(gan, dataset, session, layout=ALONE):
+def train(gan, dataset, session):
     """Runs the steps that are left, and writes the latent walk and the report."""
-    config, steps = session.config, session.steps_per_epoch
-    events = callbacks.new_events(session)
+    watchers = [callbacks.Clock(session), callbacks.FiniteLosses(session)]
+    with contextlib.ExitStack() as stack:
+        if session.layout.chief:
+            watchers += writers(dataset, session, stack)
+        fit(gan, dataset, session, watchers)
+    if session.layout.chief:
+        if len(session.config["sample_shape"]) == 3:
+            pictures.save_png(session.directory / "walk.png", *views.walk(gan, dataset))
+        report.write_report(session.directory)
+    # No worker ends before all has been written: its end would end the others.
+    session.layout.gather([0])
+    return session
+
+
+def writers(dataset, session, stack):
+    """Returns the callbacks that write and tell, whose ends are put on an `ExitStack`."""
+    config, events = session.config, callbacks.new_events(session)
+    stack.enter_context(contextlib.closing(events))
     if len(config["sample_shape"]) == 3:
         scores = callbacks.ImageScores(session, events)
     else:
         scores = callbacks.Scores(session, events, dataset)
-    watchers = [
-        callbacks.Clock(session),
-        callbacks.FiniteLosses(session),
+    # Said at the end of a run that diverged too: its best generator is still there.
+    stack.callback(scores.say_best)
+    if session.step == 0:
+        events.text(0, "config", "\n".join(f"- {k}: {v}" for k, v in config.items()))
+    return [
         callbacks.DirectoryThere(session),
         callbacks.Tables(session, events),
         scores,
@@ -235,19 +300,20 @@ def train(gan, dataset, session, layout=ALONE):
         callbacks.Checkpoints(session),
         callbacks.Progress(session),
     ]
-    if session.step == 0:
-        events.text(0, "config", "\n".join(f"- {k}: {v}" for k, v in config.items()))
+
+
+def fit(gan, dataset, session, watchers):
+    """Runs the steps that are left."""
+    config, steps = session.config, session.steps_per_epoch
     epoch, done = divmod(session.step, steps)
     # A resumed epoch is shorter than the others, which one call to fit cannot express.
     parts = [(epoch, epoch + 1, steps - done)] if done else []
     parts.append((epoch + len(parts), config["epochs"], steps))
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(contextlib.closing(events))
-        # Said at the end of a run that diverged too: its best generator is still there.
-        stack.callback(scores.say_best)
-        signals = stack.enter_context(callbacks.StopSignals(session))
-        stack.enter_context(layout.training())
-        stack.enter_context(memory_told(gan, dataset, session))
+    with (
+        callbacks.StopSignals(session),
+        session.layout.training(),
+        memory_told(gan, dataset, session),
+    ):
         for first, last, length in parts:
             if first >= last or session.stop:
                 continue
@@ -263,11 +329,6 @@ def train(gan, dataset, session, layout=ALONE):
                 shuffle=False,
                 verbose=0,
             )
-    session.signal = signals.number
-    if len(config["sample_shape"]) == 3:
-        pictures.save_png(session.directory / "walk.png", *views.walk(gan, dataset))
-    report.write_report(session.directory)
-    return session
 
 
 def load_data(config, source):
@@ -486,7 +547,7 @@ def memory(gan, config):
     takes: copies inside of the operations and the library itself are not counted.
     """
     width = 4 if config["precision"] == "float32" else 2
-    weights = sum(v.numpy().nbytes for v in [*gan.variables, *gan.optimizer.variables])
+    weights = sum(backend.value_of(v).nbytes for v in [*gan.variables, *gan.optimizer.variables])
     gradients = 4 * (gan.generator.count_params() + gan.discriminator.count_params())
 
     def activations(network):
