@@ -130,7 +130,7 @@ class CatsAndDogsGAN(GAN):
         inputs, x = z, z
         if self.num_classes:
             label = keras.Input((), dtype="int32", name="label")
-            # A vector of length 1. Adam moves all weights that it meets in the same direction, so that
+            # A vector of length 1: Adam moves all weights that it meets in the same direction, so
             # one as long as z soon drowns z, and each class becomes one picture.
             normal = keras.initializers.RandomNormal(
                 0.0, 1 / math.sqrt(self.latent_dim), seed=self.kernel_seed()
