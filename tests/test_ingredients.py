@@ -38,7 +38,9 @@ def test_a_variant_takes_the_ingredients_together(name):
     assert all(np.isfinite(value) for value in helpers.step(gan, x, y).values())
     moved = [not np.array_equal(a, b) for a, b in zip(before, gan.get_weights(), strict=True)]
     assert np.mean(moved) > 0.8
-    kinds = {type(layer).__name__ for judge in gan.judges for layer in judge.layers}
+    kinds = {
+        type(layer).__name__ for network in gan.discriminator_networks for layer in network.layers
+    }
     assert "MinibatchStdDev" in kinds
     with pytest.raises(UsageError, match="Expected minibatch_std=0"):
         gan.inference_discriminator()

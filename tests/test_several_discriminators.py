@@ -35,12 +35,14 @@ def test_each_discriminator_starts_differently_and_learns(name):
     gan = small(name, discriminators=3, combination="softmax")
     gan.compile()
     x, y = data(gan, BATCH)
-    before = [[numpy(v) for v in judge.trainable_variables] for judge in gan.judges]
+    before = [
+        [numpy(v) for v in network.trainable_variables] for network in gan.discriminator_networks
+    ]
     assert len(before) == 3
     assert not np.array_equal(before[0][0], before[1][0])
     assert all(np.isfinite(value) for value in step(gan, x, y).values())
-    for judge, values in zip(gan.judges, before, strict=True):
-        for variable, value in zip(judge.trainable_variables, values, strict=True):
+    for network, values in zip(gan.discriminator_networks, before, strict=True):
+        for variable, value in zip(network.trainable_variables, values, strict=True):
             assert not np.array_equal(numpy(variable), value), variable.path
 
 
@@ -57,16 +59,18 @@ def test_each_discriminator_moves_as_if_it_were_alone():
     several = small("vanilla", discriminators=2, **settings)
     several.compile("sgd")
     x, _ = data(several, BATCH)
-    start = [judge.get_weights() for judge in several.judges]
+    start = [network.get_weights() for network in several.discriminator_networks]
     generator = several.generator.get_weights()
     step(several, x)
-    for judge, weights in zip(several.judges, start, strict=True):
+    for network, weights in zip(several.discriminator_networks, start, strict=True):
         alone = small("vanilla", **settings)
         alone.compile("sgd")
         alone.discriminator.set_weights(weights)
         alone.generator.set_weights(generator)
         step(alone, x)
-        for one, other in zip(judge.get_weights(), alone.discriminator.get_weights(), strict=True):
+        for one, other in zip(
+            network.get_weights(), alone.discriminator.get_weights(), strict=True
+        ):
             np.testing.assert_allclose(one, other, atol=1e-6)
 
 

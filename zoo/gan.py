@@ -222,11 +222,11 @@ class GAN(keras.Model):
         """Creates the networks and the averaged generator; a variant's constructor ends with it."""
         with _dtype_policy(self.dtype_policy):
             self.generator = self.build_generator()
-            self.discriminator = self.build_judges()
+            self.discriminator = self.build_discriminators()
             self.ema_generator = self.build_generator()
         self.ema_generator.trainable = False
         self.ema_generator.set_weights(self.generator.get_weights())
-        for network in (self.generator, *self.judges):
+        for network in (self.generator, *self.discriminator_networks):
             penalised = self.penalty is not None and network is not self.generator
             backend.synchronise(network, penalised)
         if self.adapts:
@@ -258,23 +258,23 @@ class GAN(keras.Model):
             return x
         return MinibatchStdDev(self.minibatch_std, name="minibatch_std")(x)
 
-    def build_judges(self):
-        """Returns what judges: the discriminator, or several behind the inputs of one.
+    def build_discriminators(self):
+        """Returns what the game has as discriminator: one, or several behind the inputs of one.
 
         Several give logits `(batch, discriminators)`.
         """
         if self.discriminators == 1:
             return self.build_discriminator()
-        judges = [self.build_discriminator() for _ in range(self.discriminators)]
-        for i, judge in enumerate(judges):
-            judge.name = f"discriminator_{i}"
-        inputs = [keras.Input(x.shape[1:], dtype=x.dtype, name=x.name) for x in judges[0].inputs]
-        logits = [judge(inputs if len(inputs) > 1 else inputs[0]) for judge in judges]
+        networks = [self.build_discriminator() for _ in range(self.discriminators)]
+        for i, network in enumerate(networks):
+            network.name = f"discriminator_{i}"
+        inputs = [keras.Input(x.shape[1:], dtype=x.dtype, name=x.name) for x in networks[0].inputs]
+        logits = [network(inputs if len(inputs) > 1 else inputs[0]) for network in networks]
         logits = keras.layers.Concatenate(dtype="float32", name="logits")(logits)
         return keras.Model(inputs if len(inputs) > 1 else inputs[0], logits, name="discriminator")
 
     @property
-    def judges(self):
+    def discriminator_networks(self):
         """The discriminators, a list of one or several networks."""
         if self.discriminators == 1:
             return [self.discriminator]
@@ -480,7 +480,10 @@ class GAN(keras.Model):
         minibatch = (real, ops.stop_gradient(fake), labels)
         for part in zip(*map(self.split, minibatch), strict=True):
             _, seen, grads = backend.value_and_grad(
-                functools.partial(self._judgement, *part, share=count * self.accumulate), variables
+                functools.partial(
+                    self._discriminator_objective, *part, share=count * self.accumulate
+                ),
+                variables,
             )
             total = _added(total, grads)
             outputs.append(seen)
@@ -495,25 +498,25 @@ class GAN(keras.Model):
             ops.concatenate(fake_logits),
         )
 
-    def _judgement(self, real, fake, labels, share):
+    def _discriminator_objective(self, real, fake, labels, share):
         """The discriminators' loss over `share`, and what is reported of it, without gradients."""
         total, real_logits, fake_logits = 0.0, [], []
-        for judge in self.judges:
-            discriminate = functools.partial(self.discriminate, labels=labels, judge=judge)
+        for network in self.discriminator_networks:
+            discriminate = functools.partial(self.discriminate, labels=labels, network=network)
             real_logits.append(discriminate(real))
             fake_logits.append(discriminate(fake))
             total += self.discriminator_loss(real_logits[-1], fake_logits[-1])
             if self.penalise:
-                total += self.penalty_weight * self._penalty(real, fake, labels, judge)
+                total += self.penalty_weight * self._penalty(real, fake, labels, network)
         reported = (total / self.discriminators, _mean(real_logits), _mean(fake_logits))
         return total / share, reported
 
-    def _penalty(self, real, fake, labels, judge):
+    def _penalty(self, real, fake, labels, network):
         """The penalty without its weight, of every `penalty_every`-th sample."""
         real, fake, labels = (
             None if x is None else x[:: self.penalty_every] for x in (real, fake, labels)
         )
-        discriminate = functools.partial(self.discriminate, labels=labels, judge=judge)
+        discriminate = functools.partial(self.discriminate, labels=labels, network=network)
         return self.penalise(discriminate, real, fake, self)
 
     def update_generator(self, real, fake, labels, pullback):
@@ -538,11 +541,11 @@ class GAN(keras.Model):
 
         def objective(real, labels, fake):
             losses = []
-            for judge in self.judges:
+            for network in self.discriminator_networks:
                 real_logits = None
                 if self.objective.uses_real:
-                    real_logits = self.discriminate(real, labels, judge)
-                fake_logits = self.discriminate(fake, labels, judge)
+                    real_logits = self.discriminate(real, labels, network)
+                fake_logits = self.discriminate(fake, labels, network)
                 losses.append(self.generator_loss(fake_logits, real_logits))
             return self.combine(losses) / (count * self.accumulate)
 
@@ -587,18 +590,18 @@ class GAN(keras.Model):
         """The generator's samples for latents `z` in training mode."""
         return self.generator(z, training=True)
 
-    def discriminate(self, samples, labels=None, judge=None):
+    def discriminate(self, samples, labels=None, network=None):
         """The float32 logits `(batch / packing,)` of one discriminator in training mode.
 
         Args:
             samples: what is judged.
             labels: int32 `(batch,)` where the model has classes.
-            judge: one of `judges`; by default the first.
+            network: one of `discriminator_networks`; by default the first.
         """
         inputs = self.seen(samples)
         if self.num_classes:
             inputs = [inputs, labels]
-        logits = (judge or self.judges[0])(inputs, training=True)
+        logits = (network or self.discriminator_networks[0])(inputs, training=True)
         return ops.reshape(ops.cast(logits, "float32"), (-1,))
 
     def seen(self, samples):
@@ -779,7 +782,7 @@ class GAN(keras.Model):
                 f"minibatch_std=0. Received: minibatch_std={self.minibatch_std}."
             )
         with _dtype_policy("float32"):
-            discriminator = self.build_judges()
+            discriminator = self.build_discriminators()
         discriminator.set_weights(self.discriminator.get_weights())
         return folded(discriminator)
 

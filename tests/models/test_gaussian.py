@@ -158,7 +158,7 @@ def test_the_networks_are_of_stock_layers():
 def test_the_curve_of_several_discriminators_is_their_mean():
     gan = GaussianGAN(hidden=4, discriminators=2)
     x = np.linspace(-1, 1, 7, dtype="float32")[:, None]
-    each = [helpers.numpy(judge(x)) for judge in gan.judges]
+    each = [helpers.numpy(network(x)) for network in gan.discriminator_networks]
     assert not np.allclose(*each)
     np.testing.assert_allclose(views.judge(gan)(x), np.mean(each, axis=0), atol=1e-6)
     assert views.judge(GaussianGAN(hidden=4, minibatch_std=2)) is None
