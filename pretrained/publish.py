@@ -33,6 +33,7 @@ LICENCES = {
 programs.flags.DEFINE_string("run", None, "Run whose generator is published.", required=True)
 programs.flags.DEFINE_string("runs_dir", "runs", "Where runs lie.")
 programs.flags.DEFINE_string("name", None, "Name it gets, such as dcgan_mnist.", required=True)
+programs.flags.DEFINE_string("folder", str(HERE), "Where it is put.")
 
 
 def main():
@@ -52,7 +53,7 @@ def main():
         raise programs.UsageError(
             f"The licence of {config['dataset']} is not known. Add it to LICENCES in {__file__}."
         )
-    target = HERE / f"{FLAGS.name}.keras"
+    target = pathlib.Path(FLAGS.folder) / f"{FLAGS.name}.keras"
     shutil.copyfile(generator, target)
     shutil.copyfile(max((run / "samples").glob("step-*.png")), target.with_suffix(".png"))
     text = card(config, environment, evaluation, target.read_bytes())

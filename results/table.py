@@ -1,4 +1,4 @@
-"""Writes the tables of the README, so that no number there is typed by hand.
+"""Writes the tables of README.md and docs/recipes.md: no number there is typed by hand.
 
 python results/table.py
 """
@@ -11,6 +11,7 @@ import statistics
 
 HERE = pathlib.Path(__file__).parent
 README = HERE.parent / "README.md"
+RECIPES = HERE.parent / "docs" / "recipes.md"
 # What numbers must have in common to be seeds of one another.
 PROTOCOL = (
     *("model", "dataset", "preset", "backend", "budget", "metric", "samples", "reference"),
@@ -19,9 +20,9 @@ PROTOCOL = (
 )
 
 
-def read():
-    """Returns the rows of results.csv as dicts."""
-    with (HERE / "results.csv").open(newline="", encoding="utf-8") as file:
+def read(name="results"):
+    """Returns the rows of results.csv, or of another table beside it, as dicts."""
+    with (HERE / f"{name}.csv").open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
@@ -55,6 +56,29 @@ def table(rows):
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def ablation(rows, model, metrics=("frechet", "precision", "recall")):
+    """Returns a markdown table of what a sweep found, one line for each combination of settings.
+
+    Best first, by the mean of the first of the metrics.
+    """
+    values = collections.defaultdict(lambda: collections.defaultdict(list))
+    for row in rows:
+        if row["model"] == model:
+            values[row["settings"]][row["metric"]].append(float(row["value"]))
+    order = sorted(values, key=lambda settings: statistics.fmean(values[settings][metrics[0]]))
+    lines = [["settings", "seeds", *metrics], ["---"] * (2 + len(metrics))]
+    for settings in order:
+        found = [values[settings][metric] for metric in metrics]
+        cells = [
+            number(statistics.fmean(x))
+            + (f" ± {number(statistics.stdev(x))}" if len(x) > 1 else "")
+            for x in found
+        ]
+        named = f"`{settings}`" if settings else "**the recipe**"
+        lines.append([named, str(len(found[0])), *cells])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 def score(row):
     """Returns what was measured, and how, for a person."""
     about = [f"{int(row['samples']):,} samples"] if row["samples"] else []
@@ -77,9 +101,9 @@ def models():
     return "\n".join(lines)
 
 
-def filled(text, rows):
-    """Returns the README's text with what stands between its markers made anew."""
-    for name, content in (("models", models()), ("results", table(rows))):
+def filled(text, tables):
+    """Returns a text with what stands between its markers replaced by `tables`, name -> content."""
+    for name, content in tables.items():
         begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
         before, rest = text.split(begin)
         _, after = rest.split(end)
@@ -87,5 +111,17 @@ def filled(text, rows):
     return text
 
 
+def pages():
+    """Returns path -> text, of every page that holds tables."""
+    recipes = read("recipes")
+    models_swept = dict.fromkeys(row["model"] for row in recipes)
+    tables = {
+        README: {"models": models(), "results": table(read())},
+        RECIPES: {model: ablation(recipes, model) for model in models_swept},
+    }
+    return {path: filled(path.read_text("utf-8"), made) for path, made in tables.items()}
+
+
 if __name__ == "__main__":
-    README.write_text(filled(README.read_text(encoding="utf-8"), read()), encoding="utf-8")
+    for page, text in pages().items():
+        page.write_text(text, encoding="utf-8")

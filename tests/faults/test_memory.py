@@ -15,8 +15,6 @@ from zoo import backend
 from zoo.errors import UsageError
 from zoo.runs import callbacks, train
 
-pytestmark = pytest.mark.backend
-
 STEPS = 5000 if ALL_FAULTS else 1000
 LEVEL = f"""
 import keras
@@ -45,6 +43,7 @@ print(*Watch.marks)
 
 # Thousands of steps.
 @pytest.mark.slow
+@pytest.mark.backend
 @pytest.mark.skipif(
     not pathlib.Path("/proc/self/statm").exists(), reason="Linux counts pages there"
 )
@@ -62,6 +61,7 @@ def test_thousands_of_steps_take_no_more_memory_than_the_first():
     assert max(marks[2:]) < 1.05 * marks[1], marks
 
 
+@pytest.mark.backend
 def test_what_each_library_raises_without_memory_is_known():
     with pytest.raises(Exception) as caught:
         ops.zeros((10**13,))

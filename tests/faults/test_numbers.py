@@ -11,7 +11,7 @@ from zoo.errors import UsageError
 from zoo.models.dcgan import DCGAN
 from zoo.runs import callbacks, checkpoints, views
 
-pytestmark = pytest.mark.backend
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 def late(gan, value, step=4):
@@ -64,6 +64,7 @@ PLACES = {
 }
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("bad", BAD)
 @pytest.mark.parametrize("place", PLACES)
 def test_wherever_a_number_goes_wrong_the_run_ends_and_the_last_checkpoint_is_good(

@@ -85,7 +85,6 @@ def test_a_run_is_locked_only_while_it_is_trained(tmp_path, monkeypatch):
         pass
 
 
-@pytest.mark.backend
 def test_a_directory_deleted_under_way_ends_the_run_with_a_sentence(tmp_path, monkeypatch):
     at_step(monkeypatch, 5, lambda: shutil.rmtree(tmp_path / "gone"))
     with pytest.raises(UsageError, match=r"gone has been moved or deleted.*step 1?\d\b") as caught:

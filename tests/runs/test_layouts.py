@@ -79,3 +79,17 @@ def test_a_run_may_change_its_devices(tmp_path):
     values = [[[float(x) for x in row.values()] for row in table] for table in rows]
     assert len(values[0]) == 3
     np.testing.assert_allclose(*values, atol=1e-4)
+
+
+@pytest.mark.slow  # starts a process
+@several
+def test_two_hundred_steps_in_bfloat16_on_two_devices_stay_finite(tmp_path):
+    done = ask(
+        tmp_path,
+        *("--devices=2", "--batch_size=64", "--epochs=8", "--precision=mixed_bfloat16"),
+        *("--set=penalty=r1", "--set=ema_half_life=1000"),
+    )
+    assert done.returncode == 0, done.stderr
+    meta, arrays = checkpoints.newest(tmp_path / "runs" / "vanilla-digits" / "checkpoints")
+    assert meta["step"] == 200
+    assert all(np.isfinite(array).all() for array in arrays.values() if array.dtype.kind == "f")
