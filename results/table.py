@@ -74,7 +74,8 @@ def ablation(rows, model, metrics=("frechet", "precision", "recall")):
             + (f" ± {number(statistics.stdev(x))}" if len(x) > 1 else "")
             for x in found
         ]
-        named = f"`{settings}`" if settings else "**the recipe**"
+        # As --set takes it.
+        named = f"`{settings.replace('=None', '=none')}`" if settings else "**the recipe**"
         lines.append([named, str(len(found[0])), *cells])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
