@@ -14,9 +14,8 @@ README = HERE.parent / "README.md"
 RECIPES = HERE.parent / "docs" / "recipes.md"
 # What numbers must have in common to be seeds of one another.
 PROTOCOL = (
-    *("model", "dataset", "preset", "backend", "budget", "metric", "samples", "reference"),
-    *("features", "features_hash", "reference_split", "reference_count", "resizer"),
-    *("metric_version", "settings"),
+    *("model", "dataset", "preset", "settings", "backend", "budget", "samples", "features"),
+    *("features_hash", "reference_split", "reference_count", "resizer"),
 )
 
 
@@ -29,31 +28,53 @@ def read(name="results"):
 def table(rows):
     """Returns a markdown table: one line for each protocol, mean and deviation over its seeds.
 
-    The floor, what real pictures score in the place of generated ones, has a column if any row has
-    one.
+    Behind each score stands its floor, what real samples have in the place of generated ones, and
+    what was published, if anything was.
     """
-    groups = collections.defaultdict(list)
+    lines = collections.defaultdict(lambda: collections.defaultdict(list))
     for row in rows:
-        groups[tuple(row[name] for name in PROTOCOL)].append(row)
-    titles = ["model", "data", "preset", "backend", "budget", "score", "ours"]
-    shown = ["model", "dataset", "preset", "backend", "budget"]
-    if any(row["settings"] for row in rows):
-        titles.insert(3, "settings")
-        shown.insert(3, "settings")
-    has_floor = any(row["floor"] for row in rows)
-    titles += ["floor", "published"] if has_floor else ["published"]
-    lines = [titles, ["---"] * len(titles)]
-    for same in groups.values():
-        row = same[0]
-        values = [float(r["value"]) for r in same]
-        ours = number(statistics.fmean(values))
-        if len(values) > 1:
-            ours += f" ± {number(statistics.stdev(values))} ({len(values)} seeds)"
-        floors = [float(r["floor"]) for r in same if r["floor"]]
-        floor = [number(statistics.fmean(floors)) if floors else ""] if has_floor else []
-        cells = [row[name] for name in shown]
-        lines.append([*cells, score(row), ours, *floor, row["reference"]])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        lines[tuple(row[name] for name in PROTOCOL)][row["metric"], row["metric_version"]].append(
+            row
+        )
+    titles = [
+        "model",
+        "data",
+        "recipe",
+        "backend",
+        "budget",
+        "seeds",
+        "score (floor)",
+        "measured on",
+    ]
+    table = [titles, ["---"] * len(titles)]
+    for metrics in lines.values():
+        first = next(iter(metrics.values()))
+        row = first[0]
+        recipe = " ".join(filter(None, [row["preset"], row["settings"]]))
+        scores = "<br>".join(score(same) for same in metrics.values())
+        cells = [row["model"], row["dataset"], recipe, row["backend"], row["budget"]]
+        table.append([*cells, str(len(first)), scores, measured_on(row)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in table)
+
+
+def score(rows):
+    """Returns one score of all seeds, its floor and what was published, for a person."""
+    values = [float(row["value"]) for row in rows]
+    text = f"{rows[0]['metric']} {number(statistics.fmean(values))}"
+    if len(values) > 1:
+        text += f" ± {number(statistics.stdev(values))}"
+    if floors := [float(row["floor"]) for row in rows if row["floor"]]:
+        text += f" ({number(statistics.fmean(floors))})"
+    return text + (f", published {rows[0]['reference']}" if rows[0]["reference"] else "")
+
+
+def measured_on(row):
+    """Returns how a score was measured, for a person."""
+    about = [f"{int(row['samples']):,} samples"] if row["samples"] else []
+    # Where the distribution is known, that is what was compared with.
+    if row["features"] and row["features"] != "known_distribution":
+        about.append(row["features"])
+    return ", ".join(about)
 
 
 def ablation(rows, model, metrics=("frechet", "precision", "recall")):
@@ -78,14 +99,6 @@ def ablation(rows, model, metrics=("frechet", "precision", "recall")):
         named = f"`{settings.replace('=None', '=none')}`" if settings else "**the recipe**"
         lines.append([named, str(len(found[0])), *cells])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def score(row):
-    """Returns what was measured, and how, for a person."""
-    about = [f"{int(row['samples']):,} samples"] if row["samples"] else []
-    if row["features"] not in ("", "known_distribution"):
-        about.append(row["features"])
-    return f"{row['metric']} ({', '.join(about)})" if about else row["metric"]
 
 
 def number(value):

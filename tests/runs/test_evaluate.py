@@ -231,9 +231,10 @@ def test_each_score_is_a_row_of_results(run, tmp_path):
     assert list(made["read"]()[0]) == judge.COLUMNS
     for row in rows:
         row["seed"] = "3"
-    table = made["table"](made["read"]() + rows[:2]).splitlines()
-    assert "| ours | floor | published |" in table[0]
-    assert "frechet (200 samples, classifier:digits)" in table[-2]
+    last = made["table"](made["read"]() + rows[:2]).splitlines()[-1]
+    value, floor = (made["number"](float(row[name])) for name in ("value", "floor"))
+    assert f"| 1 | frechet {value} ({floor})<br>" in last
+    assert last.endswith("| 200 samples, classifier:digits |")
 
 
 def test_a_file_that_is_no_table_of_results_is_left_alone(run, tmp_path):
@@ -256,7 +257,7 @@ def test_a_row_names_what_the_run_changed_of_its_recipe(run, tmp_path):
     judge.evaluate(run, samples=200, metrics=["frechet"], results=str(table), say=lambda _: None)
     assert [row["settings"] for row in read(table)] == ["loss=hinge width=8"]
     made = runpy.run_path(str(ROOT / "results" / "table.py"))
-    assert "| loss=hinge width=8 |" in made["table"](read(table))
+    assert "| default loss=hinge width=8 |" in made["table"](read(table))
 
 
 @pytest.mark.parametrize(
