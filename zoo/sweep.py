@@ -10,8 +10,7 @@ Exit codes: 0 all runs have scores; 1 some failed; 2 a person can mend it; 130 i
 """
 
 # At the top only what starts at once: this process waits for hours beside those that need the
-# memory, so Keras is never imported here. `python zoo/sweep.py` is the same without the detour in
-# `start`.
+# memory, so Keras is never imported here.
 import argparse
 import collections
 import contextlib
@@ -935,11 +934,6 @@ def main(argv):
 
 def start():
     """The program: `main` with its errors told as those of the other programs."""
-    if "keras" in sys.modules and os.name == "posix":
-        # `python -m zoo.sweep` has imported the package and so a backend, 700 MB with TensorFlow,
-        # which the runs could use.
-        sys.stdout.flush()
-        os.execv(sys.executable, [sys.executable, __file__, *sys.argv[1:]])
     try:
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:
