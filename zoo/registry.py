@@ -33,6 +33,6 @@ MODELS = {
     "dcgan": (
         "zoo.models.dcgan",
         "DCGAN",
-        "deep convolutional GAN for images of 28 to 128 pixels (Radford et al. 2015)",
+        "deep convolutional GAN for images of any size from 9 pixels (Radford et al. 2015)",
     ),
 }
