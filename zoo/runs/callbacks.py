@@ -214,14 +214,8 @@ class FiniteLosses(SessionCallback):
 class DirectoryThere(SessionCallback):
     """Stops the run when its directory has gone, instead of beginning another one there."""
 
-    def __init__(self, session):
-        super().__init__(session)
-        self.checked = 0.0
-
     def on_train_batch_end(self, batch, logs=None):
-        now = time.monotonic()
-        if now - self.checked > 0.5:
-            self.checked = now
+        if self.session.due:
             self.check()
 
     def on_epoch_end(self, epoch, logs=None):
