@@ -20,8 +20,8 @@ from zoo.registry import MODELS
 __version__ = "0.1.0"
 
 # Programs that make no model: the doctor is for where the import of Keras may fail, and a sweep
-# waits beside runs that need the memory. While Python looks for the module it is to run, "-m" stands
-# in the place of its file.
+# waits beside runs that need the memory. While Python looks for the module it is to run, "-m"
+# stands in the place of its file.
 _WITHOUT_KERAS = ("zoo.doctor", "zoo.sweep")
 _alone = sys.argv[:1] == ["-m"] and sys.orig_argv[-len(sys.argv)] in _WITHOUT_KERAS
 

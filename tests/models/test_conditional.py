@@ -86,9 +86,9 @@ def test_generated_pictures_are_judged_with_the_labels_of_the_minibatch():
             seen.append(("drawn", labels))
             return super().generate_batch(z, labels)
 
-        def discriminate(self, samples, labels=None, judge=None):
+        def discriminate(self, samples, labels=None, network=None):
             seen.append(("judged", labels))
-            return super().discriminate(samples, labels, judge)
+            return super().discriminate(samples, labels, network)
 
     gan = Watched(**SMALL, n_critic=2, penalty=None)
     gan.compile()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import zipfile
 
+import keras
 import numpy as np
 import pytest
 import running
@@ -100,8 +101,8 @@ def test_a_damaged_newest_falls_back_to_the_one_before(tmp_path, gan, capsys, da
 class Two:
     """As little of a model as makes a checkpoint."""
 
-    trainable_variables = (np.arange(3, dtype="float32"),)
-    non_trainable_variables = (np.array(7, "int32"),)
+    trainable_variables = (keras.Variable(np.arange(3, dtype="float32")),)
+    non_trainable_variables = (keras.Variable(7, dtype="int32", trainable=False),)
     metrics_variables = ()
     variables = ()
     optimizer = property(lambda self: self)
@@ -139,7 +140,7 @@ def test_a_run_with_only_damaged_checkpoints_is_refused(straight, tmp_path, caps
     assert checkpoints.step_of(good) == 0
     truncate(newest)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("zoo.runs.train.train", lambda gan, dataset, session, layout: session)
+        patch.setattr("zoo.runs.train.train", lambda gan, dataset, session: session)
         assert running.resume(path).step == 0
     assert capsys.readouterr().err.startswith("warning: ")
     truncate(good)

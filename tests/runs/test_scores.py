@@ -10,7 +10,6 @@ import keras
 import numpy as np
 import pytest
 import running
-from test_resume import assert_equal_runs
 
 from zoo import data
 from zoo.errors import UsageError
@@ -52,7 +51,7 @@ def scored(tmp_path_factory):
 
 
 def test_training_is_the_same_with_scores(straight, scored):
-    assert_equal_runs(scored[0], straight[0].directory)
+    running.assert_equal_runs(scored[0], straight[0].directory)
 
 
 def test_a_row_every_so_many_images_and_the_best_at_the_end(scored):

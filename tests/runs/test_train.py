@@ -159,7 +159,7 @@ def test_losses_that_are_not_finite_stop_the_run_and_name_the_step(tmp_path, mon
 @pytest.fixture
 def untrained(monkeypatch):
     """Lets `start` return the model it would train."""
-    monkeypatch.setattr(train, "train", lambda gan, dataset, session, layout: gan)
+    monkeypatch.setattr(train, "train", lambda gan, dataset, session: gan)
 
 
 def test_a_run_can_begin_with_the_weights_of_a_run(straight, tmp_path, untrained):
