@@ -21,7 +21,7 @@ test: $(VENV)/test
 	@which=; for backend in $(BACKENDS); do \
 	  if $(RUN) -c "import importlib.util as u, sys; sys.exit(not u.find_spec('$$backend'))"; then \
 	    echo "== tests under $$backend"; \
-	    KERAS_BACKEND=$$backend $(RUN) -m pytest --numprocesses=$(JOBS) --dist=loadfile $$which || exit 1; \
+	    KERAS_BACKEND=$$backend $(RUN) -m pytest --numprocesses=$(JOBS) --dist=loadfile --no-loadscope-reorder $$which || exit 1; \
 	    which="-m backend"; \
 	  fi; \
 	done

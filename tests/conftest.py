@@ -9,6 +9,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["OMP_NUM_THREADS"] = "1"
 
 SHARED = {}
+# What takes longest comes first: of two test processes none should be left with it at the end.
+LONGEST = ("test_readme.py", "test_loading.py", "test_replicas.py", "test_parity.py")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 @pytest.fixture(scope="module")
