@@ -80,12 +80,15 @@ def measured_on(row):
 def ablation(rows, model, metrics=("frechet", "precision", "recall")):
     """Returns a markdown table of what a sweep found, one line for each combination of settings.
 
-    Best first, by the mean of the first of the metrics.
+    Best first, by the mean of the first of the metrics. Raises ValueError where their budgets or
+    data differ, so that they say nothing about each other.
     """
+    rows = [row for row in rows if row["model"] == model]
+    if len({(row["dataset"], row["budget"], row["backend"]) for row in rows}) > 1:
+        raise ValueError(f"The rows of {model} in recipes.csv are not of one budget and data set.")
     values = collections.defaultdict(lambda: collections.defaultdict(list))
     for row in rows:
-        if row["model"] == model:
-            values[row["settings"]][row["metric"]].append(float(row["value"]))
+        values[row["settings"]][row["metric"]].append(float(row["value"]))
     order = sorted(values, key=lambda settings: statistics.fmean(values[settings][metrics[0]]))
     lines = [["settings", "seeds", *metrics], ["---"] * (2 + len(metrics))]
     for settings in order:

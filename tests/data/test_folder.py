@@ -12,6 +12,8 @@ from PIL import Image
 from zoo.data import cache, images, load
 from zoo.errors import UsageError
 
+pytestmark = pytest.mark.faults
+
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
 

@@ -8,6 +8,8 @@ import sys
 import pytest
 import running
 
+pytestmark = pytest.mark.faults
+
 SMALL = ["--model=dcgan", "--dataset=digits", "--set=image_size=16", "--set=width=4"]
 
 # name -> (arguments, what the sentence says)

@@ -15,7 +15,7 @@ import running
 from zoo.errors import UsageError
 from zoo.runs import callbacks, checkpoints
 
-pytestmark = pytest.mark.backend
+pytestmark = [pytest.mark.backend, pytest.mark.faults]
 
 
 @pytest.fixture(scope="module")

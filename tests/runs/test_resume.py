@@ -10,7 +10,7 @@ import running
 
 from zoo.runs import callbacks, checkpoints
 
-pytestmark = pytest.mark.backend
+pytestmark = [pytest.mark.backend, pytest.mark.faults]
 
 
 def steps_of(path):

@@ -20,6 +20,7 @@ from zoo.runs import callbacks, checkpoints, config, train
 
 pytestmark = [
     pytest.mark.backend,
+    pytest.mark.faults,
     pytest.mark.skipif(
         keras.config.backend() != "tensorflow", reason="several workers train under TensorFlow"
     ),

@@ -60,8 +60,10 @@ def create(runs_dir, name, model, dataset, overwrite=False):
                 f"{path} is not a run (it has no config.json), so --overwrite leaves it alone. "
                 "Choose another --name."
             )
+        # Not while entered: Windows deletes no file that is open.
         with locked(path):
-            shutil.rmtree(path)
+            pass
+        shutil.rmtree(path)
     try:
         path.mkdir(parents=True)
     except (FileExistsError, NotADirectoryError):
