@@ -227,8 +227,7 @@ class GAN(keras.Model):
         self.ema_generator.trainable = False
         self.ema_generator.set_weights(self.generator.get_weights())
         for network in (self.generator, *self.discriminator_networks):
-            penalised = self.penalty is not None and network is not self.generator
-            backend.synchronise(network, penalised)
+            backend.prepare(network)
         if self.adapts:
             self.strength = self.add_weight(
                 shape=(),

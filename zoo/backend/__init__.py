@@ -17,8 +17,8 @@ Each backend file offers the same few functions:
 - `logs(values)`: the running means that a step returns, name -> scalar, as Keras takes them.
 - `value_of(variable)`: its value as a numpy array, which asks no other worker.
 - `replicas_of(model)`: how many replicas a model was made for.
-- `synchronise(network, penalised)`: makes batch normalisation see the batch of all replicas, and
-  right in the second derivatives that a penalty needs.
+- `prepare(network)`: makes batch normalisation see the batch of all replicas, right in the second
+  derivatives that a penalty needs, and fast, whatever Keras's own layer is here.
 - `stream(model, make)`: what `model.fit` takes for the batches of the generator `make()`.
 - `distribute(strategy, devices)` -> `Layout`: the devices of this process, see there.
 - `single()`: context in which other models are made and run on one device while a model trains
@@ -53,11 +53,11 @@ if _BACKEND == "tensorflow":
         mean,
         no_grad,
         out_of_memory,
+        prepare,
         replicas,
         replicas_of,
         single,
         stream,
-        synchronise,
         train_step,
         value_and_grad,
         value_of,
@@ -75,11 +75,11 @@ elif _BACKEND == "jax":
         mean,
         no_grad,
         out_of_memory,
+        prepare,
         replicas,
         replicas_of,
         single,
         stream,
-        synchronise,
         train_step,
         value_and_grad,
         value_of,
@@ -97,11 +97,11 @@ elif _BACKEND == "torch":
         mean,
         no_grad,
         out_of_memory,
+        prepare,
         replicas,
         replicas_of,
         single,
         stream,
-        synchronise,
         train_step,
         value_and_grad,
         value_of,
@@ -147,11 +147,11 @@ __all__ = [
     "mean",
     "no_grad",
     "out_of_memory",
+    "prepare",
     "replicas",
     "replicas_of",
     "single",
     "stream",
-    "synchronise",
     "train_step",
     "value_and_grad",
     "value_of",

@@ -144,7 +144,7 @@ def stream(model, make):
     return make()
 
 
-def synchronise(network, penalised):
+def prepare(network):
     pass
 
 

@@ -1,6 +1,7 @@
 """TensorFlow: plain gradient tapes. See `zoo/backend/__init__.py` for the contract."""
 
 import contextlib
+import functools
 import json
 import operator
 import os
@@ -72,7 +73,28 @@ def apply(optimizer, gradients, variables):
         gradients = tf.distribute.get_replica_context().all_reduce("SUM", list(gradients))
         # Keras would first clip what each replica has and then add it up.
         optimizer._all_reduce_sum_gradients = list
+    elif type(optimizer) is keras.optimizers.Adam and not optimizer.amsgrad:
+        optimizer.update_step = functools.partial(_adam_step, optimizer)
     optimizer.apply(gradients, variables)
+
+
+def _adam_step(adam, gradient, variable, learning_rate):
+    """What `adam.update_step` computes, by one kernel instead of a dozen operations."""
+    index = adam._get_variable_index(variable)
+    dtype = variable.dtype
+    step = tf.cast(adam.iterations + 1, dtype)
+    tf.raw_ops.ResourceApplyAdam(
+        var=variable.handle,
+        m=adam._momentums[index].value.handle,
+        v=adam._velocities[index].value.handle,
+        beta1_power=tf.cast(adam.beta_1, dtype) ** step,
+        beta2_power=tf.cast(adam.beta_2, dtype) ** step,
+        lr=tf.cast(learning_rate, dtype),
+        beta1=adam.beta_1,
+        beta2=adam.beta_2,
+        epsilon=adam.epsilon,
+        grad=tf.cast(gradient, dtype),
+    )
 
 
 def mean(x):
@@ -146,15 +168,43 @@ def stream(model, make):
     return strategy.distribute_datasets_from_function(own_parts)
 
 
-def synchronise(network, penalised):
-    # For a penalty on one device too: otherwise the moments hold the mean constant, which is right
-    # for their gradient and wrong for its gradient.
-    if tf.distribute.get_strategy().num_replicas_in_sync == 1 and not penalised:
-        return
+def prepare(network):
+    several = tf.distribute.get_strategy().num_replicas_in_sync > 1
     for layer in network.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
+        if type(layer) is not keras.layers.BatchNormalization:
+            continue
+        if several:
             # Not as an argument: with it the layer's file would load under TensorFlow only.
             layer.synchronized = True
+        else:
+            layer.call = functools.partial(_batch_normalization, layer)
+
+
+def _batch_normalization(layer, inputs, training=None, mask=None):
+    """What the layer computes, by one kernel where it trains.
+
+    Keras's own chain of a dozen small operations is slower, and holds the mean constant in the
+    variance, which is right for its gradient and wrong for the gradient of that, a penalty's.
+    """
+    shape = inputs.shape
+    plain = mask is None and not getattr(layer, "renorm", False)
+    last = layer.axis in (-1, len(shape) - 1) and len(shape) in (2, 4)
+    known = inputs.dtype in (tf.float32, tf.bfloat16)
+    if not (training and layer.trainable and plain and last and known):
+        return type(layer).call(layer, inputs, training=training, mask=mask)
+    channels = shape[-1]
+    scale = tf.cast(layer.gamma, tf.float32) if layer.scale else tf.ones(channels)
+    offset = tf.cast(layer.beta, tf.float32) if layer.center else tf.zeros(channels)
+    images = inputs if len(shape) == 4 else inputs[:, None, None]
+    outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+        x=images, scale=scale, offset=offset, mean=[], variance=[], epsilon=layer.epsilon
+    )
+    # The kernel gives the estimate for the population, the layer keeps the deviation of the batch.
+    count = tf.cast(tf.size(inputs) // channels, tf.float32)
+    variance *= (count - 1) / count
+    for average, value in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
+        average.assign(average * layer.momentum + value * (1 - layer.momentum))
+    return outputs if len(shape) == 4 else outputs[:, 0, 0]
 
 
 def distribute(strategy, devices):

@@ -84,7 +84,7 @@ def stream(model, make):
     return make()
 
 
-def synchronise(network, penalised):
+def prepare(network):
     pass
 
 

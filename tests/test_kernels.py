@@ -1,0 +1,113 @@
+"""What a backend computes by a kernel of its own is what Keras and the formula say."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from zoo import backend
+
+pytestmark = pytest.mark.backend
+
+
+def normalised(x, gamma, beta, epsilon):
+    """Batch normalisation by its formula, with nothing held constant."""
+    axes = tuple(range(len(x.shape) - 1))
+    mean = ops.mean(x, axes)
+    variance = ops.mean(ops.square(x - mean), axes)
+    return (x - mean) / ops.sqrt(variance + epsilon) * gamma + beta
+
+
+@pytest.mark.parametrize("affine", [True, False], ids=["affine", "plain"])
+@pytest.mark.parametrize("shape", [(6, 5, 4, 3), (8, 3)], ids=["images", "vectors"])
+def test_batch_normalisation_and_its_second_derivative_follow_the_formula(shape, affine):
+    random = np.random.default_rng(0)
+    x, mixed = (ops.convert_to_tensor(random.normal(size=shape).astype("float32")) for _ in "xm")
+    layer = keras.layers.BatchNormalization(momentum=0.9, scale=affine, center=affine)
+    network = keras.Sequential([keras.Input(shape[1:]), layer])
+    gamma, beta = 1.0, 0.0
+    if affine:
+        layer.gamma.assign([0.5, 1.0, 2.0])
+        layer.beta.assign([-1.0, 0.0, 1.0])
+        gamma, beta = layer.gamma, layer.beta
+    backend.prepare(network)
+    sharpness = keras.Variable(1.5)
+    variables = [sharpness, *network.trainable_variables]
+
+    def judged(normalise):
+        def logits(x):
+            return ops.sum(
+                ops.tanh(sharpness * normalise(x)) * mixed, axis=tuple(range(1, len(shape)))
+            )
+
+        def penalty():
+            values, gradient = backend.input_grad(logits, x)
+            return ops.sum(ops.square(gradient)), (values, gradient)
+
+        loss, (values, gradient), grads = backend.value_and_grad(penalty, variables)
+        return [ops.convert_to_numpy(y) for y in (loss, values, gradient, *grads)]
+
+    expected = judged(lambda x: normalised(x, gamma, beta, layer.epsilon))
+    got = judged(lambda x: network(x, training=True))
+    for a, b in zip(expected, got, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4 * np.abs(a).max())
+
+    layer.moving_mean.assign([0.0] * 3)
+    layer.moving_variance.assign([1.0] * 3)
+    network(x, training=True)
+    axes = tuple(range(len(shape) - 1))
+    data = ops.convert_to_numpy(x)
+    mean, variance = (ops.convert_to_numpy(v) for v in layer.non_trainable_variables)
+    np.testing.assert_allclose(mean, 0.1 * data.mean(axes), atol=1e-6)
+    np.testing.assert_allclose(variance, 0.9 + 0.1 * data.var(axes), atol=1e-6)
+
+
+def test_batch_normalisation_in_inference_uses_the_moving_averages():
+    layer = keras.layers.BatchNormalization()
+    network = keras.Sequential([keras.Input((2,)), layer])
+    layer.moving_mean.assign([1.0, 2.0])
+    layer.moving_variance.assign([4.0, 9.0])
+    backend.prepare(network)
+    before = [ops.convert_to_numpy(v) for v in layer.variables]
+    outputs = network(np.array([[3.0, 5.0], [1.0, 2.0]], "float32"), training=False)
+    np.testing.assert_allclose(ops.convert_to_numpy(outputs), [[1.0, 1.0], [0.0, 0.0]], atol=1e-3)
+    for a, b in zip(before, layer.variables, strict=True):
+        np.testing.assert_array_equal(a, ops.convert_to_numpy(b))
+
+
+def test_batch_normalisation_in_bfloat16_keeps_float32_averages():
+    random = np.random.default_rng(0)
+    data = (3 + random.normal(size=(64, 4, 4, 2))).astype("float32")
+    layer = keras.layers.BatchNormalization(momentum=0.0, dtype="mixed_bfloat16")
+    network = keras.Sequential([keras.Input((4, 4, 2)), layer])
+    backend.prepare(network)
+    outputs = network(ops.cast(data, "bfloat16"), training=True)
+    assert keras.backend.standardize_dtype(outputs.dtype) == "bfloat16"
+    outputs = ops.convert_to_numpy(ops.cast(outputs, "float32"))
+    assert np.abs(outputs.mean((0, 1, 2))).max() < 0.02
+    assert np.abs(outputs.std((0, 1, 2)) - 1).max() < 0.02
+    np.testing.assert_allclose(layer.moving_mean, data.mean((0, 1, 2)), atol=0.01)
+    np.testing.assert_allclose(layer.moving_variance, data.var((0, 1, 2)), atol=0.02)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{}, {"beta_1": 0.0, "epsilon": 1e-3}, {"global_clipnorm": 0.1}, {"amsgrad": True}],
+    ids=["defaults", "no momentum", "clipped", "amsgrad"],
+)
+def test_adam_is_kerass_adam(arguments):
+    random = np.random.default_rng(0)
+    start = [random.normal(size=shape).astype("float32") for shape in ((3, 4), (4,))]
+    steps = [[random.normal(size=w.shape).astype("float32") for w in start] for _ in range(5)]
+    ends = []
+    for apply in (backend.apply, lambda optimizer, *rest: optimizer.apply(*rest)):
+        schedule = keras.optimizers.schedules.PolynomialDecay(0.1, 4, 0.01)
+        optimizer = keras.optimizers.Adam(schedule, **arguments)
+        variables = [keras.Variable(w) for w in start]
+        optimizer.build(variables)
+        for gradients in steps:
+            with backend.no_grad():
+                apply(optimizer, [ops.convert_to_tensor(g) for g in gradients], variables)
+        ends.append([ops.convert_to_numpy(v) for v in (*variables, *optimizer.variables)])
+    for a, b in zip(*ends, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
