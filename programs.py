@@ -72,7 +72,7 @@ def choose_backend(wanted=None, recorded=None):
             raise UsageError(
                 f"The backend {wanted} is not installed. Install it with `pip install {wanted}` "
                 "or choose another with --backend. "
-                f"Installed: {', '.join(_all_installed()) or 'none'}."
+                f"Installed: {', '.join(installed_backends()) or 'none'}."
             )
         chosen = wanted
     else:
@@ -85,6 +85,11 @@ def choose_backend(wanted=None, recorded=None):
             )
     os.environ["KERAS_BACKEND"] = chosen
     return chosen
+
+
+def installed_backends():
+    """Returns those of `BACKENDS` that are installed."""
+    return [backend for backend in BACKENDS if _installed(backend)]
 
 
 @contextlib.contextmanager
@@ -255,10 +260,6 @@ def _sentence(error):
 
 def _installed(backend):
     return importlib.util.find_spec(backend) is not None
-
-
-def _all_installed():
-    return [backend for backend in BACKENDS if _installed(backend)]
 
 
 def _run_names(runs_dir):

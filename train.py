@@ -5,9 +5,11 @@ python train.py --resume=dcgan-mnist
 python train.py --list
 """
 
+import json
 import os
 import pathlib
 import runpy
+import subprocess
 import sys
 
 from absl import flags
@@ -20,7 +22,8 @@ STRATEGIES = ("auto", "none", "mirrored", "multiworker")
 
 flags.DEFINE_string("model", None, "Which variant; --list shows them.")
 flags.DEFINE_string("dataset", None, "Which data; --list shows them.")
-flags.DEFINE_enum("backend", None, programs.BACKENDS, "What Keras computes with.")
+AUTO = "; auto measures what is fastest"
+flags.DEFINE_enum("backend", None, [*programs.BACKENDS, "auto"], f"What Keras computes with{AUTO}.")
 flags.DEFINE_enum("strategy", "auto", STRATEGIES, "How devices share the work; see the README.")
 flags.DEFINE_integer("devices", None, "How many; without GPUs the CPU is divided into so many.")
 flags.DEFINE_string("name", None, "Name of the run; by default made of model and data set.")
@@ -31,7 +34,9 @@ flags.DEFINE_integer("epochs", None, "Passes over the data.")
 flags.DEFINE_float("max_minutes", None, "Budget of training time, from the first step.")
 flags.DEFINE_integer("batch_size", None, "Samples in one discriminator update.")
 flags.DEFINE_integer("seed", None, "Of weights, noise and the order of the data.")
-flags.DEFINE_enum("precision", None, ["float32", "mixed_bfloat16"], "Precision of the arithmetic.")
+flags.DEFINE_enum(
+    "precision", None, ["float32", "mixed_bfloat16", "auto"], f"Precision of the arithmetic{AUTO}."
+)
 flags.DEFINE_string("data_dir", None, "Where TFDS finds prepared data sets.")
 flags.DEFINE_bool("strict", False, "Refuse a folder with unreadable pictures.")
 flags.DEFINE_string("resume", None, "Go on with this run (a name or a path).")
@@ -53,6 +58,8 @@ def run():
             "--resume=RUN. See them with --list."
         )
     recorded = programs.recorded_backend(path) if path else None
+    if "auto" in (FLAGS.backend, FLAGS.precision):
+        choose_fastest(path)
     backend = programs.choose_backend(FLAGS.backend, recorded)
 
     from zoo.backend import distribute
@@ -96,6 +103,41 @@ def run():
             layout=layout,
         )
     return finish(session)
+
+
+def choose_fastest(path):
+    """Puts what was measured in the place of "auto"; a run that is resumed stays as it is."""
+    auto = [name for name in ("backend", "precision") if FLAGS[name].value == "auto"]
+    if path:
+        for name in auto:
+            FLAGS[name].value = None
+        return
+    if FLAGS.strategy == "multiworker":
+        raise programs.UsageError(
+            "Workers that measure each for itself may not agree. Expected names instead of auto; "
+            "python -m zoo.fastest measures. "
+            f"Received: --strategy=multiworker {' '.join(f'--{name}=auto' for name in auto)}."
+        )
+    command = [sys.executable, "-m", "zoo.fastest", "--json", f"--model={FLAGS.model}"]
+    command += [f"--dataset={FLAGS.dataset}", f"--preset={FLAGS.preset}"]
+    command += [f"--set={text}" for text in FLAGS.set]
+    if FLAGS.batch_size is not None:
+        command.append(f"--set=batch_size={FLAGS.batch_size}")
+    if FLAGS.backend != "auto":
+        command.append(f"--backends={programs.choose_backend(FLAGS.backend)}")
+    elif FLAGS.strategy == "mirrored" or (FLAGS.devices or 1) > 1:
+        several = [b for b in programs.installed_backends() if b != "torch"]
+        command.append(f"--backends={','.join(several)}")
+    if FLAGS.precision != "auto":
+        asked = [text.partition("=")[2] for text in FLAGS.set if text.startswith("precision=")]
+        command.append(f"--precisions={FLAGS.precision or (asked or ['float32'])[-1]}")
+    done = subprocess.run(command, cwd=HERE, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        sys.exit(done.returncode)
+    answer = json.loads(done.stdout)
+    for name in auto:
+        FLAGS[name].value = answer[name]
+    print("fastest    " + ", ".join(answer[name] for name in auto))
 
 
 def changes(path, overrides):

@@ -79,24 +79,17 @@ class Watch:
 def zoo(spec):
     """One of our models, trained through `fit` as train.py does it."""
     start = time.perf_counter()
-    import zoo
+    import zoo  # noqa: F401
 
     imported = time.perf_counter() - start
 
     from benchmarks import operations
-    from zoo import backend, data
+    from zoo import backend
     from zoo.runs import config as configs
-    from zoo.runs import train
+    from zoo.runs import speed, train
 
     config = configs.resolve(spec["model"], "made up", "default", spec["overrides"])
-    own = zoo.get(spec["model"]).settings()
-    shape = tuple(own["image_shape"].default)
-    if config["image_size"] and len(shape) == 3:
-        shape = (config["image_size"], config["image_size"], shape[-1])
-    has_classes = "num_classes" in own
-    samples, labels = make_data(shape, spec["examples"], has_classes)
-    names = tuple("0123456789") if has_classes else ()
-    dataset = data.Dataset("made up", samples, labels, names, "")
+    dataset = speed.made_up(config, spec["examples"])
     gan = train.build(train.complete(config, dataset))
     spent = [0.0]
     watch = Watch(spec, spent)
@@ -117,7 +110,7 @@ def keras_idiom(spec):
     from benchmarks.references import keras_dcgan
     from zoo import data
 
-    samples, _ = make_data((28, 28, 1), spec["examples"])
+    samples = images(spec["examples"])
     dataset = data.Dataset("made up", samples, None, (), "")
     gan = keras_dcgan.KerasDCGAN(spec["overrides"]["width"])
     gan.compile()
@@ -138,7 +131,7 @@ def pytorch(spec, compiled=False):
 
     from benchmarks.references import pytorch_dcgan as reference
 
-    samples, _ = make_data((28, 28, 1), spec["examples"])
+    samples = images(spec["examples"])
     gan = reference.PyTorchDCGAN(spec["overrides"]["width"], compiled)
     spent = [0.0]
     watch = Watch(spec, spent)
@@ -208,15 +201,9 @@ def fit(gan, stream, watch, name):
     gan.fit(stream, steps_per_epoch=2**40, callbacks=[Tell()], shuffle=False, verbose=0)
 
 
-def make_data(shape, examples, has_classes=False):
-    """Returns random samples as a data set has them, and labels or None."""
-    random = np.random.default_rng(0)
-    if len(shape) == 3:
-        samples = random.integers(0, 256, (examples, *shape), "uint8")
-    else:
-        samples = random.normal(size=(examples, *shape)).astype("float32")
-    labels = random.integers(0, 10, examples).astype("int32") if has_classes else None
-    return samples, labels
+def images(count):
+    """Returns random images uint8 `(count, 28, 28, 1)` for a reference."""
+    return np.random.default_rng(0).integers(0, 256, (count, 28, 28, 1), "uint8")
 
 
 def timed(dataset, batch_size, spent):

@@ -19,10 +19,10 @@ from zoo.registry import MODELS
 
 __version__ = "0.1.0"
 
-# Programs that make no model: the doctor is for where the import of Keras may fail, and a sweep
-# waits beside runs that need the memory. While Python looks for the module it is to run, "-m"
-# stands in the place of its file.
-_WITHOUT_KERAS = ("zoo.doctor", "zoo.sweep")
+# Programs that make no model: the doctor is for where the import of Keras may fail, a sweep waits
+# beside runs that need the memory, and `fastest` finds out with what to import Keras. While Python
+# looks for the module it is to run, "-m" stands in the place of its file.
+_WITHOUT_KERAS = ("zoo.doctor", "zoo.fastest", "zoo.sweep")
 _alone = sys.argv[:1] == ["-m"] and sys.orig_argv[-len(sys.argv)] in _WITHOUT_KERAS
 
 for _module, _class, _ in () if _alone else MODELS.values():

@@ -224,3 +224,12 @@ def test_a_disk_that_is_really_full(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "refused often, never damaged"
+
+
+def test_what_a_kill_left_of_a_checkpoint_goes_when_the_run_goes_on(tmp_path):
+    session = running.start(tmp_path, "killed", epochs=1)
+    folder = session.directory / "checkpoints"
+    part = folder / ".step-0000017.npz.123.part"
+    part.write_bytes(b"half of it")
+    running.resume(session.directory, epochs=2)
+    assert not part.exists() and checkpoints.newest(folder)[0]["step"] == 2 * running.STEPS

@@ -1,0 +1,218 @@
+"""Measures with which backend and in which precision a model trains fastest on this machine.
+
+python -m zoo.fastest --model=dcgan
+python -m zoo.fastest --model=dcgan --dataset=mnist --set width=64 --backends=tensorflow,jax
+
+It is what `train.py --backend=auto --precision=auto` asks. Each backend trains some steps on random
+data in a process of its own, which takes about half a minute; the answer is kept, so that it is
+measured once for a model, its settings and the versions of everything. mixed_bfloat16 rounds to
+eight bits, so it is chosen only where it is clearly faster.
+
+Exit codes: 0 done; 2 a person can mend it; 130 interrupted.
+"""
+
+# At the top nothing that imports Keras, whose backend is still to be chosen.
+import argparse
+import contextlib
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+if __name__ == "__main__":
+    # Python puts this file's folder there, whose names could hide other packages'.
+    sys.path[0] = str(ROOT)
+
+import programs  # noqa: E402
+from programs import UsageError  # noqa: E402
+from zoo.data import cache  # noqa: E402
+
+PRECISIONS = ("float32", "mixed_bfloat16")
+GAIN = 1.1  # how many times as fast mixed_bfloat16 must be to be chosen
+SECONDS = 3.0  # that each precision is measured
+PATIENCE = 300  # seconds that the process of a backend has
+# Settings that do not change how fast a step is.
+OTHERS = (
+    *("seed", "epochs", "max_minutes", "max_cpu_seconds", "sample_every", "checkpoint_minutes"),
+    *("stop_on_collapse", "score_every", "score_samples", "score_features", "warm_start"),
+)
+
+
+def measure(what, backends, precisions, again=False):
+    """Returns backend -> precision -> images per second, measured now or before.
+
+    Args:
+        what: dict of `model`, `dataset`, `preset` and `overrides`.
+        backends: names of installed backends.
+        precisions: of `PRECISIONS`.
+        again: bool, whether what was measured before is measured again.
+
+    Raises:
+        UsageError: a setting is unknown or out of range, or no backend could be measured.
+    """
+    overrides = {k: v for k, v in what["overrides"].items() if k not in (*OTHERS, "precision")}
+    what, file = {**what, "overrides": overrides}, pathlib.Path(cache.folder()) / "fastest.json"
+    known, found, failures = {} if again else read(file), {}, []
+    for backend in backends:
+        key = cache.stamp_of(what, backend, machine(backend))
+        rates = known.get(key, {})
+        if not set(precisions) <= set(rates):
+            print(f"measuring {what['model']} on {backend}", end=" ", file=sys.stderr, flush=True)
+            rates, failure = ask({**what, "precisions": precisions}, backend)
+            print(failure or told(rates), file=sys.stderr, flush=True)
+            if failure:
+                failures.append(f"{backend}: {failure}")
+                continue
+            keep(file, key, rates)
+        found[backend] = {precision: rates[precision] for precision in precisions}
+    if not found:
+        raise UsageError(f"Nothing could be measured. {'; '.join(failures)}")
+    return found
+
+
+def ask(spec, backend):
+    """Measures one backend. Returns `(rates, None)` or `({}, sentence)`. Raises UsageError."""
+    spec = {**spec, "seconds": SECONDS}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "zoo.runs.speed", json.dumps(spec)],
+            cwd=ROOT,
+            env=os.environ | {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+        )
+    except subprocess.TimeoutExpired:
+        return {}, f"not done after {PATIENCE} seconds"
+    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    if done.returncode == 2 and lines:
+        raise UsageError(lines[-1].removeprefix("error: "))
+    if done.returncode:
+        return {}, lines[-1] if lines else f"it ended with exit code {done.returncode}"
+    return json.loads(done.stdout.splitlines()[-1]), None
+
+
+def choose(found):
+    """Returns `(backend, precision)` of the fastest, from what `measure` returns."""
+    best = {}
+    for backend, rates in found.items():
+        precision = max(rates, key=rates.get)
+        if precision == "mixed_bfloat16" and "float32" in rates:
+            clearly = rates[precision] >= GAIN * rates["float32"]
+            precision = precision if clearly else "float32"
+        best[backend] = (rates[precision], precision)
+    backend = max(best, key=best.get)
+    return backend, best[backend][1]
+
+
+def machine(backend):
+    """Returns what a rate depends on beside the model: processor, devices, versions, our code."""
+    versions = {}
+    for name in (backend, "keras", "numpy"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    processor = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError, StopIteration):
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+        processor = next(line for line in lines if line.startswith("model name"))
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    devices = {name: os.environ.get(name) for name in ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")}
+    gpus = sorted(map(str, pathlib.Path("/proc/driver/nvidia/gpus").glob("*")))
+    code = max(path.stat().st_mtime for path in (ROOT / "zoo").rglob("*.py"))
+    return [processor, count, devices, gpus, versions, code]
+
+
+def read(file):
+    """Returns what is kept in the file, nothing where it cannot be read."""
+    with contextlib.suppress(OSError, ValueError):
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        if isinstance(kept, dict):
+            return kept
+    return {}
+
+
+def keep(file, key, rates):
+    """Adds to the file, or leaves it where it cannot be written."""
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False) as part:
+            json.dump({**read(file), key: {**read(file).get(key, {}), **rates}}, part)
+        os.replace(part.name, file)
+
+
+def told(rates):
+    return ", ".join(f"{name} {rate:,.0f} images/s" for name, rate in rates.items())
+
+
+def parse(argv):
+    """Returns the arguments of the command line. Raises UsageError."""
+    parser = argparse.ArgumentParser(
+        prog="python -m zoo.fastest",
+        description=__doc__.split("\n\nExit")[0],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--model", required=True, help="Which variant; train.py --list shows them.")
+    add("--dataset", default="made up", help="Whose recipe; the data themselves are random.")
+    add("--preset", default="default", help="default or paper.")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="As of train.py.")
+    add("--backends", help="Separated by commas; by default all that are installed.")
+    add("--precisions", default=",".join(PRECISIONS), help="Separated by commas.")
+    add("--again", action="store_true", help="Measure what was measured before, too.")
+    add("--json", action="store_true", help="Print one JSON object instead of the table.")
+
+    def refuse(message):
+        raise UsageError(f"{message[:1].upper()}{message[1:]}. See python -m zoo.fastest --help.")
+
+    parser.error = refuse
+    arguments = parser.parse_args(argv)
+    installed = programs.installed_backends()
+    arguments.backends = arguments.backends.split(",") if arguments.backends else installed
+    arguments.precisions = arguments.precisions.split(",")
+    for name, valid in (("backends", installed), ("precisions", PRECISIONS)):
+        given = getattr(arguments, name)
+        if not given or not set(given) <= set(valid):
+            raise UsageError(
+                f"Expected of --{name} some of {', '.join(valid)}. Received: {','.join(given)}."
+            )
+    return arguments
+
+
+def main(argv):
+    """Measures what a command line asks for and prints it."""
+    arguments = parse(argv)
+    overrides = {}
+    for text in arguments.set:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise UsageError(f"Expected --set key=value. Received: --set {text!r}.")
+        overrides[name.strip()] = value.strip()
+    what = {"model": arguments.model, "dataset": arguments.dataset, "preset": arguments.preset}
+    what["overrides"] = overrides
+    found = measure(what, arguments.backends, arguments.precisions, arguments.again)
+    backend, precision = choose(found)
+    if arguments.json:
+        answer = {"backend": backend, "precision": precision, "images_per_second": found}
+        print(json.dumps(answer))
+        return
+    for name, rates in found.items():
+        print(f"{name:12}{told(rates)}")
+    print(f"fastest: --backend={backend} --precision={precision}")
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    except UsageError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)

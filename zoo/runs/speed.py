@@ -1,0 +1,80 @@
+"""How fast a model trains here, in a process of its own: `python -m zoo.runs.speed SPEC`.
+
+What `python -m zoo.fastest` asks for each backend. The spec is a JSON object: `model`, `dataset`,
+`preset` and `overrides` as `zoo.runs.config.resolve` takes them, `precisions`, and `seconds` that
+each of them is measured. The last line printed is a JSON object: precision -> images per second.
+"""
+
+import json
+import sys
+import time
+
+import numpy as np
+
+import zoo
+from zoo import data
+from zoo.errors import UsageError
+
+WARM = 3  # steps before the first that is timed; in them things are compiled
+STRETCHES = 3  # in turn, so that a machine which is slow for a while is so for all
+
+
+def rates(spec):
+    """Returns precision -> real images per second of the training step: the fastest stretch.
+
+    Raises:
+        UsageError: a setting is unknown or out of range.
+    """
+    from zoo.runs import config as configs
+    from zoo.runs import train
+
+    steps = {}
+    for precision in spec["precisions"]:
+        overrides = {**spec["overrides"], "precision": precision}
+        config = configs.resolve(spec["model"], spec["dataset"], spec["preset"], overrides)
+        size = train.batch_size(config)
+        dataset = made_up(config, size)
+        gan = train.build(train.complete(config, dataset))
+        steps[precision] = lambda gan=gan, set=dataset: gan.train_on_batch(set.samples, set.labels)
+        for _ in range(WARM):
+            steps[precision]()
+    best = dict.fromkeys(steps, 0.0)
+    for _ in range(STRETCHES):
+        for precision, step in steps.items():
+            start, count = time.perf_counter(), 0
+            while (took := time.perf_counter() - start) < spec["seconds"] / STRETCHES or not count:
+                step()
+                count += 1
+            best[precision] = max(best[precision], count * size / took)
+    return best
+
+
+def made_up(config, examples):
+    """Returns a `zoo.data.Dataset` of random samples such as a run of `config` trains on.
+
+    Args:
+        config: as `zoo.runs.config.resolve` returns it.
+        examples: int, how many.
+    """
+    own = zoo.get(config["model"]).settings()
+    shape = tuple(own["image_shape"].default)
+    if len(shape) == 3:
+        size, channels = config["image_size"], config["channels"]
+        shape = (size or shape[0], size or shape[1], channels or shape[2])
+    random = np.random.default_rng(0)
+    if len(shape) == 3:
+        samples = random.integers(0, 256, (examples, *shape), "uint8")
+    else:
+        samples = random.normal(size=(examples, *shape)).astype("float32")
+    if "num_classes" not in own:
+        return data.Dataset("made up", samples, None, (), "")
+    labels = random.integers(0, 10, examples).astype("int32")
+    return data.Dataset("made up", samples, labels, tuple("0123456789"), "")
+
+
+if __name__ == "__main__":
+    try:
+        print(json.dumps(rates(json.loads(sys.argv[1]))))
+    except UsageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
