@@ -2,6 +2,7 @@
 # make test    sets up, then runs the tests under TensorFlow and JAX
 # make torch   installs PyTorch as well, so that `make test` runs under it too
 # make test-faults  injects faults, each as often as the tests say: an hour or more
+# make clean   removes what these made
 # make lint    checks format and style
 
 PYTHON ?= python3
@@ -63,4 +64,4 @@ $(VENV)/torch: requirements-torch.txt $(VENV)/base
 	@touch $@
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) tests/.jax_cache

@@ -1,4 +1,5 @@
 import os
+import pathlib
 
 import pytest
 
@@ -7,6 +8,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # As the processes that tests start: PyTorch's sums depend in their last bit on the threads, and
 # threads that must share the cores make it many times slower.
 os.environ["OMP_NUM_THREADS"] = "1"
+# What JAX compiles for one test another finds, in this process and in those that tests start.
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(pathlib.Path(__file__).parent / ".jax_cache")
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
+os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "0"
 
 SHARED = {}
 # What takes longest comes first: of two test processes none should be left with it at the end.

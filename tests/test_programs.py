@@ -38,6 +38,23 @@ def test_the_backend_is_the_asked_one_then_the_runs_then_the_environments(instal
     assert programs.choose_backend(recorded="tensorflow") == "jax"
 
 
+def test_what_jax_compiles_is_kept_in_our_cache_unless_somebody_says_where(tmp_path):
+    pytest.importorskip("jax")
+    say = "import programs; programs.choose_backend('jax'); import jax; c = jax.config; "
+    say += "print(c.jax_compilation_cache_dir, c.jax_compilation_cache_max_size)"
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("JAX_")}
+    environment["ZOO_CACHE_DIR"] = str(tmp_path)
+    for own, where in ({}, f"{tmp_path}/jax/"), ({"JAX_COMPILATION_CACHE_DIR": "/own"}, "/own "):
+        done = subprocess.run(
+            [sys.executable, "-c", say],
+            cwd=ROOT,
+            env=environment | own,
+            capture_output=True,
+            text=True,
+        )
+        assert done.stdout.startswith(where) and done.stdout.endswith(f" {2**30}\n"), done.stderr
+
+
 def test_a_backend_that_is_not_there_is_refused(installed):
     installed("jax")
     with pytest.raises(programs.UsageError, match=r"pip install torch.*Installed: jax"):

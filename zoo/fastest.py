@@ -18,7 +18,6 @@ import importlib.metadata
 import json
 import os
 import pathlib
-import platform
 import subprocess
 import sys
 import tempfile
@@ -117,15 +116,11 @@ def machine(backend):
     for name in (backend, "keras", "numpy"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
-    processor = platform.processor() or platform.machine()
-    with contextlib.suppress(OSError, StopIteration):
-        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-        processor = next(line for line in lines if line.startswith("model name"))
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     devices = {name: os.environ.get(name) for name in ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")}
     gpus = sorted(map(str, pathlib.Path("/proc/driver/nvidia/gpus").glob("*")))
     code = max(path.stat().st_mtime for path in (ROOT / "zoo").rglob("*.py"))
-    return [processor, count, devices, gpus, versions, code]
+    return [programs.processor(), count, devices, gpus, versions, code]
 
 
 def read(file):
