@@ -14,6 +14,7 @@ import math
 import keras
 
 from zoo.gan import GAN
+from zoo.objectives import regularizers
 
 CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 TRANSPOSED = (
@@ -48,7 +49,8 @@ def passes(gan):
     update, or where `accumulate` runs it twice. The discriminator: forward and backward at real and
     at generated samples, 2 (1 + 2), in each of its updates; forward and back to the samples, 1 + 1,
     in the generator's. A penalty on its gradient takes 6 more for each sample that is penalised:
-    forward and back to the samples, 1 + 1, and the backward pass of both, 2 (1 + 1).
+    forward and back to the samples, 1 + 1, and the backward pass of both, 2 (1 + 1); or 3 where it
+    shares the forward pass of the loss, and the backward pass of that.
 
     Args:
         gan: a `zoo.gan.GAN`.
@@ -62,7 +64,8 @@ def passes(gan):
     generator = 3 + (gan.n_critic - 1) + (gan.accumulate > 1)
     # Only r1_r2 looks at real and generated samples.
     penalised = {None: 0, "r1_r2": 2}.get(gan.penalty, 1) / gan.penalty_every
-    discriminator = gan.n_critic * (6 + 6 * penalised) + 2 + gan.objective.uses_real
+    more = 3 if gan.penalty in regularizers.AT and gan.penalty_every == 1 else 6
+    discriminator = gan.n_critic * (6 + more * penalised) + 2 + gan.objective.uses_real
     return float(generator), discriminator / gan.packing
 
 

@@ -107,7 +107,8 @@ def test_operations_of_a_tiny_network_are_those_worked_out_by_hand():
     [
         ({"penalty": None}, (3, 8)),
         ({"penalty": "r1", "penalty_every": 4}, (3, 9.5)),
-        ({"penalty": "r1_r2", "penalty_every": 1}, (3, 20)),
+        ({"penalty": "r1_r2", "penalty_every": 1}, (3, 14)),
+        ({"penalty": "dragan", "penalty_every": 1}, (3, 14)),
         ({"penalty": None, "n_critic": 3}, (5, 20)),
         ({"penalty": None, "packing": 2}, (3, 4)),
         ({"penalty": None, "accumulate": 2}, (4, 8)),

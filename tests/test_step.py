@@ -10,6 +10,7 @@ from keras import ops
 import zoo
 from zoo import backend
 from zoo.errors import UsageError
+from zoo.objectives import regularizers
 from zoo.objectives.losses import LOSSES
 
 pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
@@ -379,3 +380,37 @@ def test_a_penalty_of_every_other_sample_is_that_of_these_samples_alone():
     gan.penalty_every = 1
     whole = gan._penalty(ops.convert_to_tensor(real), ops.convert_to_tensor(fake), None, None)
     assert float(numpy(whole)) != pytest.approx(found[0], rel=1e-3)
+
+
+@pytest.mark.parametrize("norm", ["none", "batch"])
+@pytest.mark.parametrize("penalty", ["r1", "r2", "r1_r2"])
+def test_a_penalty_that_shares_the_forward_pass_of_the_loss_is_the_same(penalty, norm):
+    gan = small("dcgan", penalty=penalty, penalty_every=1, discriminator_norm=norm)
+    samples = [
+        ops.convert_to_tensor(
+            np.random.default_rng(seed).uniform(-1, 1, (8, *gan.image_shape)).astype("float32")
+        )
+        for seed in (1, 2)
+    ]
+    network, variables = gan.discriminator, gan.discriminator.trainable_variables
+
+    def shared():
+        real_logits, fake_logits, term = gan._judge(*samples, None, network)
+        return gan.discriminator_loss(real_logits, fake_logits) + 3 * term, ()
+
+    def apart():
+        logits = [gan.discriminate(x) for x in samples]
+        return gan.discriminator_loss(*logits) + 3 * gan.penalise(
+            gan.discriminate, *samples, gan
+        ), ()
+
+    passes = []
+    judge = gan.discriminate
+    gan.discriminate = lambda *args, **kwargs: passes.append(1) or judge(*args, **kwargs)
+    found = [backend.value_and_grad(objective, variables) for objective in (shared, apart)]
+    assert len(passes) == 2 + 2 + len(regularizers.AT[penalty])
+    (loss, _, grads), (expected, _, expected_grads) = found
+    assert float(numpy(loss)) == pytest.approx(float(numpy(expected)), rel=1e-5)
+    for one, other in zip(grads, expected_grads, strict=True):
+        one, other = numpy(one), numpy(other)
+        np.testing.assert_allclose(one, other, atol=1e-5 * max(np.abs(other).max(), 1))

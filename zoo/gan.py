@@ -501,14 +501,30 @@ class GAN(keras.Model):
         """The discriminators' loss over `share`, and what is reported of it, without gradients."""
         total, real_logits, fake_logits = 0.0, [], []
         for network in self.discriminator_networks:
-            discriminate = functools.partial(self.discriminate, labels=labels, network=network)
-            real_logits.append(discriminate(real))
-            fake_logits.append(discriminate(fake))
-            total += self.discriminator_loss(real_logits[-1], fake_logits[-1])
-            if self.penalise:
-                total += self.penalty_weight * self._penalty(real, fake, labels, network)
+            seen_real, seen_fake, penalty = self._judge(real, fake, labels, network)
+            total += self.discriminator_loss(seen_real, seen_fake)
+            total += self.penalty_weight * penalty
+            real_logits.append(seen_real)
+            fake_logits.append(seen_fake)
         reported = (total / self.discriminators, _mean(real_logits), _mean(fake_logits))
         return total / share, reported
+
+    def _judge(self, real, fake, labels, network):
+        """One discriminator's logits of real and generated samples, and the penalty, unweighted."""
+        discriminate = functools.partial(self.discriminate, labels=labels, network=network)
+        # A penalty at the samples themselves needs no forward pass of its own.
+        at = regularizers.AT.get(self.penalty, ()) if self.penalty_every == 1 else ()
+        logits, penalty = [], 0.0
+        for name, samples in (("real", real), ("fake", fake)):
+            if name in at:
+                values, squared = regularizers.squared_norm(discriminate, samples)
+                penalty += ops.mean(squared) / 2
+            else:
+                values = discriminate(samples)
+            logits.append(values)
+        if self.penalise and not at:
+            penalty = self._penalty(real, fake, labels, network)
+        return *logits, penalty
 
     def _penalty(self, real, fake, labels, network):
         """The penalty without its weight, of every `penalty_every`-th sample."""

@@ -27,12 +27,12 @@ DRAGAN_DEVIATION = 0.25
 
 def r1(discriminate, real, fake, random):
     """`1/2 E|grad D(x)|^2` at real samples (Mescheder et al. 2018, eq. 9, without gamma)."""
-    return ops.mean(_squared_norm(discriminate, real)) / 2
+    return ops.mean(squared_norm(discriminate, real)[1]) / 2
 
 
 def r2(discriminate, real, fake, random):
     """`1/2 E|grad D(G(z))|^2` at generated samples (Mescheder et al. 2018, eq. 10)."""
-    return ops.mean(_squared_norm(discriminate, fake)) / 2
+    return ops.mean(squared_norm(discriminate, fake)[1]) / 2
 
 
 def r1_r2(discriminate, real, fake, random):
@@ -62,6 +62,9 @@ def dragan(discriminate, real, fake, random):
     )
 
 
+# Penalties that are half the mean squared norm at these samples, so that the forward pass of the
+# loss can serve them too.
+AT = {"r1": ("real",), "r2": ("fake",), "r1_r2": ("real", "fake")}
 PENALTIES = {"r1": r1, "r2": r2, "r1_r2": r1_r2, "wgan_gp": wgan_gp, "dragan": dragan}
 
 
@@ -94,15 +97,19 @@ def clip_weights(variables, limit):
         variable.assign(ops.clip(variable.value, -limit, limit))
 
 
-def _squared_norm(discriminate, samples):
-    _, gradient = backend.input_grad(discriminate, _float32(samples))
+def squared_norm(discriminate, samples):
+    """Returns the logits of samples and `|grad D|^2` at each of them, both float32 `(batch,)`.
+
+    Both come from one forward pass, and both can be differentiated by the weights.
+    """
+    logits, gradient = backend.input_grad(discriminate, _float32(samples))
     gradient = _float32(gradient)
-    return ops.sum(ops.square(gradient), axis=tuple(range(1, len(gradient.shape))))
+    return logits, ops.sum(ops.square(gradient), axis=tuple(range(1, len(gradient.shape))))
 
 
 def _distance_from_one(discriminate, samples):
     # The root has no derivative at 0, where a dead discriminator would turn every weight into NaN.
-    norm = ops.sqrt(_squared_norm(discriminate, samples) + 1e-12)
+    norm = ops.sqrt(squared_norm(discriminate, samples)[1] + 1e-12)
     return ops.mean(ops.square(norm - 1))
 
 
