@@ -17,8 +17,8 @@ Where and why this file deviates; `--preset=paper` undoes what is marked with a 
 - * kernels of 4x4 instead of 5x5: a third less to compute.
 - * learning rate 4e-3 instead of 2e-4, and the penalty R1 (Mescheder et al. 2018, eq. 9) on a
   quarter of the real samples, against a discriminator that wins.
-- * the exported generator is an average over training, whose half-life is a tenth of the images seen
-  so far (`ema_ramp_up`), up to a million: the rate is high, so the weights keep moving.
+- * the exported generator is an average over training, whose half-life is a tenth of the images
+  seen so far (`ema_ramp_up`), up to a million: the rate is high, so the weights keep moving.
 """
 
 import keras
