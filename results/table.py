@@ -85,7 +85,7 @@ def ablation(rows, model, metrics=("frechet", "precision", "recall")):
     """
     rows = [row for row in rows if row["model"] == model]
     if len({(row["dataset"], row["budget"], row["backend"]) for row in rows}) > 1:
-        raise ValueError(f"The rows of {model} in recipes.csv are not of one budget and data set.")
+        raise ValueError(f"The rows of {model} are not of one budget and data set.")
     values = collections.defaultdict(lambda: collections.defaultdict(list))
     for row in rows:
         values[row["settings"]][row["metric"]].append(float(row["value"]))
@@ -128,13 +128,25 @@ def filled(text, tables):
     return text
 
 
+def longer(trials, results):
+    """Returns name -> markdown table of the trials at each budget, beside the recipe's own rows."""
+    kinds = dict.fromkeys((row["model"], row["dataset"], row["budget"]) for row in trials)
+    tables = {}
+    for kind in kinds:
+        rows = [r for r in [*trials, *results] if (r["model"], r["dataset"], r["budget"]) == kind]
+        rows = [row for row in rows if row["backend"] == trials[0]["backend"]]
+        tables[f"{kind[0]}, {kind[2]}"] = ablation(rows, kind[0])
+    return tables
+
+
 def pages():
     """Returns path -> text, of every page that holds tables."""
-    recipes = read("recipes")
-    models_swept = dict.fromkeys(row["model"] for row in recipes)
+    recipes, results = read("recipes"), read()
+    swept = dict.fromkeys(row["model"] for row in recipes)
     tables = {
-        README: {"models": models(), "results": table(read())},
-        RECIPES: {model: ablation(recipes, model) for model in models_swept},
+        README: {"models": models(), "results": table(results)},
+        RECIPES: {model: ablation(recipes, model) for model in swept}
+        | longer(read("trials"), results),
     }
     return {path: filled(path.read_text("utf-8"), made) for path, made in tables.items()}
 

@@ -1,6 +1,8 @@
 import os
 import pathlib
+import tempfile
 
+import filelock
 import pytest
 
 # What TensorFlow's C++ side says while it is imported.
@@ -68,6 +70,12 @@ def made(tmp_path_factory):
     """A folder with one folder for each installed backend, as `parity.py make` fills it."""
     import helpers
 
-    folder = tmp_path_factory.mktemp("made")
-    helpers.on_each_backend(lambda backend: (helpers.PARITY, "make", folder / backend))
+    # One for all test processes: whoever comes second waits for it.
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "made"
+    with filelock.FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            part = pathlib.Path(tempfile.mkdtemp(dir=folder.parent))
+            helpers.on_each_backend(lambda backend: (helpers.PARITY, "make", part / backend))
+            part.rename(folder)
     return folder
