@@ -1,10 +1,13 @@
 """Checkpoints: whole or not there, checked when read, and only the newest three."""
 
+import contextlib
 import errno
 import os
+import pathlib
 import shutil
 import subprocess
 import sys
+import types
 import zipfile
 
 import keras
@@ -233,3 +236,32 @@ def test_what_a_kill_left_of_a_checkpoint_goes_when_the_run_goes_on(tmp_path):
     part.write_bytes(b"half of it")
     running.resume(session.directory, epochs=2)
     assert not part.exists() and checkpoints.newest(folder)[0]["step"] == 2 * running.STEPS
+
+
+@pytest.mark.parametrize(
+    ("minutes", "cost", "pause"), [(2.0, 0.1, 120.0), (2.0, 3.5, 175.0), (0.0, 3.5, 0.0)]
+)
+def test_checkpoints_take_their_share_of_the_time_and_no_more(monkeypatch, minutes, cost, pause):
+    now, saved = [1000.0], []
+    monkeypatch.setattr(callbacks.time, "monotonic", lambda: now[0])
+    session = callbacks.Session(None, {"checkpoint_minutes": minutes, "epochs": 1}, 100)
+    writer = callbacks.Checkpoints(session)
+    writer.set_model(types.SimpleNamespace(stop_training=False))
+    monkeypatch.setattr(callbacks, "saving", contextlib.nullcontext)
+    session.directory = pathlib.Path("unused")
+
+    def save(*_):
+        now[0] += cost
+        saved.append(now[0])
+
+    monkeypatch.setattr(checkpoints, "save", save)
+    writer.save()
+    begun = now[0]
+    session.step += 1
+    if pause:
+        now[0] = begun + pause - 1
+        writer.save_if_due()
+        assert len(saved) == 1
+    now[0] = begun + pause + 1e-3
+    writer.save_if_due()
+    assert len(saved) == 2

@@ -26,6 +26,7 @@ LOOK = 0.5  # seconds between two looks at what need not be looked at after ever
 ASKED = "asked"
 BUDGETS = {"max_minutes": "minutes", "max_cpu_seconds": "CPU seconds"}
 SCORING = 0.05  # of the training time: what scores of pictures may take at most
+CHECKPOINTING = 0.02  # share of the time that writing checkpoints may take
 ALIKE = 0.1  # of the spread of real samples: below it generated ones have become one
 PATIENCE = 1000  # steps that a generator may take until its samples begin to differ
 
@@ -523,11 +524,15 @@ class ImageScores(SessionCallback):
 
 
 class Checkpoints(SessionCallback):
-    """Checkpoints and the exported generator, every few minutes and at the end."""
+    """Checkpoints and the exported generator, every few minutes and at the end.
+
+    Where writing them takes long, less often, so that it takes no more than its share of the time.
+    """
 
     def __init__(self, session):
         super().__init__(session)
         self.generator = None
+        self.cost = 0.0  # seconds that the last one took
         self.saved_at = time.monotonic()
         self.saved_step = None
 
@@ -547,14 +552,17 @@ class Checkpoints(SessionCallback):
         self.save()
 
     def save_if_due(self):
-        minutes = (time.monotonic() - self.saved_at) / 60
-        if self.model.stop_training or minutes >= self.session.config["checkpoint_minutes"]:
+        wanted = 60 * self.session.config["checkpoint_minutes"]
+        # At 0 somebody wants one after each step, whatever it costs.
+        pause = max(wanted, self.cost / CHECKPOINTING) if wanted else 0.0
+        if self.model.stop_training or time.monotonic() - self.saved_at >= pause:
             self.save()
 
     def save(self):
         session = self.session
         if session.step == self.saved_step:
             return
+        start = time.monotonic()
         with saving(session):
             folder = session.directory / "checkpoints"
             if checkpoints.save(folder, self.model, session.meta()) is not None:
@@ -562,6 +570,7 @@ class Checkpoints(SessionCallback):
                     self.generator = self.model.inference_generator()
                 save_generator(self.model, self.generator, session.directory / "generator.keras")
         self.saved_at, self.saved_step = time.monotonic(), session.step
+        self.cost = self.saved_at - start
 
 
 class StopSignals:

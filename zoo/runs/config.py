@@ -31,7 +31,7 @@ class RunSettings:
     target: str | None = None  # density of the data set `gaussian`, as "0.5*normal(0, 1) + ..."
     sample_every: int = 250  # steps between two sample grids
     stop_on_collapse: bool = False  # whether samples that are all alike end the run
-    checkpoint_minutes: float = 2.0  # between two checkpoints
+    checkpoint_minutes: float = 2.0  # between two checkpoints; more where one takes seconds
     score_every: float | None = 50.0  # thousand images between scores of pictures
     score_samples: int = 2048  # pictures behind such a score
     score_features: str | None = None  # None: classifier:DATASET where trained before
