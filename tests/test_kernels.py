@@ -1,5 +1,8 @@
 """What a backend computes by a kernel of its own is what Keras and the formula say."""
 
+import collections
+
+import helpers
 import keras
 import numpy as np
 import pytest
@@ -111,3 +114,17 @@ def test_adam_is_kerass_adam(arguments):
         ends.append([ops.convert_to_numpy(v) for v in (*variables, *optimizer.variables)])
     for a, b in zip(*ends, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="others need no such kernels")
+def test_a_step_on_tensorflow_takes_the_kernels():
+    import tensorflow as tf
+
+    gan = helpers.small("dcgan", penalty=None)
+    gan.compile()
+    x, _ = helpers.data(gan)
+    graph = tf.function(lambda x: gan.train_step(x)).get_concrete_function(tf.constant(x)).graph
+    kinds = collections.Counter(operation.type for operation in graph.get_operations())
+    assert kinds["ResourceApplyAdam"] == len(gan.trainable_variables)
+    assert kinds["FusedBatchNormV3"] >= 4 and kinds["FusedBatchNormGradV3"] >= 4
+    assert not kinds["SquaredDifference"], "a layer computes its moments by single operations"
