@@ -254,16 +254,37 @@ def _parse(argv):
 
 
 def _keep_what_jax_compiles():
-    """Lets JAX find a step compiled before, on the same processor, instead of compiling it anew."""
+    """Lets JAX find a step compiled before, on the same processor, instead of compiling it anew.
+
+    What has not been used for longest is removed here: JAX itself would need another package for
+    that, and would no longer keep anything after a process was killed while it did.
+    """
     root = os.environ.get("ZOO_CACHE_DIR") or os.path.join("~", ".cache", "keras-gan-zoo")
     kind = hashlib.sha256(processor().encode()).hexdigest()[:8]
     folder = os.path.join(os.path.abspath(os.path.expanduser(root)), "jax", kind)
     for name, value in {
         "JAX_COMPILATION_CACHE_DIR": folder,
-        "JAX_COMPILATION_CACHE_MAX_SIZE": str(2**30),  # bytes
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.5",
     }.items():
         os.environ.setdefault(name, value)
+    if os.environ["JAX_COMPILATION_CACHE_DIR"] == folder:
+        _prune(folder)
+
+
+def _prune(folder, most=2**30):
+    """Removes the files of a folder that were read longest ago, until `most` bytes are left."""
+    found = []
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):
+                state = entry.stat()
+                found.append((state.st_atime, state.st_size, entry.path))
+    kept = 0
+    for _, size, path in sorted(found, reverse=True):
+        kept += size
+        if kept > most:
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(path)
 
 
 def _is_mendable(error):

@@ -63,9 +63,17 @@ def run():
     backend = programs.choose_backend(FLAGS.backend, recorded)
 
     from zoo.backend import distribute
-    from zoo.runs import config, train
 
     layout = distribute(FLAGS.strategy, FLAGS.devices)
+    code = work(path, layout, recorded, backend)
+    layout.leave()
+    return code
+
+
+def work(path, layout, recorded, backend):
+    """Trains on the devices of `layout`: a new run, or what is left of that at `path`."""
+    from zoo.runs import config, train
+
     if not layout.chief:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, until the process ends
     overrides = config.parse_assignments(FLAGS.set)

@@ -105,7 +105,7 @@ def steps(devices, out, *names):
             results[f"{name}|{key}"] = value
     if layout.chief:
         np.savez(out, **results)
-    layout.gather([0])
+    layout.leave()
 
 
 def turns(folder):

@@ -17,7 +17,7 @@ NAMES_TENSORFLOW = ("runs/distribution.py", "runs/export.py", "runs/keras_alone.
 BELOW = {
     "errors": set(),
     "registry": set(),
-    "sampling": {"errors"},
+    "sampling": {"errors", "backend"},
     "backend": {"errors"},
     "optimizers": {"errors"},
     "objectives": {"errors", "backend"},

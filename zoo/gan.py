@@ -777,7 +777,7 @@ class GAN(keras.Model):
 
         It holds stock layers only, so that its file loads with Keras alone.
         """
-        with _dtype_policy("float32"):
+        with _dtype_policy("float32"), backend.single():
             generator = self.build_generator()
         generator.set_weights(self.ema_generator.get_weights())
         return generator
@@ -796,7 +796,7 @@ class GAN(keras.Model):
                 "layer, so it loads only with this package: save the whole model instead. Expected "
                 f"minibatch_std=0. Received: minibatch_std={self.minibatch_std}."
             )
-        with _dtype_policy("float32"):
+        with _dtype_policy("float32"), backend.single():
             discriminator = self.build_discriminators()
         discriminator.set_weights(self.discriminator.get_weights())
         return folded(discriminator)

@@ -46,13 +46,16 @@ def run_generator(generator, z, labels=None, chunk=CHUNK):
     Returns:
         float32 array `(count, ...)` in [-1, 1] for images.
     """
+    from zoo import backend
+
     inputs = [z] if labels is None else [z, np.asarray(labels, "int32")]
     outputs = []
     for start in range(0, len(z), chunk):
         part = [x[start : start + chunk] for x in inputs]
         size = len(part[0])
         part = [np.concatenate([x, np.repeat(x[-1:], chunk - size, axis=0)]) for x in part]
-        y = generator(part if labels is not None else part[0], training=False)
+        with backend.single(generator):
+            y = generator(part if labels is not None else part[0], training=False)
         outputs.append(_to_numpy(y)[:size])
     return np.concatenate(outputs)
 

@@ -54,7 +54,7 @@ def start(flags, addresses, index):
     task = {"type": "worker", "index": index}
     cluster = {"cluster": {"worker": addresses}, "task": task}
     return subprocess.Popen(
-        [sys.executable, TRAIN, "--backend=tensorflow", "--strategy=multiworker", *flags],
+        [sys.executable, TRAIN, "--strategy=multiworker", *flags],
         env=os.environ | {"TF_CONFIG": json.dumps(cluster), "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

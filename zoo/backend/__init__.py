@@ -21,8 +21,8 @@ Each backend file offers the same few functions:
   derivatives that a penalty needs, and fast, whatever Keras's own layer is here.
 - `stream(model, make)`: what `model.fit` takes for the batches of the generator `make()`.
 - `distribute(strategy, devices)` -> `Layout`: the devices of this process, see there.
-- `single()`: context in which other models are made and run on one device while a model trains
-  on several.
+- `single(model)`: context in which other models are made, and this one, if it is given, is run, by
+  this process alone while it trains on several devices or together with other processes.
 - `JIT_PENALTIES`: whether second derivatives work under `jit_compile=True`.
 - `JIT_REPLICAS`: whether several replicas work under it.
 - `out_of_memory(error)`: whether an exception says that a device had no memory left.

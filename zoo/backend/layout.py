@@ -4,6 +4,8 @@ import contextlib
 from collections.abc import Callable
 from typing import NamedTuple
 
+import keras
+
 from zoo.errors import UsageError
 
 STRATEGIES = ("auto", "none", "mirrored", "multiworker")
@@ -11,6 +13,10 @@ STRATEGIES = ("auto", "none", "mirrored", "multiworker")
 
 def _alone(values):
     return [list(values)]
+
+
+def _leave():
+    pass
 
 
 class Layout(NamedTuple):
@@ -24,6 +30,8 @@ class Layout(NamedTuple):
         index: int, number of this one; 0 is the chief, which alone writes.
         gather: function from a list of numbers, of the same length on each worker, to those of
             all, a list for each worker in their order. It waits until all of them have called it.
+        leave: function that waits until all workers have called it, to be called at the end: one
+            that ends without it ends the others.
     """
 
     replicas: int = 1
@@ -32,6 +40,7 @@ class Layout(NamedTuple):
     workers: int = 1
     index: int = 0
     gather: Callable = _alone
+    leave: Callable = _leave
 
     @property
     def chief(self):
@@ -39,6 +48,16 @@ class Layout(NamedTuple):
 
 
 ALONE = Layout()
+
+
+def part_of(batch, index, count):
+    """Returns part number `index` of the `count` equal parts that the arrays of a batch have."""
+
+    def part(array):
+        size = len(array) // count
+        return array[index * size : (index + 1) * size]
+
+    return keras.tree.map_structure(part, batch)
 
 
 def chosen(strategy, devices, names, kind):

@@ -2,17 +2,14 @@
 
 import contextlib
 import functools
-import json
-import operator
 import os
-import signal
-import threading
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from zoo.backend.layout import Layout, chosen
+from zoo.backend import cluster
+from zoo.backend.layout import Layout, chosen, part_of
 from zoo.errors import UsageError
 
 _ZERO = tf.UnconnectedGradients.ZERO
@@ -152,10 +149,8 @@ def stream(model, make):
 
         def parts():
             for batch in make():
-                size = len(keras.tree.flatten(batch)[0]) // count
                 for i in range(begin, begin + own):
-                    part = operator.itemgetter(slice(i * size, (i + 1) * size))
-                    yield keras.tree.map_structure(part, batch)
+                    yield part_of(batch, i, count)
 
         dataset = tf.data.Dataset.from_generator(parts, output_signature=signature)
         # Said to be endless, so that the workers need not ask each other whether there is more.
@@ -227,9 +222,8 @@ def distribute(strategy, devices):
 
 def _workers(devices):
     """Returns the layout of this process among those of a cluster, after all have met."""
-    resolver = _cluster()
-    jobs = resolver.cluster_spec().as_dict()
-    workers = sum(map(len, jobs.values()))
+    addresses, index = cluster.described() or _slurm()
+    workers = len(addresses)
     if workers == 1:
         return distribute("auto", devices)
     gpus = tf.config.list_physical_devices("GPU")
@@ -240,12 +234,16 @@ def _workers(devices):
         )
     # Before the strategy: it takes all devices that it can see.
     tf.config.set_visible_devices(gpus[:devices], "GPU")
-    index = resolver.task_id
-    if resolver.task_type == "worker":
-        index += len(jobs.get("chief", ()))
+    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+        tf.train.ClusterSpec({"worker": addresses}),
+        task_type="worker",
+        task_id=index,
+        num_accelerators={"GPU": len(gpus)},
+        rpc_layer="grpc",
+    )
     if index == 0:
         print(f"waiting until all {workers} workers are there", flush=True)
-    with _together(), _interruptible():
+    with _together(), cluster.interruptible():
         strategy = tf.distribute.MultiWorkerMirroredStrategy(resolver)
 
     @contextlib.contextmanager
@@ -259,56 +257,26 @@ def _workers(devices):
         with _together():
             return strategy.reduce("SUM", tf.constant(own), axis=None).numpy().tolist()
 
-    return Layout(strategy.num_replicas_in_sync, making, _together, workers, index, gather)
+    def leave():
+        gather([0])
+
+    replicas = strategy.num_replicas_in_sync
+    return Layout(replicas, making, _together, workers, index, gather, leave)
 
 
-def _cluster():
-    """Returns a resolver of the cluster that TF_CONFIG describes, or SLURM where there is none."""
-    text = os.environ.get("TF_CONFIG")
-    if text is None and "SLURM_PROCID" in os.environ:
-        # Several jobs may have workers on one machine, so that not all can take the same port.
-        port = 10_000 + int(os.environ.get("SLURM_JOB_ID", 0)) % 20_000
-        try:
-            # What it takes for GPUs are only numbers: which of them a task has is for SLURM to say.
-            slurm = tf.distribute.cluster_resolver.SlurmClusterResolver(
-                port_base=port, gpus_per_node=1024, gpus_per_task=1, auto_set_gpu=False
-            )
-            cluster = slurm.cluster_spec().as_dict()
-        except (RuntimeError, ValueError) as error:
-            raise UsageError(
-                "SLURM's variables do not describe the workers. Expected this process to have been "
-                f"started by srun, as in examples/cluster/slurm.sbatch. Received: {error}"
-            ) from None
-        kind, index = slurm.get_task_info()
-    elif text is None:
-        raise UsageError(
-            "Several workers find each other by TF_CONFIG, or by SLURM's variables under srun. "
-            "Expected one of them in the environment; examples/cluster shows how to set them. "
-            "Received: --strategy=multiworker without either."
+def _slurm():
+    """Returns what `cluster.described` does, from the variables of SLURM."""
+    # Several jobs may have workers on one machine, so that not all can take the same port.
+    port = 10_000 + int(os.environ.get("SLURM_JOB_ID", 0)) % 20_000
+    try:
+        # What it takes for GPUs are only numbers: which of them a task has is for SLURM to say.
+        slurm = tf.distribute.cluster_resolver.SlurmClusterResolver(
+            port_base=port, gpus_per_node=1024, gpus_per_task=1, auto_set_gpu=False
         )
-    else:
-        try:
-            content = json.loads(text)
-            cluster, task = content["cluster"], content["task"]
-            kind, index = task["type"], int(task["index"])
-            cluster[kind][index]
-            good = {*cluster} <= {"chief", "worker"} and index >= 0
-        except (ValueError, KeyError, TypeError, IndexError):
-            good = False
-        if not good:
-            raise UsageError(
-                'TF_CONFIG does not describe this worker. Expected {"cluster": {"worker": '
-                '["HOST:PORT", ...]}, "task": {"type": "worker", "index": N}}, the same on all '
-                f"workers but for N, which counts from 0. Received: {text}"
-            )
-    count = len(tf.config.list_physical_devices("GPU"))
-    return tf.distribute.cluster_resolver.SimpleClusterResolver(
-        tf.train.ClusterSpec(cluster),
-        task_type=kind,
-        task_id=index,
-        num_accelerators={"GPU": count},
-        rpc_layer="grpc",
-    )
+        addresses = slurm.cluster_spec().as_dict()["worker"]
+    except (RuntimeError, ValueError) as error:
+        raise cluster.unreadable(error) from None
+    return addresses, slurm.get_task_info()[1]
 
 
 # What TensorFlow raises, in one worker or the other, when a worker is gone.
@@ -324,24 +292,6 @@ _GONE = (
 
 
 @contextlib.contextmanager
-def _interruptible():
-    """Lets Ctrl-C end the process while TensorFlow waits, where Python would not hear of it.
-
-    SIGTERM TensorFlow takes for itself and does nothing about it: afterwards it is as it was.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextlib.contextmanager
 def _together():
     """Turns what TensorFlow raises when a worker is gone into a sentence."""
     try:
@@ -350,14 +300,10 @@ def _together():
         lines = [line.strip() for line in str(error.message).splitlines() if line.strip()]
         # The first lines tell only in which operation it was noticed.
         said = [line for line in lines if "aborted" in line] or lines or [type(error).__name__]
-        raise UsageError(
-            "Another worker has ended or cannot be reached, so this one ends too. Start all of "
-            "them again, with --resume to go on from the last checkpoint. "
-            f"Received: {said[0][:300]}"
-        ) from error
+        raise cluster.gone(said[0]) from error
 
 
-def single():
+def single(model=None):
     # A strategy counts for what is made inside of its scope, and training is outside.
     return contextlib.nullcontext()
 

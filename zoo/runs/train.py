@@ -275,8 +275,6 @@ def train(gan, dataset, session):
         if len(session.config["sample_shape"]) == 3:
             pictures.save_png(session.directory / "walk.png", *views.walk(gan, dataset))
         report.write_report(session.directory)
-    # No worker ends before all has been written: its end would end the others.
-    session.layout.gather([0])
     return session
 
 
