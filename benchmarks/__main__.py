@@ -31,6 +31,7 @@ MARKERS = "<!-- benchmarks -->", "<!-- /benchmarks -->"
 flags.DEFINE_list("models", None, "Which variants, separated by commas; by default all.")
 flags.DEFINE_list("backends", None, "Which, separated by commas; by default all installed.")
 flags.DEFINE_list("widths", None, "Of the compared DCGANs; by default 64,32.")
+flags.DEFINE_list("batch_sizes", [], "Of the first model's recipe as well, such as 16,64,256.")
 flags.DEFINE_integer("rounds", None, "How often each is measured; by default 3.", lower_bound=1)
 flags.DEFINE_float("seconds", None, "Of a measurement; by default 5.", lower_bound=0.1)
 flags.DEFINE_bool("quick", False, "Everything in tiny: one round, a second each.")
@@ -66,13 +67,14 @@ class Candidate:
         return ", ".join(filter(None, [self.label, self.implementation, self.backend]))
 
 
-def candidates(models, backends, widths, quick=False):
+def candidates(models, backends, widths, batch_sizes=(), quick=False):
     """Returns what is measured, in the order of a round.
 
     Args:
         models: names of variants. The references come with dcgan.
         backends: names of backends. A reference comes with its own.
         widths: of the compared networks, ints.
+        batch_sizes: with which the recipe of the first model is measured too, ints.
         quick: bool, whether everything is tiny.
     """
     side = 512 if quick else 3072
@@ -82,6 +84,8 @@ def candidates(models, backends, widths, quick=False):
         compared = {"model": "dcgan", "overrides": {"width": width, "penalty": None}}
         compared["examples"] = 1000 if quick else 60_000
         found += [Candidate("zoo", b, label, table.OURS, compared) for b in backends]
+        halved = compared | {"overrides": compared["overrides"] | {"precision": "mixed_bfloat16"}}
+        found += [Candidate("zoo", b, f"{label}, bfloat16", table.OURS, halved) for b in backends]
         for kind, backend, name in (
             ("keras", "tensorflow", "Keras idiom"),
             ("pytorch", "torch", "PyTorch"),
@@ -89,8 +93,9 @@ def candidates(models, backends, widths, quick=False):
         ):
             if backend in backends:
                 found.append(Candidate(kind, backend, label, name, compared))
-    for model in models:
-        overrides = (TINY if quick else OVERRIDES).get(model, {})
+    sizes = [(models[0], {"batch_size": size}) for size in batch_sizes]
+    for model, batch in [*((model, {}) for model in models), *sizes]:
+        overrides = (TINY if quick else OVERRIDES).get(model, {}) | batch
         changed = "".join(f", {k.replace('_', ' ')} {v}" for k, v in overrides.items())
         spec = {"model": model, "overrides": overrides}
         spec["examples"] = 1000 if quick else EXAMPLES.get(model, 60_000)
@@ -176,13 +181,15 @@ def clock(seconds):
 def run():
     start = time.monotonic()
     quick = FLAGS.quick
-    models, backends, widths = chosen_models(), chosen_backends(), chosen_widths()
+    models, backends = chosen_models(), chosen_backends()
+    widths = numbers("widths", [4] if quick else [64, 32])
+    batch_sizes = numbers("batch_sizes", [])
     rounds = FLAGS.rounds or (1 if quick else 3)
     seconds = FLAGS.seconds or (1.0 if quick else 5.0)
     readme = FLAGS.readme and pathlib.Path(FLAGS.readme)
     if readme:
         filled(readme, "")
-    found = candidates(models, backends, widths, quick)
+    found = candidates(models, backends, widths, batch_sizes, quick)
     measurements, notes, failed = [], other_work(), 0
     for note in notes:
         print(f"warning: {note}", file=sys.stderr)
@@ -293,14 +300,15 @@ def chosen(flag, known, default):
     return list(dict.fromkeys(asked))
 
 
-def chosen_widths():
-    asked = FLAGS.widths
-    if asked is None:
-        return [4] if FLAGS.quick else [64, 32]
-    if not asked or not all(re.fullmatch(r"[1-9]\d{0,3}", width) for width in asked):
+def numbers(flag, default):
+    """Returns the numbers of a flag. Raises UsageError for what is none."""
+    asked = FLAGS[flag].value
+    if not FLAGS[flag].present:
+        return default
+    if not asked or not all(re.fullmatch(r"[1-9]\d{0,3}", number) for number in asked):
         raise programs.UsageError(
-            "Expected --widths to be numbers of channels, separated by commas, as in "
-            f"--widths=64,32. Received: --widths={','.join(asked)}."
+            f"Expected --{flag} to be numbers from 1 to 9999, separated by commas, as in "
+            f"--{flag}=64,32. Received: --{flag}={','.join(asked)}."
         )
     return list(dict.fromkeys(map(int, asked)))
 

@@ -34,7 +34,7 @@ def test_quick_measures_every_column(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- benchmarks -->\nold\n<!-- /benchmarks -->\nafter\n")
     flags = "--quick", "--models=dcgan", f"--backends={backend}", "--json", f"--out={tmp_path}"
-    done = run(*flags, f"--readme={page}")
+    done = run(*flags, "--batch_sizes=16", f"--readme={page}")
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout)
     assert results == json.loads((tmp_path / "results.json").read_text())
@@ -43,6 +43,9 @@ def test_quick_measures_every_column(tmp_path):
         for column in table.COLUMNS:
             assert row[column]["min"] <= row[column]["median"] <= row[column]["max"]
             assert row[column]["min"] > 0, (row["label"], column)
+    labels = [row["label"] for row in results["rows"]]
+    assert sum("bfloat16" in label for label in labels) == 1
+    assert sum("batch size 16" in label for label in labels) == 1
     references = {row["implementation"] for row in results["rows"]} - {table.OURS}
     assert {ratio["reference"] for ratio in results["ratios"]} == references
     text = (tmp_path / "table.md").read_text()
@@ -58,6 +61,7 @@ def test_quick_measures_every_column(tmp_path):
         ("--backends=cntk", "Received: --backends=cntk"),
         ("--rounds=0", "--rounds=0"),
         ("--widths=64,wide", "Received: --widths=64,wide"),
+        ("--batch_sizes=0", "Received: --batch_sizes=0"),
         ("--readme=/nowhere.md", "--readme=/nowhere.md cannot be read"),
         ("--fast", "fast"),
     ],
