@@ -69,7 +69,9 @@ def play(name, variant, settings, layout):
         optimizer = {"class_name": name, "config": {"learning_rate": 0.01, "epsilon": 0.01}}
         own = name in ("adam", "rmsprop")
         optimizer = keras.optimizers.get(optimizer) if own else None
-        gan.compile(optimizer, run_eagerly=name != "compiled")
+        # TensorFlow takes longer to trace a step than to take it once, JAX to compile each operation.
+        eagerly = keras.config.backend() == "tensorflow" and name != "compiled"
+        gan.compile(optimizer, run_eagerly=eagerly)
     random = np.random.default_rng(0)
     for variable in gan.trainable_variables:
         value = random.normal(0, 0.1, variable.shape).astype("float32")

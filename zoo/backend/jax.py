@@ -24,7 +24,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from zoo.backend import cluster
-from zoo.backend.layout import Layout, chosen, part_of
+from zoo.backend.layout import Layout, check_parts, chosen, part_of
 from zoo.errors import UsageError
 
 JIT_PENALTIES = True
@@ -164,6 +164,7 @@ def prepare(network):
 
 
 def distribute(strategy, devices):
+    check_parts(devices)
     if devices:
         # Counts where there are no accelerators, and only before JAX has looked for devices.
         with contextlib.suppress(RuntimeError):

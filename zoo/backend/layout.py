@@ -8,6 +8,7 @@ import keras
 
 from zoo.errors import UsageError
 
+MOST = 256
 STRATEGIES = ("auto", "none", "mirrored", "multiworker")
 
 
@@ -48,6 +49,15 @@ class Layout(NamedTuple):
 
 
 ALONE = Layout()
+
+
+def check_parts(devices):
+    """Raises UsageError for a number of devices that no machine has, before a library is asked."""
+    if devices is not None and not 1 <= devices <= MOST:
+        raise UsageError(
+            f"Expected --devices between 1 and {MOST}: how many GPUs, or without any, into how many "
+            f"parts the CPU is divided. Received: --devices={devices}."
+        )
 
 
 def part_of(batch, index, count):
