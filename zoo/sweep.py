@@ -207,9 +207,9 @@ def resolve(request):
         zoo.errors.UsageError: something of it is unknown or out of range.
     """
     from zoo import data, errors
-    from zoo.runs import config, evaluate
+    from zoo.runs import config, results, scoring
 
-    dataset, results = request["dataset"], request["results"]
+    dataset = request["dataset"]
     source = dataset.partition(":")[0]
     if source not in data.SOURCES:
         raise errors.UsageError(
@@ -221,7 +221,7 @@ def resolve(request):
             "--features."
         )
     for name in request["metrics"] or ():
-        errors.one_of("metric", name, evaluate.METRICS)
+        errors.one_of("metric", name, scoring.METRICS)
     if request["features"]:
         errors.one_of(
             "feature extractor",
@@ -232,9 +232,9 @@ def resolve(request):
         config.resolve(request["model"], dataset, request["preset"], overrides)
         for overrides in request["overrides"]
     ]
-    if results:
+    if request["results"]:
         # Refuses a file that is not such a table.
-        evaluate.append_rows(results, [])
+        results.append_rows(request["results"], [])
     return configs
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 from test_report import make_run
 
 from zoo.runs import pictures, report
-from zoo.runs.evaluate import METRICS
+from zoo.runs.scoring import METRICS
 
 BROWSERS = "chromium", "chromium-browser", "google-chrome"
 BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)

@@ -1,4 +1,4 @@
-"""The judge: every failure shows in the right score, and a number says how it came about."""
+"""The evaluation: every failure shows in the right score, and a number says how it came about."""
 
 import csv
 import json
@@ -15,8 +15,7 @@ from small_generators import make_run, pictures, points
 from zoo import data
 from zoo.errors import UsageError
 from zoo.metrics import features, frechet
-from zoo.runs import config, generate
-from zoo.runs import evaluate as judge
+from zoo.runs import config, evaluate, generate, results, scoring
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -51,7 +50,7 @@ def save(folder, images, labels=None, name="samples.npz"):
 
 
 def scored(folder, images, labels=None, **options):
-    record = judge.evaluate(
+    record = evaluate.evaluate(
         samples=save(folder, images, labels), dataset="digits", say=lambda _: None, **options
     )
     return record["scores"], record["floor"]
@@ -112,7 +111,7 @@ def test_wrong_labels_and_one_picture_for_each_class_are_told(tmp_path, train):
 
 def test_the_seed_fixes_the_numbers(run, tmp_path):
     def found(**options):
-        return judge.evaluate(run, samples=300, **asked, **options)["scores"]
+        return evaluate.evaluate(run, samples=300, **asked, **options)["scores"]
 
     asked = {"metrics": ["frechet", "kernel", "density_coverage"], "say": lambda _: None}
 
@@ -122,25 +121,25 @@ def test_the_seed_fixes_the_numbers(run, tmp_path):
     assert all(first[name] != other[name] for name in ("frechet", "kernel", "density"))
     # The samples are those of generate.py.
     (path,) = generate.generate(run, count=300, seed=1, format="npz", out=str(tmp_path / "s.npz"))
-    of_file = judge.evaluate(samples=path, dataset="digits", seed=1, **asked)
+    of_file = evaluate.evaluate(samples=path, dataset="digits", seed=1, **asked)
     assert of_file["scores"] == first
 
 
 def test_by_default_the_floor_has_as_many_pictures_as_are_judged(run):
-    record = judge.evaluate(run, metrics=["frechet"], say=lambda _: None)
+    record = evaluate.evaluate(run, metrics=["frechet"], say=lambda _: None)
     assert record["protocol"]["samples"] == record["protocol"]["floor_samples"] == 1618
 
 
 def test_the_record_says_how_a_number_came_about(run):
     shown = []
-    record = judge.evaluate(run, samples=200, seed=4, say=shown.append)
+    record = evaluate.evaluate(run, samples=200, seed=4, say=shown.append)
     protocol = record["protocol"]
     assert protocol["features"] == "classifier:digits" and len(protocol["features_hash"]) == 64
     assert 0.9 < protocol["features_accuracy"] <= 1
     assert (protocol["samples"], protocol["floor_samples"], protocol["seed"]) == (200, 200, 4)
     assert (protocol["reference_split"], protocol["reference_count"]) == ("test split", 179)
     assert protocol["resizer"] == f"{features.RESIZER}, to 32x32"
-    assert protocol["metrics"]["frechet"] == judge.METRICS["frechet"][0]
+    assert protocol["metrics"]["frechet"] == scoring.METRICS["frechet"][0]
     assert "label_accuracy" in record["scores"] and protocol["command"]
     (text,) = shown
     lines = {line.split()[0]: line for line in text.splitlines() if line}
@@ -154,7 +153,7 @@ def test_the_evaluation_of_a_run_is_added_to_and_not_mixed(run):
     path.write_text(json.dumps({"step": 5, "wasserstein": 0.5}))
 
     def content(**options):
-        judge.evaluate(run, samples=200, say=lambda _: None, **options)
+        evaluate.evaluate(run, samples=200, say=lambda _: None, **options)
         return json.loads(path.read_text())
 
     content(metrics=["frechet"])
@@ -180,12 +179,12 @@ def test_the_evaluation_of_a_run_is_added_to_and_not_mixed(run):
 
 def test_a_run_that_copies_is_shown_beside_what_it_copied(run, monkeypatch):
     path = pathlib.Path(run) / "neighbours.png"
-    judge.evaluate(run, samples=200, metrics=["frechet"], say=lambda _: None)
+    evaluate.evaluate(run, samples=200, metrics=["frechet"], say=lambda _: None)
     assert not path.exists()
     copies = data.load("digits", image_size=8).samples[300:500]
-    drawn = judge.Source(copies, None, "mine", {}, "", step=1200)
-    monkeypatch.setattr(judge, "draw", lambda *_: drawn)
-    record = judge.evaluate(run, samples=200, metrics=["memorisation"], say=lambda _: None)
+    drawn = evaluate.Source(copies, None, "mine", {}, "", step=1200)
+    monkeypatch.setattr(evaluate, "draw", lambda *_: drawn)
+    record = evaluate.evaluate(run, samples=200, metrics=["memorisation"], say=lambda _: None)
     assert record["scores"]["memorisation"] == 1 and record["scores"]["generated_distance"] == 0
     with Image.open(path) as picture:
         sheet, description = np.asarray(picture), picture.info["Description"]
@@ -213,9 +212,9 @@ def test_each_score_is_a_row_of_results(run, tmp_path):
     trained = {"command": "python train.py", "commit": "0123abc"}
     (pathlib.Path(run) / "environment.json").write_text(json.dumps(trained))
     options = {"samples": 200, "say": lambda _: None, "results": str(path)}
-    record = judge.evaluate(run, metrics=["frechet", "kernel"], budget="a minute", **options)
+    record = evaluate.evaluate(run, metrics=["frechet", "kernel"], budget="a minute", **options)
     first = path.read_bytes()
-    judge.evaluate(run, metrics=["frechet"], **options)
+    evaluate.evaluate(run, metrics=["frechet"], **options)
     assert path.read_bytes().startswith(first)
     rows = read(path)
     assert [row["metric"] for row in rows] == ["frechet", "kernel", "frechet"]
@@ -228,7 +227,7 @@ def test_each_score_is_a_row_of_results(run, tmp_path):
     assert row["trained_commit"] == "0123abc"
     assert row["features_hash"] == record["protocol"]["features_hash"]
     made = runpy.run_path(str(ROOT / "results" / "table.py"))
-    assert list(made["read"]()[0]) == judge.COLUMNS
+    assert list(made["read"]()[0]) == results.COLUMNS
     for row in rows:
         row["seed"] = "3"
     last = made["table"](made["read"]() + rows[:2]).splitlines()[-1]
@@ -241,11 +240,11 @@ def test_a_file_that_is_no_table_of_results_is_left_alone(run, tmp_path):
     path = tmp_path / "mine.csv"
     path.write_text("a,b\n1,2\n")
     with pytest.raises(UsageError, match="not a table of results"):
-        judge.evaluate(run, samples=200, results=str(path))
+        evaluate.evaluate(run, samples=200, results=str(path))
     assert path.read_text() == "a,b\n1,2\n"
     assert not (pathlib.Path(run) / "evaluation.json").exists()
     with pytest.raises(UsageError, match="is a folder"):
-        judge.evaluate(run, results=str(tmp_path))
+        evaluate.evaluate(run, results=str(tmp_path))
 
 
 def test_a_row_names_what_the_run_changed_of_its_recipe(run, tmp_path):
@@ -254,7 +253,7 @@ def test_a_row_names_what_the_run_changed_of_its_recipe(run, tmp_path):
     changes = {"loss": "hinge", "width": 8, "seed": 3, "epochs": 7, "image_size": 32}
     path.write_text(json.dumps(recipe | changes))
     table = tmp_path / "r.csv"
-    judge.evaluate(run, samples=200, metrics=["frechet"], results=str(table), say=lambda _: None)
+    evaluate.evaluate(run, samples=200, metrics=["frechet"], results=str(table), say=lambda _: None)
     assert [row["settings"] for row in read(table)] == ["loss=hinge width=8"]
     made = runpy.run_path(str(ROOT / "results" / "table.py"))
     assert "| default loss=hinge width=8 |" in made["table"](read(table))
@@ -276,7 +275,7 @@ def test_the_budget_is_what_the_runs_clock_says(run, tmp_path, meta, budget):
         text = np.frombuffer(json.dumps(meta).encode(), "uint8")
         np.savez(folder / "step-0000007.npz", meta=text)
     path = tmp_path / "r.csv"
-    record = judge.evaluate(
+    record = evaluate.evaluate(
         run, samples=200, metrics=["frechet"], results=str(path), say=lambda _: None
     )
     assert [row["budget"] for row in read(path)] == [budget]
@@ -285,21 +284,21 @@ def test_the_budget_is_what_the_runs_clock_says(run, tmp_path, meta, budget):
 
 def test_made_up_vectors_have_the_scores_of_their_known_distribution(tmp_path):
     run = make_run(tmp_path / "points", points(), dataset="ring8")
-    record = judge.evaluate(run, samples=500, say=lambda _: None)
+    record = evaluate.evaluate(run, samples=500, say=lambda _: None)
     assert set(record["scores"]) == set(record["floor"]) == {"modes", "high_quality", "reverse_kl"}
     assert record["floor"]["modes"] == 8 and record["floor"]["high_quality"] > 0.97
     assert record["scores"]["high_quality"] < 0.2
     written = json.loads((tmp_path / "points" / "evaluation.json").read_text())
-    assert written["evaluations"][judge.KNOWN]["scores"] == record["scores"]
+    assert written["evaluations"][scoring.KNOWN]["scores"] == record["scores"]
     np.savez(tmp_path / "s.npz", samples=data.load("ring8", n=500).samples)
-    record = judge.evaluate(samples=str(tmp_path / "s.npz"), dataset="ring8", say=lambda _: None)
+    record = evaluate.evaluate(samples=str(tmp_path / "s.npz"), dataset="ring8", say=lambda _: None)
     assert record["scores"]["high_quality"] > 0.97
     with pytest.raises(UsageError, match="leave out --metrics"):
-        judge.evaluate(run, metrics=["frechet"])
+        evaluate.evaluate(run, metrics=["frechet"])
     with pytest.raises(UsageError, match="Expected shape"):
-        judge.evaluate(run, dataset="sine")
+        evaluate.evaluate(run, dataset="sine")
     with pytest.raises(UsageError, match="not square pictures"):
-        judge.evaluate(run, dataset="digits")
+        evaluate.evaluate(run, dataset="digits")
 
 
 @pytest.fixture
@@ -315,7 +314,7 @@ def folder(tmp_path):
 def test_a_folder_is_judged_by_a_fifth_of_it_in_pixels(tmp_path, folder):
     images = np.random.default_rng(1).integers(0, 256, (90, 8, 8, 3)).astype("uint8")
     path = save(tmp_path, images)
-    record = judge.evaluate(samples=path, dataset=folder, say=lambda _: None)
+    record = evaluate.evaluate(samples=path, dataset=folder, say=lambda _: None)
     protocol = record["protocol"]
     assert (protocol["features"], protocol["reference_count"]) == ("raw", 20)
     assert (protocol["samples"], protocol["floor_samples"]) == (90, 80)
@@ -326,23 +325,23 @@ def test_a_folder_is_judged_by_a_fifth_of_it_in_pixels(tmp_path, folder):
     assert "has seen the pictures held out" in notes and "floor is that of 80" in notes
     assert "frechet left out: 192-dimensional features need at least 192" in notes
     with pytest.raises(UsageError, match="at least 192"):
-        judge.evaluate(samples=path, dataset=folder, metrics=["frechet"])
+        evaluate.evaluate(samples=path, dataset=folder, metrics=["frechet"])
     with pytest.raises(UsageError, match="memorisation does not apply"):
-        judge.evaluate(samples=path, dataset=folder, metrics=["memorisation"])
+        evaluate.evaluate(samples=path, dataset=folder, metrics=["memorisation"])
     with pytest.raises(UsageError, match="class_coverage does not apply"):
-        judge.evaluate(samples=path, dataset=folder, metrics=["class_coverage"])
+        evaluate.evaluate(samples=path, dataset=folder, metrics=["class_coverage"])
 
 
 def test_scoring_again_and_again_computes_the_reference_once(train, monkeypatch):
     extractor = features.extractor("classifier:digits")
     parts = features.splits("digits")
-    reference, *_ = judge.prepare(parts, extractor, 200)
+    reference, *_ = scoring.prepare(parts, extractor, 200)
     counted, moments = [], frechet.moments
     monkeypatch.setattr(frechet, "moments", lambda x: counted.append(len(x)) or moments(x))
     extracted, extract = [], extractor.extract
     monkeypatch.setattr(extractor, "extract", lambda x, *_: extracted.append(len(x)) or extract(x))
     for _ in range(3):
-        found = judge.scores(train.samples[:300], None, reference, extractor, ["frechet"])
+        found = scoring.scores(train.samples[:300], None, reference, extractor, ["frechet"])
     assert set(found) == {"frechet"} and 0 < found["frechet"] < 50
     assert counted == [300, 179, 300, 300] and extracted == [300, 300, 300]
 
@@ -350,7 +349,7 @@ def test_scoring_again_and_again_computes_the_reference_once(train, monkeypatch)
 def test_a_run_is_told_when_its_data_have_changed(run):
     config = json.loads((pathlib.Path(run) / "config.json").read_text())
     (pathlib.Path(run) / "config.json").write_text(json.dumps(config | {"data_fingerprint": "x"}))
-    record = judge.evaluate(run, samples=200, metrics=["frechet"], say=lambda _: None)
+    record = evaluate.evaluate(run, samples=200, metrics=["frechet"], say=lambda _: None)
     assert "digits has changed" in record["protocol"]["notes"][0]
 
 
@@ -370,7 +369,7 @@ def test_a_run_is_told_when_its_data_have_changed(run):
 def test_a_file_that_holds_no_samples_is_one_sentence(tmp_path, arrays, said):
     np.savez(tmp_path / "s.npz", **arrays)
     with pytest.raises(UsageError, match=said):
-        judge.evaluate(samples=str(tmp_path / "s.npz"), dataset="digits")
+        evaluate.evaluate(samples=str(tmp_path / "s.npz"), dataset="digits")
 
 
 def test_other_bad_input_is_one_sentence(run, tmp_path):
@@ -391,7 +390,7 @@ def test_other_bad_input_is_one_sentence(run, tmp_path):
     ]
     for arguments, said in cases:
         with pytest.raises(UsageError, match=said) as caught:
-            judge.evaluate(**arguments)
+            evaluate.evaluate(**arguments)
         assert "\n" not in str(caught.value)
     assert sorted(p.name for p in pathlib.Path(run).iterdir()) == ["config.json", "generator.keras"]
 
@@ -452,4 +451,4 @@ def test_help_is_shown_without_importing_keras():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    assert all(name in done.stdout for name in judge.METRICS) and "--features" in done.stdout
+    assert all(name in done.stdout for name in scoring.METRICS) and "--features" in done.stdout

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import running
 
-from zoo import data
+from zoo import data, sampling
 from zoo.errors import UsageError
 from zoo.metrics import features
-from zoo.runs import callbacks, checkpoints, evaluate
+from zoo.runs import callbacks, checkpoints, scoring
+from zoo.runs.judge import TRAINING_SEED, Judge, find_judge
 
 pytestmark = pytest.mark.backend
 
@@ -77,12 +78,12 @@ def test_the_score_is_that_of_the_averaged_generator(scored):
     rows = callbacks.read_csv(path / "scores.csv")
     gan, _ = running.build()
     checkpoints.restore(gan, checkpoints.newest(path / "checkpoints")[1])
-    images = evaluate.sampling.to_uint8(gan.generate(100, seed=evaluate.TRAINING_SEED))
+    images = sampling.to_uint8(gan.generate(100, seed=TRAINING_SEED))
     parts = features.splits("digits", image_size=16)
-    reference, real, _ = evaluate.prepare(parts, Blocks(), 100)
-    got = evaluate.scores(images, None, reference, Blocks(), ["frechet"])["frechet"]
+    reference, real, _ = scoring.prepare(parts, Blocks(), 100)
+    got = scoring.scores(images, None, reference, Blocks(), ["frechet"])["frechet"]
     assert got == pytest.approx(float(rows[-1]["frechet"]), rel=1e-6)
-    floor = evaluate.scores_of(*real, None, reference, ["frechet"])[0]["frechet"]
+    floor = scoring.scores_of(*real, None, reference, ["frechet"])[0]["frechet"]
     assert floor == pytest.approx(float(rows[-1]["floor"]), rel=1e-6)
 
 
@@ -189,7 +190,7 @@ def test_a_run_that_diverges_keeps_its_best_generator(tmp_path, gan):
 
 
 def test_samples_that_are_not_finite_have_no_score():
-    judge = evaluate.Judge(None, Blocks(), 4, 0.5, 1.0)
+    judge = Judge(None, Blocks(), 4, 0.5, 1.0)
     bad = types.SimpleNamespace(generate=lambda n, seed: np.full((n, 16, 16, 1), np.nan, "float32"))
     assert judge.score(bad) is None
 
@@ -277,36 +278,36 @@ def config_of(**changes):
 
 def test_without_features_there_are_no_scores_and_a_line_says_how_to_get_them(own_cache):
     said = []
-    assert evaluate.judge(config_of(), say=said.append) is None
+    assert find_judge(config_of(), say=said.append) is None
     (own_cache / "features").mkdir(parents=True)  # as of another data set's
-    assert evaluate.judge(config_of(), say=said.append) is None
+    assert find_judge(config_of(), say=said.append) is None
     line = said.pop()
     assert said.pop() == line
     assert line.startswith("no scores while training: classifier:digits has not been trained")
     assert "--set score_features=classifier:digits" in line and "\n" not in line
     # Asked for by name it is trained, and from then on it is there.
-    named = evaluate.judge(config_of(score_features="classifier:digits"), say=said.append)
-    again = evaluate.judge(config_of(), say=said.append)
+    named = find_judge(config_of(score_features="classifier:digits"), say=said.append)
+    again = find_judge(config_of(), say=said.append)
     assert named.protocol == again.protocol and named.floor == again.floor > 0
     assert again.protocol["features"] == "classifier:digits" and again.samples == 150
-    assert evaluate.judge(config_of(score_every=None), say=said.append) is None
+    assert find_judge(config_of(score_every=None), say=said.append) is None
     assert not said
 
 
 def test_a_set_without_classes(own_cache, monkeypatch):
     config = config_of() | {"class_names": []}
     said = []
-    assert evaluate.judge(config, say=said.append) is None
+    assert find_judge(config, say=said.append) is None
     assert len(said) == 1 and re.search(r"digits has no classes.*score_features=inception", said[0])
     monkeypatch.setattr(features, "extractor", lambda name, **options: Blocks())
-    judge = evaluate.judge(config | {"score_features": "raw"}, say=said.append)
+    judge = find_judge(config | {"score_features": "raw"}, say=said.append)
     assert judge.protocol["features"] == "blocks" and len(said) == 1
 
 
 def test_what_prevents_the_scores_of_a_default_run_does_not_prevent_the_run(own_cache):
     features.classifier("digits")
     said = []
-    assert evaluate.judge(config_of(score_samples=100), say=said.append) is None
+    assert find_judge(config_of(score_samples=100), say=said.append) is None
     (line,) = said
     assert "128-dimensional features need at least 128 samples" in line
 
@@ -328,9 +329,9 @@ def test_features_that_cannot_be_had_are_refused_before_anything_is_written(
 
 def test_made_up_vectors_need_no_features():
     config = running.resolve(score_every=1.0) | {"dataset": "ring8", "sample_shape": [2]}
-    assert evaluate.judge(config) is None
+    assert find_judge(config) is None
     with pytest.raises(UsageError, match="known distribution"):
-        evaluate.judge(config | {"score_features": "raw"})
+        find_judge(config | {"score_features": "raw"})
 
 
 def test_scores_of_vectors_leave_what_evaluate_wrote(tmp_path):

@@ -157,12 +157,12 @@ def test_each_run_is_trained_and_scored_and_the_table_has_the_figures_of_hand(st
 
 
 def test_a_higher_score_is_better_where_it_is_and_none_comes_last():
-    from zoo.runs import evaluate
+    from zoo.runs import scoring
 
     order = sorted([0.2, float("nan"), 0.9], key=lambda x: sweep.badness("recall", x))
     assert order[:2] == [0.9, 0.2]
     assert sorted([0.9, 0.45, 0.1], key=lambda x: sweep.badness("memorisation", x))[0] == 0.45
-    for _, names in evaluate.METRICS.values():
+    for _, names in scoring.METRICS.values():
         for name, better in names.items():
             assert (name in sweep.HIGHER) == (better == "higher"), name
             assert (name in sweep.NEAR) == better.startswith("near"), name

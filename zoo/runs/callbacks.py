@@ -19,8 +19,8 @@ import keras
 from zoo import backend
 from zoo.errors import UsageError
 from zoo.runs import checkpoints, directory, pictures, views
-from zoo.runs.evaluate import Judge
 from zoo.runs.events import EventWriter
+from zoo.runs.judge import Judge
 
 LOOK = 0.5  # seconds between two looks at what need not be looked at after every step
 ASKED = "asked"

@@ -1,17 +1,13 @@
 """Judges samples: every score that applies, beside its floor, with what fixes the numbers."""
 
-import csv
 import dataclasses
 import datetime
-import functools
 import hashlib
-import io
 import json
 import os
 import pathlib
 import shlex
 import sys
-import time
 
 import numpy as np
 
@@ -20,74 +16,11 @@ from zoo.data import synthetic
 from zoo.errors import UsageError, nearest
 from zoo.metrics import features as extractors
 from zoo.runs import checkpoints, directory, keras_alone, pictures, views
-from zoo.runs import config as configs
 from zoo.runs.generate import load_generator
+from zoo.runs.results import append_rows, check_results, rows, table, write_evaluation
+from zoo.runs.scoring import KNOWN, KNOWN_VERSION, METRICS, gave, prepare, scores_of
 
 SAMPLES = 10_000
-# Real pictures of the held-out split that samples are compared with; the rest would cost more than
-# it tells.
-REFERENCE = 10_000
-LARGEST_SUBSET = 1000
-# Of the latent points scored while training: not those of evaluate.py's default, so that the
-# generator chosen by the ones is not flattered by the others.
-TRAINING_SEED = 1
-
-# Metric -> its version, raised with every change of what it computes, and the names of its scores
-# with the direction that is better.
-METRICS = {
-    "frechet": (1, {"frechet": "lower"}),
-    "kernel": (1, {"kernel": "lower"}),
-    "precision_recall": (1, {"precision": "higher", "recall": "higher"}),
-    "density_coverage": (1, {"density": "higher", "coverage": "higher"}),
-    "classifier_score": (1, {"classifier_score": "higher"}),
-    "class_coverage": (1, {"classes": "higher", "class_reverse_kl": "lower"}),
-    "label_accuracy": (1, {"label_accuracy": "higher"}),
-    "diversity_within_class": (1, {"diversity_within_class": "near 1"}),
-    "memorisation": (
-        1,
-        {
-            "memorisation": "near 0.5",
-            "generated_distance": "near held_out_distance",
-            "held_out_distance": "",
-        },
-    ),
-}
-# Of data whose distribution is known; see `views.score`.
-KNOWN = "known_distribution"
-KNOWN_VERSION = 1
-
-COLUMNS = [
-    *("date", "model", "dataset", "preset", "backend", "seed", "budget", "metric", "value"),
-    # `reference` is the published value, and the columns behind `command` came later.
-    *("samples", "reference", "commit", "command", "features", "features_hash", "floor"),
-    *("floor_samples", "deviation", "reference_split", "reference_count", "resizer"),
-    *("metric_version", "sample_seed", "trained_by", "trained_commit", "settings"),
-    *("train_seconds", "train_cpu_seconds"),
-]
-
-
-@dataclasses.dataclass
-class Reference:
-    """What samples are compared with, computed once for any number of scorings.
-
-    Attributes:
-        features: float32 `(m, d)` of held-out real pictures.
-        labels: int32 `(m,)`, or None.
-        classes: int, how many the data set has, or 0.
-        train: float32 `(t, d)` of all the pictures trained on, or None: then no memorisation.
-    """
-
-    features: np.ndarray
-    labels: np.ndarray | None = None
-    classes: int = 0
-    train: np.ndarray | None = None
-
-    @functools.cached_property
-    def moments(self):
-        """Mean and covariance of the features, float64, for the Frechet distance."""
-        from zoo.metrics.frechet import moments
-
-        return moments(self.features)
 
 
 @dataclasses.dataclass
@@ -160,7 +93,7 @@ def evaluate(
     """
     _check_names(metrics, features, seed)
     if results is not None:
-        _check_results(results)
+        check_results(results)
     config = read_config(source)
     dataset = dataset or config.get("dataset")
     if not dataset:
@@ -197,128 +130,6 @@ def evaluate(
     if results is not None:
         append_rows(results, rows(record, found, dataset, budget, source))
     return record
-
-
-def scores(images, labels, reference, extractor, metrics=None, seed=0):
-    """Returns the scores of pictures against a prepared reference, name -> float.
-
-    The function to call again and again while training: what depends on the reference alone is
-    computed once.
-
-    Args:
-        images: uint8 `(n, h, w, c)`.
-        labels: int32 `(n,)`, the classes asked for, or None.
-        reference: `Reference` by the same extractor.
-        extractor: `zoo.metrics.features.Extractor`.
-        metrics: list of str from `METRICS`, or None for all that apply and accept so few samples.
-        seed: int, of random subsets.
-
-    Raises:
-        UsageError: a metric that was asked for does not apply or needs more samples.
-    """
-    return scores_of(*extractor.extract(images), labels, reference, metrics, seed)[0]
-
-
-def scores_of(found, probabilities, labels, reference, metrics=None, seed=0, distance=None):
-    """`scores` of features that are there already.
-
-    Args:
-        found: float32 `(n, d)`. probabilities: float32 `(n, classes)`, or None.
-        distance: float `(n,)` to the nearest of `reference.train`, if it is there already.
-
-    Returns:
-        `(scores, left_out)`: name -> float, and metric -> why it is not among them.
-    """
-    left_out = obstacles(probabilities, labels, reference)
-    for name in metrics or ():
-        if name in left_out:
-            raise UsageError(f"The metric {name} does not apply: {left_out[name]}.")
-    left_out = {name: why for name, why in left_out.items() if metrics is None}
-    values = {}
-    for name in METRICS if metrics is None else metrics:
-        if name in left_out:
-            continue
-        try:
-            values |= _compute(name, found, probabilities, labels, reference, seed, distance)
-        except UsageError as error:
-            if metrics is not None:
-                raise
-            left_out[name] = str(error).rstrip(".")
-    return values, left_out
-
-
-def obstacles(probabilities, labels, reference):
-    """Returns why a metric does not apply, metric -> str, for those that do not."""
-    found = {}
-    if probabilities is None:
-        found["classifier_score"] = "these features name no classes"
-    if probabilities is None or probabilities.shape[1] != reference.classes:
-        why = "these features do not name the classes of the data"
-        found["class_coverage"] = found["label_accuracy"] = why
-    if labels is None:
-        why = "the samples have no labels that were asked for"
-        found["label_accuracy"] = found["diversity_within_class"] = why
-    elif reference.labels is None:
-        found["diversity_within_class"] = "the data have no classes"
-    if reference.train is None:
-        found["memorisation"] = (
-            "it needs a split that was held out of training, and the features of all that was not"
-        )
-    return found
-
-
-def _compute(name, found, probabilities, labels, reference, seed, distance):
-    """Returns the scores of one metric, name -> float."""
-    if name == "frechet":
-        from zoo.metrics.frechet import frechet_from_moments, moments
-
-        return {name: frechet_from_moments(*moments(found), *reference.moments)}
-    if name == "kernel":
-        from zoo.metrics.kernel import kernel_distance
-
-        size = min(LARGEST_SUBSET, len(found), len(reference.features))
-        mean, deviation = kernel_distance(found, reference.features, subset_size=size, seed=seed)
-        return {name: mean, "kernel_deviation": deviation}
-    if name == "precision_recall":
-        from zoo.metrics.manifold import precision_recall
-
-        return dict(
-            zip(("precision", "recall"), precision_recall(found, reference.features), strict=True)
-        )
-    if name == "density_coverage":
-        from zoo.metrics.manifold import density_coverage
-
-        return dict(
-            zip(("density", "coverage"), density_coverage(found, reference.features), strict=True)
-        )
-    if name == "classifier_score":
-        from zoo.metrics.labels import classifier_score
-
-        return {name: classifier_score(probabilities)}
-    if name == "class_coverage":
-        from zoo.metrics.modes import class_coverage
-
-        coverage = class_coverage(probabilities.argmax(axis=1), reference.classes)
-        return {
-            "classes": float(coverage["modes"]),
-            "class_reverse_kl": coverage["reverse_kl"],
-        }
-    if name == "label_accuracy":
-        from zoo.metrics.labels import label_accuracy
-
-        return {name: label_accuracy(probabilities, labels)}
-    if name == "diversity_within_class":
-        from zoo.metrics.labels import diversity_within_class
-
-        return {
-            name: diversity_within_class(
-                found, labels, reference.features, reference.labels, seed=seed
-            )
-        }
-    from zoo.metrics.memorisation import memorisation
-
-    result = memorisation(found, reference.train, reference.features, distance)
-    return {"memorisation": result.pop("closer")} | result
 
 
 def read_config(source):
@@ -422,145 +233,6 @@ def draw(source, generator, count, seed, config):
     )
 
 
-def table(record):
-    """Returns the scores of a record as a text for people."""
-    protocol = record["protocol"]
-    values, floor = record["scores"], record["floor"]
-    step = "" if protocol["step"] is None else f", step {protocol['step']:,}"
-    lines = [
-        f"{protocol['judged']}{step}: {protocol['samples']:,} samples of seed {protocol['seed']} "
-        f"against {protocol['reference']}"
-    ]
-    if protocol["features"] != KNOWN:
-        right = protocol["features_accuracy"]
-        right = "" if right is None else f", {right:.2%} right on the held-out split"
-        lines.append(
-            f"features: {protocol['features']} ({protocol['features_hash'][:12]}{right}); "
-            f"resizer: {protocol['resizer']}"
-        )
-    lines += [f"note: {note}." for note in protocol["notes"]]
-    cells = [("score", "", f"floor ({protocol['floor_samples']:,} real)", "better")]
-    for name, value in values.items():
-        if not name.endswith("_deviation"):
-            cells.append(
-                (
-                    name,
-                    _shown(name, value, values),
-                    _shown(name, floor[name], floor) if name in floor else "-",
-                    _better(name),
-                )
-            )
-    widths = [max(len(row[i]) for row in cells) for i in range(4)]
-    lines.append("")
-    for name, value, real, better in cells:
-        line = f"{name:{widths[0]}}  {value:>{widths[1]}}  {real:>{widths[2]}}  {better}"
-        lines.append(line.rstrip())
-    return "\n".join(lines)
-
-
-def write_evaluation(run, record):
-    """Puts a record into the run's `evaluation.json`, under the name of its features.
-
-    What else is there stays: what training wrote, and other features' scores. Scores of the same
-    protocol and the same generator are added to, those of another are replaced.
-    """
-    path = run / "evaluation.json"
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        content = {}
-    content = content if isinstance(content, dict) else {}
-    kept = content.get("evaluations")
-    kept = dict(kept) if isinstance(kept, dict) else {}
-    name = record["protocol"]["features"]
-    try:
-        old = kept[name]
-        same = all(
-            old["protocol"][key] == record["protocol"][key]
-            for key in record["protocol"]
-            if key not in ("notes", "metrics", "date", "command", "commit")
-        )
-        if same:
-            versions = old["protocol"]["metrics"] | record["protocol"]["metrics"]
-            record = {
-                "protocol": record["protocol"] | {"metrics": versions},
-                **{part: old[part] | record[part] for part in ("scores", "floor")},
-            }
-    except (KeyError, TypeError):
-        pass
-    kept[name] = record
-    directory.write_json(path, content | {"evaluations": kept})
-
-
-def rows(record, found, dataset, budget=None, source=None):
-    """Returns the rows of results.csv for a record: a dict for each score.
-
-    Args:
-        found: the `Source` that was judged.
-        budget: str, or None for what the run's clock says.
-        source: run directory, whose `environment.json` tells how it was trained, or None.
-    """
-    protocol, config = record["protocol"], found.config
-    trained = _environment(source)
-    common = {
-        "date": protocol["date"],
-        "model": config.get("model") or found.name,
-        "dataset": config.get("dataset") or dataset,
-        "preset": config.get("preset", ""),
-        "backend": config.get("backend", ""),
-        "seed": config.get("seed", ""),
-        "budget": budget if budget is not None else _budget(found),
-        "samples": protocol["samples"],
-        "commit": protocol["commit"] or "",
-        "command": protocol["command"],
-        "features": protocol["features"],
-        "features_hash": protocol["features_hash"],
-        "floor_samples": protocol["floor_samples"],
-        "reference_split": protocol["reference_split"],
-        "reference_count": protocol["reference_count"],
-        "resizer": protocol["resizer"],
-        "sample_seed": protocol["seed"],
-        "trained_by": trained.get("command") or "",
-        "trained_commit": trained.get("commit") or "",
-        "settings": _settings(config, trained.get("command") or ""),
-        "train_seconds": "" if found.seconds is None else f"{found.seconds:.1f}",
-        "train_cpu_seconds": "" if found.cpu_seconds is None else f"{found.cpu_seconds:.1f}",
-    }
-    if dataset != common["dataset"]:
-        common["reference_split"] = f"{dataset}: {common['reference_split']}"
-    versions = {score: version for version, names in METRICS.values() for score in names}
-    return [
-        common
-        | {
-            "metric": name,
-            "value": f"{value:.6g}",
-            "floor": f"{record['floor'][name]:.6g}" if name in record["floor"] else "",
-            "deviation": _deviation(record["scores"], name),
-            "metric_version": versions.get(name, KNOWN_VERSION),
-        }
-        for name, value in record["scores"].items()
-        if not name.endswith("_deviation")
-    ]
-
-
-def append_rows(path, new):
-    """Adds rows to a CSV file with the columns of results.csv, which is made if it is missing."""
-    _check_results(path)
-    path = pathlib.Path(path)
-    is_new = not path.exists() or not path.stat().st_size
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
-    if is_new:
-        writer.writeheader()
-    elif not path.read_bytes().endswith(b"\n"):
-        text.write("\n")
-    writer.writerows(new)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Appended in one write, so that two evaluations at once lose nothing.
-    with path.open("ab", buffering=0) as file:
-        file.write(text.getvalue().encode())
-
-
 def _evaluate_pictures(
     source, samples, dataset, seed, config, metrics, features, inception_weights, data_dir
 ):
@@ -613,7 +285,7 @@ def _evaluate_pictures(
             "No metric applies: " + "; ".join(f"{n}: {w}" for n, w in left_out.items()) + "."
         )
     # Of what the train split is itself measured against, it has no floor.
-    comparable = [name for name in METRICS if name != "memorisation" and _gave(name, values)]
+    comparable = [name for name in METRICS if name != "memorisation" and gave(name, values)]
     labels = real_labels if found.labels is not None else None
     floor = {}
     for name in comparable:
@@ -634,115 +306,9 @@ def _evaluate_pictures(
         "features_hash": extractor.hash,
         "features_accuracy": extractor.accuracy,
         "resizer": extractor.resizer(shape),
-        "metrics": {name: METRICS[name][0] for name in METRICS if _gave(name, values)},
+        "metrics": {name: METRICS[name][0] for name in METRICS if gave(name, values)},
     }
     return {"protocol": protocol, "scores": values, "floor": floor}, found, neighbours
-
-
-@dataclasses.dataclass
-class Judge:
-    """Scores a generator of pictures while it is trained. Made by `judge`.
-
-    Attributes:
-        reference: `Reference`, by the same extractor.
-        extractor: `zoo.metrics.features.Extractor`.
-        samples: int, how many are drawn for a score.
-        floor: float, the Frechet distance of as many real pictures.
-        seconds: float, about what one score takes.
-    """
-
-    reference: Reference
-    extractor: extractors.Extractor
-    samples: int
-    floor: float
-    seconds: float
-
-    @property
-    def protocol(self):
-        """What two scores must share to be compared."""
-        return {
-            "samples": self.samples,
-            "features": self.extractor.name,
-            "features_hash": self.extractor.hash[:12],
-        }
-
-    def score(self, model):
-        """Returns the Frechet distance of a GAN's averaged generator, a float.
-
-        The samples are those of the same latent points each time. None where they are not finite.
-        """
-        images = model.generate(self.samples, seed=TRAINING_SEED)
-        if not np.isfinite(images).all():
-            return None
-        images = sampling.to_uint8(images)
-        return scores(images, None, self.reference, self.extractor, ["frechet"])["frechet"]
-
-
-def judge(config, data_dir=None, say=print):
-    """Prepares the scores of a run's pictures, before its first step.
-
-    Features that `score_features` names are trained or loaded, however long that takes. Without it
-    they are those of `classifier:DATASET`, but only where that has been trained on this machine
-    before; where not, or where the held-out pictures cannot be had, one line says how to get
-    scores, and the run has none.
-
-    Args:
-        config: the completed config of a run.
-        data_dir: str, where prepared data sets lie.
-        say: function that takes that line.
-
-    Returns:
-        `Judge`, or None.
-
-    Raises:
-        UsageError: what `score_features` asks for cannot be had.
-    """
-    dataset, name = config["dataset"], config["score_features"]
-    pictured = len(config["sample_shape"]) == 3
-    if name is not None and not pictured:
-        raise UsageError(
-            f"The scores of {dataset} follow from its known distribution: leave out "
-            f"score_features. Received: score_features={name!r}."
-        )
-    if config["score_every"] is None or not pictured:
-        return None
-    if name is not None:
-        return _judge(config, extractors.extractor(name, data_dir=data_dir), data_dir)
-    why = f"{dataset} has no classes. Get them with --set score_features=inception, or =raw"
-    if len(config["class_names"]) > 1:
-        name = f"classifier:{dataset}"
-        why = (
-            f"{name} has not been trained on this machine. Get them with "
-            f"--set score_features={name}, which trains it first, for minutes"
-        )
-        try:
-            found = extractors.classifier(dataset, data_dir=data_dir, only_cached=True)
-            if found is not None:
-                return _judge(config, found, data_dir)
-        except UsageError as error:
-            why = str(error)
-    say(f"no scores while training: {why.rstrip('.')}.")
-    return None
-
-
-def _judge(config, extractor, data_dir):
-    shape = config["sample_shape"]
-    parts = extractors.splits(
-        config["dataset"],
-        image_size=shape[0],
-        channels=shape[-1],
-        resize=config["resize"],
-        data_dir=data_dir,
-    )
-    # No more than the floor can have: a score of more samples would be lower.
-    count = min(config["score_samples"], len(parts.train.samples))
-    start = time.monotonic()
-    reference, real, _ = prepare(parts, extractor, count)
-    share = count / (count + len(reference.features))
-    seconds = share * (time.monotonic() - start)
-    start = time.monotonic()
-    floor = scores_of(*real, None, reference, ["frechet"])[0]["frechet"]
-    return Judge(reference, extractor, count, floor, seconds + time.monotonic() - start)
 
 
 def memorises(metrics, own, extractor):
@@ -751,39 +317,6 @@ def memorises(metrics, own, extractor):
         return "memorisation" in metrics and own
     # 60,000 pictures through Inception are an hour on a CPU, so it must be asked for.
     return own and extractor.name != "inception"
-
-
-def prepare(parts, extractor, count, whole=False):
-    """Computes what samples are compared with.
-
-    Args:
-        parts: `zoo.metrics.features.Splits`.
-        extractor: `zoo.metrics.features.Extractor`.
-        count: int, how many pictures of the train split make the floor, if it has so many. They
-            are always the same, so that the floor is a constant of the protocol.
-        whole: bool, whether the features of the whole train split are kept, for memorisation.
-
-    Returns:
-        `(reference, real, real_labels)`: the `Reference`; the features and probabilities of the
-        floor's pictures; their labels, or None.
-    """
-    train, held_out = parts.train, parts.held_out
-    chosen = np.sort(np.random.default_rng(0).permutation(len(held_out.samples))[:REFERENCE])
-    features, _ = extractor.extract(held_out.samples[chosen], "real pictures")
-    floor = np.random.default_rng(1).permutation(len(train.samples))[:count]
-    everything = None
-    if whole:
-        everything, likely = extractor.extract(train.samples, "training pictures")
-        real = everything[floor], None if likely is None else likely[floor]
-    else:
-        real = extractor.extract(train.samples[floor], "real pictures")
-    reference = Reference(
-        features,
-        None if held_out.labels is None else held_out.labels[chosen],
-        len(held_out.class_names),
-        everything,
-    )
-    return reference, real, None if train.labels is None else train.labels[floor]
 
 
 class _Given:
@@ -860,21 +393,6 @@ def _check_names(metrics, features, seed):
         raise UsageError(f"Expected a seed from 0 up. Received: {seed}.")
 
 
-def _check_results(path):
-    """Refuses a file that rows cannot be added to, before any work is done."""
-    if os.path.isdir(path):
-        raise UsageError(f"--results={path} is a folder. Expected the path of a CSV file.")
-    if not os.path.exists(path) or not os.path.getsize(path):
-        return
-    with open(path, encoding="utf-8", errors="replace", newline="") as file:
-        header = next(csv.reader(file), [])
-    if header != COLUMNS:
-        raise UsageError(
-            f"--results={path} is not a table of results, and was left alone. Expected a new file, "
-            f"or one with the columns {', '.join(COLUMNS)}. Received: {', '.join(header)[:200]}."
-        )
-
-
 def _picture_shape(tensor):
     shape = tuple(tensor.shape[1:])
     if len(shape) != 3 or shape[-1] not in (1, 3) or shape[0] != shape[1]:
@@ -904,66 +422,11 @@ def _newest_meta(run):
     return {}
 
 
-def _budget(found):
-    for seconds, unit in ((found.cpu_seconds, "CPU seconds"), (found.seconds, "seconds")):
-        if seconds:
-            # Two digits: seeds of one budget end a little apart and are one line of the table.
-            return f"{float(f'{seconds:.2g}'):,.0f} {unit}"
-    return ""
-
-
-def _environment(run):
-    """What a run's `environment.json` says of how it was trained; empty for a file."""
-    if run is None:
-        return {}
-    try:
-        content = json.loads(pathlib.Path(run, "environment.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def _settings(config, command):
-    """What a run's config changes of its recipe, but for when it ends: "loss=hinge width=64"."""
-    try:
-        recipe = configs.resolve(config["model"], config["dataset"], config["preset"])
-    except (KeyError, UsageError):
-        return ""
-    # Where nobody asked for a size the config has that of the data, which is no change.
-    own = [name for name in ("image_size", "channels") if f"{name}=" not in command]
-    ignored = (*configs.RESUMABLE, "seed", *own)
-    changed = (
-        (name, config[name])
-        for name, value in recipe.items()
-        if name in config and config[name] != value and name not in ignored
-    )
-    return " ".join(f"{name}={value}" for name, value in sorted(changed))
-
-
 def _file_hash(path):
     with open(path, "rb") as file:
         return hashlib.sha256(file.read()).hexdigest()
 
 
-def _gave(metric, values):
-    return any(score in values for score in METRICS[metric][1])
-
-
 def _is_news(name, why):
     # That a model without classes has no labels goes without saying.
     return "no labels" not in why and name != "memorisation"
-
-
-def _better(name):
-    return next((names[name] for _, names in METRICS.values() if name in names), "")
-
-
-def _deviation(values, name):
-    value = values.get(f"{name}_deviation")
-    return "" if value is None else f"{value:.6g}"
-
-
-def _shown(name, value, values):
-    deviation = values.get(f"{name}_deviation")
-    more = "" if deviation is None else f" ± {deviation:.2g}"
-    return f"{value:.4g}{more}"

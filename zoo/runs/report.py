@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from zoo.errors import UsageError
-from zoo.runs.evaluate import METRICS
 from zoo.runs.pictures import curves, timeline, write_atomically
+from zoo.runs.scoring import METRICS
 
 # At most this many moments are shown, and fewer, down to the second number, to stay small.
 MOMENTS = 24, 18, 12

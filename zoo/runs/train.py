@@ -26,13 +26,13 @@ from zoo.runs import (
     callbacks,
     checkpoints,
     directory,
-    evaluate,
     keras_alone,
     pictures,
     report,
     views,
 )
 from zoo.runs import config as configs
+from zoo.runs.judge import find_judge
 
 LARGE = 2**30  # bytes from which on the estimate of memory is said before training
 
@@ -76,7 +76,7 @@ def start(config, *, source, runs_dir, name=None, overwrite=False, init_from=Non
     if not layout.chief:
         warm_up(gan, dataset, None, config, layout)
         return train(gan, dataset, callbacks.Session(None, config, steps, layout=layout))
-    judge = evaluate.judge(config, source.data_dir)
+    judge = find_judge(config, source.data_dir)
     path = directory.create(runs_dir, name, config["model"], config["dataset"], overwrite)
     with directory.locked(path):
         directory.write_json(path / "config.json", config)
@@ -180,7 +180,7 @@ def go_on(path, config, dataset, source, layout):
 def prepare(session, source):
     """Writes the config of a resumed run and finds its judge, on the worker that writes."""
     if session.layout.chief:
-        session.judge = evaluate.judge(session.config, source.data_dir)
+        session.judge = find_judge(session.config, source.data_dir)
         directory.write_json(session.directory / "config.json", session.config)
 
 

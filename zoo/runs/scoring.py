@@ -1,0 +1,221 @@
+"""Scores pictures by their features: which scores there are, and what samples are compared with."""
+
+import dataclasses
+import functools
+
+import numpy as np
+
+from zoo.errors import UsageError
+
+# Real pictures of the held-out split that samples are compared with; the rest would cost more than
+# it tells.
+REFERENCE = 10_000
+LARGEST_SUBSET = 1000
+
+# Metric -> its version, raised with every change of what it computes, and the names of its scores
+# with the direction that is better.
+METRICS = {
+    "frechet": (1, {"frechet": "lower"}),
+    "kernel": (1, {"kernel": "lower"}),
+    "precision_recall": (1, {"precision": "higher", "recall": "higher"}),
+    "density_coverage": (1, {"density": "higher", "coverage": "higher"}),
+    "classifier_score": (1, {"classifier_score": "higher"}),
+    "class_coverage": (1, {"classes": "higher", "class_reverse_kl": "lower"}),
+    "label_accuracy": (1, {"label_accuracy": "higher"}),
+    "diversity_within_class": (1, {"diversity_within_class": "near 1"}),
+    "memorisation": (
+        1,
+        {
+            "memorisation": "near 0.5",
+            "generated_distance": "near held_out_distance",
+            "held_out_distance": "",
+        },
+    ),
+}
+# Of data whose distribution is known; see `views.score`.
+KNOWN = "known_distribution"
+KNOWN_VERSION = 1
+
+
+@dataclasses.dataclass
+class Reference:
+    """What samples are compared with, computed once for any number of scorings.
+
+    Attributes:
+        features: float32 `(m, d)` of held-out real pictures.
+        labels: int32 `(m,)`, or None.
+        classes: int, how many the data set has, or 0.
+        train: float32 `(t, d)` of all the pictures trained on, or None: then no memorisation.
+    """
+
+    features: np.ndarray
+    labels: np.ndarray | None = None
+    classes: int = 0
+    train: np.ndarray | None = None
+
+    @functools.cached_property
+    def moments(self):
+        """Mean and covariance of the features, float64, for the Frechet distance."""
+        from zoo.metrics.frechet import moments
+
+        return moments(self.features)
+
+
+def prepare(parts, extractor, count, whole=False):
+    """Computes what samples are compared with.
+
+    Args:
+        parts: `zoo.metrics.features.Splits`.
+        extractor: `zoo.metrics.features.Extractor`.
+        count: int, how many pictures of the train split make the floor, if it has so many. They
+            are always the same, so that the floor is a constant of the protocol.
+        whole: bool, whether the features of the whole train split are kept, for memorisation.
+
+    Returns:
+        `(reference, real, real_labels)`: the `Reference`; the features and probabilities of the
+        floor's pictures; their labels, or None.
+    """
+    train, held_out = parts.train, parts.held_out
+    chosen = np.sort(np.random.default_rng(0).permutation(len(held_out.samples))[:REFERENCE])
+    features, _ = extractor.extract(held_out.samples[chosen], "real pictures")
+    floor = np.random.default_rng(1).permutation(len(train.samples))[:count]
+    everything = None
+    if whole:
+        everything, likely = extractor.extract(train.samples, "training pictures")
+        real = everything[floor], None if likely is None else likely[floor]
+    else:
+        real = extractor.extract(train.samples[floor], "real pictures")
+    reference = Reference(
+        features,
+        None if held_out.labels is None else held_out.labels[chosen],
+        len(held_out.class_names),
+        everything,
+    )
+    return reference, real, None if train.labels is None else train.labels[floor]
+
+
+def scores(images, labels, reference, extractor, metrics=None, seed=0):
+    """Returns the scores of pictures against a prepared reference, name -> float.
+
+    The function to call again and again while training: what depends on the reference alone is
+    computed once.
+
+    Args:
+        images: uint8 `(n, h, w, c)`.
+        labels: int32 `(n,)`, the classes asked for, or None.
+        reference: `Reference` by the same extractor.
+        extractor: `zoo.metrics.features.Extractor`.
+        metrics: list of str from `METRICS`, or None for all that apply and accept so few samples.
+        seed: int, of random subsets.
+
+    Raises:
+        UsageError: a metric that was asked for does not apply or needs more samples.
+    """
+    return scores_of(*extractor.extract(images), labels, reference, metrics, seed)[0]
+
+
+def scores_of(found, probabilities, labels, reference, metrics=None, seed=0, distance=None):
+    """`scores` of features that are there already.
+
+    Args:
+        found: float32 `(n, d)`. probabilities: float32 `(n, classes)`, or None.
+        distance: float `(n,)` to the nearest of `reference.train`, if it is there already.
+
+    Returns:
+        `(scores, left_out)`: name -> float, and metric -> why it is not among them.
+    """
+    left_out = obstacles(probabilities, labels, reference)
+    for name in metrics or ():
+        if name in left_out:
+            raise UsageError(f"The metric {name} does not apply: {left_out[name]}.")
+    left_out = {name: why for name, why in left_out.items() if metrics is None}
+    values = {}
+    for name in METRICS if metrics is None else metrics:
+        if name in left_out:
+            continue
+        try:
+            values |= _compute(name, found, probabilities, labels, reference, seed, distance)
+        except UsageError as error:
+            if metrics is not None:
+                raise
+            left_out[name] = str(error).rstrip(".")
+    return values, left_out
+
+
+def obstacles(probabilities, labels, reference):
+    """Returns why a metric does not apply, metric -> str, for those that do not."""
+    found = {}
+    if probabilities is None:
+        found["classifier_score"] = "these features name no classes"
+    if probabilities is None or probabilities.shape[1] != reference.classes:
+        why = "these features do not name the classes of the data"
+        found["class_coverage"] = found["label_accuracy"] = why
+    if labels is None:
+        why = "the samples have no labels that were asked for"
+        found["label_accuracy"] = found["diversity_within_class"] = why
+    elif reference.labels is None:
+        found["diversity_within_class"] = "the data have no classes"
+    if reference.train is None:
+        found["memorisation"] = (
+            "it needs a split that was held out of training, and the features of all that was not"
+        )
+    return found
+
+
+def _compute(name, found, probabilities, labels, reference, seed, distance):
+    """Returns the scores of one metric, name -> float."""
+    if name == "frechet":
+        from zoo.metrics.frechet import frechet_from_moments, moments
+
+        return {name: frechet_from_moments(*moments(found), *reference.moments)}
+    if name == "kernel":
+        from zoo.metrics.kernel import kernel_distance
+
+        size = min(LARGEST_SUBSET, len(found), len(reference.features))
+        mean, deviation = kernel_distance(found, reference.features, subset_size=size, seed=seed)
+        return {name: mean, "kernel_deviation": deviation}
+    if name == "precision_recall":
+        from zoo.metrics.manifold import precision_recall
+
+        return dict(
+            zip(("precision", "recall"), precision_recall(found, reference.features), strict=True)
+        )
+    if name == "density_coverage":
+        from zoo.metrics.manifold import density_coverage
+
+        return dict(
+            zip(("density", "coverage"), density_coverage(found, reference.features), strict=True)
+        )
+    if name == "classifier_score":
+        from zoo.metrics.labels import classifier_score
+
+        return {name: classifier_score(probabilities)}
+    if name == "class_coverage":
+        from zoo.metrics.modes import class_coverage
+
+        coverage = class_coverage(probabilities.argmax(axis=1), reference.classes)
+        return {
+            "classes": float(coverage["modes"]),
+            "class_reverse_kl": coverage["reverse_kl"],
+        }
+    if name == "label_accuracy":
+        from zoo.metrics.labels import label_accuracy
+
+        return {name: label_accuracy(probabilities, labels)}
+    if name == "diversity_within_class":
+        from zoo.metrics.labels import diversity_within_class
+
+        return {
+            name: diversity_within_class(
+                found, labels, reference.features, reference.labels, seed=seed
+            )
+        }
+    from zoo.metrics.memorisation import memorisation
+
+    result = memorisation(found, reference.train, reference.features, distance)
+    return {"memorisation": result.pop("closer")} | result
+
+
+def gave(metric, values):
+    """Returns whether a metric gave any of the scores."""
+    return any(score in values for score in METRICS[metric][1])
