@@ -137,9 +137,9 @@ def turns(folder):
 
 def stopping(step):
     """Makes runs stop after `step`, if it is not None, as a signal would."""
-    from zoo.runs import callbacks
+    from zoo.runs.session import Clock
 
-    counted = callbacks.Clock.on_train_batch_begin
+    counted = Clock.on_train_batch_begin
 
     def begin(self, batch, logs=None):
         if step is not None and self.session.step + 1 == step:
@@ -147,7 +147,7 @@ def stopping(step):
         getattr(counted, "before", counted)(self, batch, logs)
 
     begin.before = getattr(counted, "before", counted)
-    callbacks.Clock.on_train_batch_begin = begin
+    Clock.on_train_batch_begin = begin
 
 
 if __name__ == "__main__":

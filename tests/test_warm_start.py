@@ -11,7 +11,8 @@ from keras import ops
 
 from zoo import warm_start
 from zoo.errors import UsageError
-from zoo.runs import callbacks, checkpoints
+from zoo.runs import checkpoints
+from zoo.runs.session import Clock
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "runs"))
 import running
@@ -119,14 +120,14 @@ def test_a_run_with_a_warm_start_resumes_bit_for_bit(tmp_path):
 @pytest.mark.slow
 def test_ctrl_c_ends_it_and_resuming_begins_it_anew(tmp_path, monkeypatch, capsys):
     settings = {"warm_start": "vae:1", "batch_size": 200, "epochs": 1}
-    whole = callbacks.Clock.on_train_batch_end
+    whole = Clock.on_train_batch_end
 
     def interrupt(self, batch, logs=None):
         signal.raise_signal(signal.SIGTERM)
         whole(self, batch, logs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(callbacks.Clock, "on_train_batch_end", interrupt)
+        patch.setattr(Clock, "on_train_batch_end", interrupt)
         with pytest.raises(SystemExit) as caught:
             running.start(tmp_path, "stopped", **settings)
     assert caught.value.code == 128 + signal.SIGTERM

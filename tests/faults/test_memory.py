@@ -13,7 +13,8 @@ from keras import ops
 
 from zoo import backend
 from zoo.errors import UsageError
-from zoo.runs import callbacks, train
+from zoo.runs import train
+from zoo.runs.session import Clock
 
 STEPS = 5000 if ALL_FAULTS else 1000
 LEVEL = f"""
@@ -78,7 +79,7 @@ def exhausted(monkeypatch):
         if self.session.step == 2:
             ops.zeros((10**13,))
 
-    monkeypatch.setattr(callbacks.Clock, "on_train_batch_begin", no_memory)
+    monkeypatch.setattr(Clock, "on_train_batch_begin", no_memory)
     return lambda folder, **changes: running.start(folder, "one", epochs=1, **changes)
 
 
@@ -112,7 +113,7 @@ def test_the_largest_batch_fits_into_the_machine_by_the_estimate(monkeypatch):
 def test_pictures_and_a_checkpoint_are_made_before_the_first_step(tmp_path, monkeypatch):
     # What takes memory beside the step fails in the first minute or not at all.
     made = []
-    begin = callbacks.Clock.on_train_batch_begin
+    begin = Clock.on_train_batch_begin
 
     def look(self, batch, logs=None):
         if self.session.step == 0:
@@ -120,6 +121,6 @@ def test_pictures_and_a_checkpoint_are_made_before_the_first_step(tmp_path, monk
             made.extend(sorted(os.listdir(self.session.directory / "samples")))
         begin(self, batch, logs)
 
-    monkeypatch.setattr(callbacks.Clock, "on_train_batch_begin", look)
+    monkeypatch.setattr(Clock, "on_train_batch_begin", look)
     running.start(tmp_path, "one", epochs=1)
     assert made == ["step-0000000.npz", "step-0000000.png"]

@@ -10,6 +10,7 @@ from keras import ops
 from zoo.errors import UsageError
 from zoo.models.dcgan import DCGAN
 from zoo.runs import callbacks, checkpoints, views
+from zoo.runs.csv_files import read_csv
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -118,7 +119,7 @@ def generator_that_collapses(monkeypatch, step):
 def test_samples_that_become_one_picture_are_said(tmp_path, monkeypatch, capsys, stop):
     generator_that_collapses(monkeypatch, 2)
     session = running.start(tmp_path, "one", epochs=1, sample_every=4, stop_on_collapse=stop)
-    (row,) = callbacks.read_csv(session.directory / "warnings.csv")
+    (row,) = read_csv(session.directory / "warnings.csv")
     assert row["step"] == "8" and "all alike since step 4" in row["warning"]
     err = capsys.readouterr().err
     assert err.count("warning: The samples are all alike since step 4") == 1
@@ -151,5 +152,5 @@ def test_samples_that_never_differed_raise_it_after_patience(tmp_path, monkeypat
     assert not (session.directory / "warnings.csv").exists()
     monkeypatch.setattr(callbacks, "PATIENCE", 6)
     session = running.start(tmp_path, "late", epochs=1, sample_every=1)
-    (row,) = callbacks.read_csv(session.directory / "warnings.csv")
+    (row,) = read_csv(session.directory / "warnings.csv")
     assert row["step"] == "7" and "since step 6" in row["warning"]

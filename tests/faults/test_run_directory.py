@@ -13,7 +13,9 @@ import pytest
 import running
 
 from zoo.errors import UsageError
-from zoo.runs import callbacks, checkpoints, directory, train
+from zoo.runs import checkpoints, directory, train
+from zoo.runs.csv_files import read_csv
+from zoo.runs.session import Clock
 
 HOLDS = """
 import sys, time
@@ -26,14 +28,14 @@ with directory.locked(sys.argv[1]):
 
 def at_step(monkeypatch, step, do):
     """Lets `do()` happen after a step of whatever is trained."""
-    before = callbacks.Clock.on_train_batch_end
+    before = Clock.on_train_batch_end
 
     def then(self, batch, logs=None):
         before(self, batch, logs)
         if self.session.step == step:
             do()
 
-    monkeypatch.setattr(callbacks.Clock, "on_train_batch_end", then)
+    monkeypatch.setattr(Clock, "on_train_batch_end", then)
 
 
 @pytest.fixture
@@ -142,7 +144,7 @@ def test_a_clock_that_jumps_changes_nothing(tmp_path, monkeypatch):
     monkeypatch.undo()
     assert session.stop is None
     running.assert_equal_runs(session.directory, expected.directory)
-    (row,) = callbacks.read_csv(session.directory / "timings.csv")
+    (row,) = read_csv(session.directory / "timings.csv")
     assert 0 < float(row["seconds"]) < 600
 
 

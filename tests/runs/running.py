@@ -149,10 +149,11 @@ def fill_the_disk():
 
     from zoo.errors import UsageError
     from zoo.runs import callbacks, checkpoints
+    from zoo.runs.session import Session
 
     gan, _ = build()
     run = pathlib.Path("run").absolute()
-    session = callbacks.Session(run, {}, STEPS)
+    session = Session(run, {}, STEPS)
     watcher = callbacks.Checkpoints(session)
     watcher.set_model(gan)
     watcher.save()

@@ -17,6 +17,7 @@ import running
 
 from zoo.errors import UsageError
 from zoo.runs import callbacks, checkpoints
+from zoo.runs.session import Session
 
 pytestmark = [pytest.mark.backend, pytest.mark.faults]
 
@@ -174,7 +175,7 @@ def test_weights_that_are_not_finite_are_never_written(tmp_path, bad):
 
 def watcher(folder, gan):
     """The callback of a run that is about to save step 20."""
-    session = callbacks.Session(folder, {}, steps_per_epoch=10, step=20)
+    session = Session(folder, {}, steps_per_epoch=10, step=20)
     callback = callbacks.Checkpoints(session)
     callback.set_model(gan)
     return callback
@@ -244,7 +245,7 @@ def test_what_a_kill_left_of_a_checkpoint_goes_when_the_run_goes_on(tmp_path):
 def test_checkpoints_take_their_share_of_the_time_and_no_more(monkeypatch, minutes, cost, pause):
     now, saved = [1000.0], []
     monkeypatch.setattr(callbacks.time, "monotonic", lambda: now[0])
-    session = callbacks.Session(None, {"checkpoint_minutes": minutes, "epochs": 1}, 100)
+    session = Session(None, {"checkpoint_minutes": minutes, "epochs": 1}, 100)
     writer = callbacks.Checkpoints(session)
     writer.set_model(types.SimpleNamespace(stop_training=False))
     monkeypatch.setattr(callbacks, "saving", contextlib.nullcontext)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import running
 
-from zoo.runs import callbacks, checkpoints
+from zoo.runs import checkpoints
+from zoo.runs.csv_files import read_csv
 
 pytestmark = pytest.mark.backend
 
@@ -75,7 +76,7 @@ def test_a_run_may_change_its_devices(tmp_path):
     assert alone[1].keys() == moved[1].keys()
     for name, value in alone[1].items():
         np.testing.assert_allclose(moved[1][name], value, atol=2e-5, err_msg=name)
-    rows = [callbacks.read_csv(path / "metrics.csv") for path in paths]
+    rows = [read_csv(path / "metrics.csv") for path in paths]
     values = [[[float(x) for x in row.values()] for row in table] for table in rows]
     assert len(values[0]) == 3
     np.testing.assert_allclose(*values, atol=1e-4)

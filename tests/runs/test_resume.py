@@ -9,6 +9,8 @@ import pytest
 import running
 
 from zoo.runs import callbacks, checkpoints
+from zoo.runs.csv_files import append_csv, read_csv
+from zoo.runs.session import Session
 
 pytestmark = [pytest.mark.backend, pytest.mark.faults]
 
@@ -93,9 +95,7 @@ def test_two_discriminator_updates_and_a_budget_of_time(tmp_path):
     assert (part.step, part.stop) == (2, "the budget of 1e-09 CPU seconds is used up")
     rest = running.resume(part.directory, max_cpu_seconds=None)
     assert (rest.first_step, rest.step) == (2, expected.step) and rest.stop is None
-    seconds = [
-        float(row["cpu_seconds"]) for row in callbacks.read_csv(rest.directory / "timings.csv")
-    ]
+    seconds = [float(row["cpu_seconds"]) for row in read_csv(rest.directory / "timings.csv")]
     assert 0 < seconds[0] < seconds[1]
     running.assert_equal_runs(part.directory, expected.directory)
 
@@ -104,11 +104,11 @@ def test_rows_after_the_checkpoint_and_of_a_part_of_an_epoch_are_dropped(tmp_pat
     path = tmp_path / "metrics.csv"
     rows = [{"epoch": e, "step": s} for e, s in ((1, 16), (2, 32), (3, 40), (3, 48))]
     for row in rows:
-        callbacks.append_csv(path, row)
+        append_csv(path, row)
     before = path.read_bytes()
-    session = callbacks.Session(tmp_path, {"epochs": 4}, steps_per_epoch=16, step=48)
+    session = Session(tmp_path, {"epochs": 4}, steps_per_epoch=16, step=48)
     callbacks.Tables(session, None)
-    assert [r["step"] for r in callbacks.read_csv(path)] == ["16", "32", "48"]
+    assert [r["step"] for r in read_csv(path)] == ["16", "32", "48"]
     session.step = 32
     callbacks.Tables(session, None)
     assert path.read_bytes() == b"".join(before.splitlines(keepends=True)[:3])

@@ -15,7 +15,9 @@ from zoo import data, sampling
 from zoo.errors import UsageError
 from zoo.metrics import features
 from zoo.runs import callbacks, checkpoints, scoring
+from zoo.runs.csv_files import read_csv
 from zoo.runs.judge import TRAINING_SEED, Judge, find_judge
+from zoo.runs.session import Session
 
 pytestmark = pytest.mark.backend
 
@@ -57,7 +59,7 @@ def test_training_is_the_same_with_scores(straight, scored):
 
 def test_a_row_every_so_many_images_and_the_best_at_the_end(scored):
     path, out = scored
-    rows = callbacks.read_csv(path / "scores.csv")
+    rows = read_csv(path / "scores.csv")
     assert [row["step"] for row in rows] == ["8", "16", "24", "32", "40", "48", "56", "64"]
     assert [row["images"] for row in rows[:2]] == ["800", "1600"]
     values = [float(row["frechet"]) for row in rows]
@@ -75,7 +77,7 @@ def test_a_row_every_so_many_images_and_the_best_at_the_end(scored):
 
 def test_the_score_is_that_of_the_averaged_generator(scored):
     path, _ = scored
-    rows = callbacks.read_csv(path / "scores.csv")
+    rows = read_csv(path / "scores.csv")
     gan, _ = running.build()
     checkpoints.restore(gan, checkpoints.newest(path / "checkpoints")[1])
     images = sampling.to_uint8(gan.generate(100, seed=TRAINING_SEED))
@@ -92,7 +94,7 @@ def test_the_score_is_that_of_the_averaged_generator(scored):
 def test_resuming_keeps_the_rows_and_the_best(scored, tmp_path):
     with quick_scores():
         half = running.start(tmp_path, "half", epochs=2, **SCORED)
-        assert len(callbacks.read_csv(half.directory / "scores.csv")) == 4
+        assert len(read_csv(half.directory / "scores.csv")) == 4
         running.resume(half.directory, epochs=4)
     for name in ("scores.csv", "metrics.csv"):
         assert (half.directory / name).read_bytes() == (scored[0] / name).read_bytes()
@@ -125,7 +127,7 @@ class NoEvents:
 def watcher(folder, judge, step=0, model=None, **changes):
     """The callback of a run whose steps see 100 images."""
     config = {"batch_size": 100, "score_every": 1.0} | changes
-    session = callbacks.Session(folder, config, steps_per_epoch=16, step=step, judge=judge)
+    session = Session(folder, config, steps_per_epoch=16, step=step, judge=judge)
     session.started = 0.0
     found = callbacks.ImageScores(session, NoEvents())
     if model is not None:
@@ -180,7 +182,7 @@ def test_a_run_that_diverges_keeps_its_best_generator(tmp_path, gan):
     found = watcher(tmp_path, Given(5.0, None, 1.0), model=gan)
     score(found, 10, gan)
     score(found, 20, gan)  # samples that are not finite
-    assert [row["step"] for row in callbacks.read_csv(tmp_path / "scores.csv")] == ["10"]
+    assert [row["step"] for row in read_csv(tmp_path / "scores.csv")] == ["10"]
     variable = gan.discriminator.weights[0]
     value = np.array(variable)
     variable.assign(np.full_like(value, np.nan))
@@ -200,12 +202,12 @@ def test_rows_behind_the_checkpoint_are_dropped_but_for_the_best(tmp_path, gan):
     for step in (10, 20, 30, 40):
         score(found, step, gan)
     again = watcher(tmp_path, Given(3.5, 3.5, 2.0), step=25, model=gan)
-    steps = [int(row["step"]) for row in callbacks.read_csv(tmp_path / "scores.csv")]
+    steps = [int(row["step"]) for row in read_csv(tmp_path / "scores.csv")]
     assert steps == [10, 20, 30]
     score(again, 27, gan)
     assert best_of(tmp_path)["step"] == 30 and kept(tmp_path) == 30
     score(again, 30, gan)  # scored again: still one row
-    rows = callbacks.read_csv(tmp_path / "scores.csv")
+    rows = read_csv(tmp_path / "scores.csv")
     assert [int(row["step"]) for row in rows] == [10, 20, 27, 30]
     score(again, 35, gan)
     assert kept(tmp_path) == 35
@@ -217,7 +219,9 @@ def test_rows_behind_the_checkpoint_are_dropped_but_for_the_best(tmp_path, gan):
 
 def test_scores_take_at_most_a_twentieth_of_the_time(tmp_path, monkeypatch):
     clock = [0.0]
-    monkeypatch.setattr(callbacks, "time", types.SimpleNamespace(monotonic=lambda: clock[0]))
+    for module in ("callbacks", "session"):
+        time = types.SimpleNamespace(monotonic=lambda: clock[0])
+        monkeypatch.setattr(f"zoo.runs.{module}.time", time)
 
     def take():
         clock[0] += 3.0
@@ -256,11 +260,11 @@ def test_scores_come_at_multiples_whatever_was_put_off_or_resumed(tmp_path, monk
     again = watcher(tmp_path, Given(*[1.0] * 9), step=25)
     monkeypatch.setattr(again, "save", lambda value: None)
     run(again, range(26, 45))
-    rows = callbacks.read_csv(tmp_path / "scores.csv")
+    rows = read_csv(tmp_path / "scores.csv")
     assert [int(row["step"]) for row in rows] == [13, 20, 30, 40]
     never = watcher(tmp_path, None, step=44, score_every=None)
     run(never, range(45, 90))
-    assert len(callbacks.read_csv(tmp_path / "scores.csv")) == 4
+    assert len(read_csv(tmp_path / "scores.csv")) == 4
 
 
 @pytest.fixture
@@ -338,7 +342,7 @@ def test_scores_of_vectors_leave_what_evaluate_wrote(tmp_path):
     path = tmp_path / "evaluation.json"
     path.write_text(json.dumps({"step": 1, "old": 2, "evaluations": {"known": {"scores": {}}}}))
     dataset = data.load("ring8")
-    session = callbacks.Session(tmp_path, {"target": None}, steps_per_epoch=4, step=8)
+    session = Session(tmp_path, {"target": None}, steps_per_epoch=4, step=8)
     found = callbacks.Scores(session, NoEvents(), dataset)
     found.set_model(types.SimpleNamespace(generate=lambda n, seed: dataset.samples[:n]))
     for content in (None, "[1]", "{"):

@@ -17,7 +17,9 @@ import running
 
 from zoo import backend
 from zoo.errors import UsageError
-from zoo.runs import callbacks, checkpoints, config, train
+from zoo.runs import checkpoints, config, train
+from zoo.runs.csv_files import read_csv
+from zoo.runs.session import Clock, Session
 
 pytestmark = [
     pytest.mark.backend,
@@ -114,7 +116,7 @@ def test_the_example_trains_as_one_process_would_and_one_worker_writes(alone, tm
     environment = json.loads((run / "environment.json").read_text())
     assert (environment["workers"], environment["replicas"]) == (2, 2)
     assert_same_run(run, alone / "straight")
-    rows = [callbacks.read_csv(path / "metrics.csv") for path in (run, alone / "straight")]
+    rows = [read_csv(path / "metrics.csv") for path in (run, alone / "straight")]
     values = [[[float(x) for x in row.values()] for row in table] for table in rows]
     assert len(values[0]) == SETTINGS["epochs"]
     np.testing.assert_allclose(*values, atol=5e-6)
@@ -191,11 +193,11 @@ def test_workers_that_look_at_different_moments_stop_at_the_same_step(who, what,
         return backend.Layout(workers=2, index=index, gather=lambda values: gather(index, values))
 
     settings = {"max_minutes": None, "max_cpu_seconds": None, "epochs": 1}
-    sessions = [callbacks.Session(None, settings, 10**6, layout=layout(i)) for i in range(2)]
+    sessions = [Session(None, settings, 10**6, layout=layout(i)) for i in range(2)]
     models = [type("Model", (), {"stop_training": False})() for _ in sessions]
 
     def work(session, model, pause):
-        clock = callbacks.Clock(session)
+        clock = Clock(session)
         clock.set_model(model)
         while not model.stop_training and session.step < 20_000:
             time.sleep(pause)

@@ -22,17 +22,11 @@ from zoo import backend, data, warm_start
 from zoo.backend import ALONE
 from zoo.data import batches
 from zoo.errors import UsageError
-from zoo.runs import (
-    callbacks,
-    checkpoints,
-    directory,
-    keras_alone,
-    pictures,
-    report,
-    views,
-)
+from zoo.runs import callbacks, checkpoints, directory, keras_alone, pictures, report, views
 from zoo.runs import config as configs
 from zoo.runs.judge import find_judge
+from zoo.runs.progress import Progress, WarmStartProgress
+from zoo.runs.session import Clock, DirectoryThere, FiniteLosses, Session, StopSignals
 
 LARGE = 2**30  # bytes from which on the estimate of memory is said before training
 
@@ -75,7 +69,7 @@ def start(config, *, source, runs_dir, name=None, overwrite=False, init_from=Non
         take_over(gan, pathlib.Path(init_from))
     if not layout.chief:
         warm_up(gan, dataset, None, config, layout)
-        return train(gan, dataset, callbacks.Session(None, config, steps, layout=layout))
+        return train(gan, dataset, Session(None, config, steps, layout=layout))
     judge = find_judge(config, source.data_dir)
     path = directory.create(runs_dir, name, config["model"], config["dataset"], overwrite)
     with directory.locked(path):
@@ -90,7 +84,7 @@ def start(config, *, source, runs_dir, name=None, overwrite=False, init_from=Non
             print(f"{len(dataset.skipped)} files were skipped; see {path / 'skipped.tsv'}")
         tell_memory(gan, dataset, config)
         warm_up(gan, dataset, path, config, layout)
-        session = callbacks.Session(path, config, steps, judge=judge, layout=layout)
+        session = Session(path, config, steps, judge=judge, layout=layout)
         return train(gan, dataset, session)
 
 
@@ -142,7 +136,7 @@ def go_on(path, config, dataset, source, layout):
     if not checkpoints.listing(path / "checkpoints") and config["warm_start"] is not None:
         # It ended in the warm start, of which the config decides everything.
         gan = build(config, layout)
-        session = callbacks.Session(path, config, steps, layout=layout)
+        session = Session(path, config, steps, layout=layout)
         prepare(session, source)
         warm_up(gan, dataset, path, config, layout)
         return train(gan, dataset, session)
@@ -155,7 +149,7 @@ def go_on(path, config, dataset, source, layout):
     gan = build(config, layout)
     checkpoints.restore(gan, arrays)
     tell_memory(gan, dataset, config)
-    session = callbacks.Session(
+    session = Session(
         path,
         config,
         steps,
@@ -209,28 +203,6 @@ def check_workers(layout, config, found=None):
         )
 
 
-class WarmStartProgress(callbacks.Progress):
-    """`Progress` of a warm start, whose session counts its own steps."""
-
-    def show(self, logs):
-        session = self.session
-        (start, first), (now, step) = self.marks[0], self.marks[-1]
-        epochs = session.config["epochs"]
-        text = (
-            f"warm start: epoch {min((step - 1) // session.steps_per_epoch + 1, epochs)}/{epochs}"
-            f"  step {step:,}/{session.total_steps:,}  loss {float(logs['loss']):.3f}"
-        )
-        if now > start and step > first:
-            rate = (step - first) / (now - start)
-            left = callbacks._clock((session.total_steps - step) / rate)
-            text += f"  {rate * session.config['batch_size']:,.0f} images/s  {left} left"
-        if self.live:
-            print("\r" + text.ljust(self.width), end="", file=self.out, flush=True)
-            self.width = len(text)
-        else:
-            print(text, file=self.out, flush=True)
-
-
 def warm_up(gan, dataset, path, config, layout=ALONE):
     """Trains the generator of a new run as its setting `warm_start` says, if it is set.
 
@@ -243,13 +215,13 @@ def warm_up(gan, dataset, path, config, layout=ALONE):
     # A session of its own: none of this counts as steps or minutes of the run.
     own = {**config, "epochs": epochs, "max_minutes": None, "max_cpu_seconds": None}
     steps = batches.steps_per_epoch(dataset, config["batch_size"])
-    session = callbacks.Session(path, own, steps, layout=layout)
+    session = Session(path, own, steps, layout=layout)
     times = f"{epochs} epochs" if epochs > 1 else "one epoch"
     print(f"warm start: {times} as an autoencoder; not counted in steps and budgets")
-    watchers = [callbacks.Clock(session)]
+    watchers = [Clock(session)]
     if layout.chief:
         watchers.append(WarmStartProgress(session))
-    with callbacks.StopSignals(session), layout.making():
+    with StopSignals(session), layout.making():
         warm_start.vae(
             gan,
             dataset.samples,
@@ -266,7 +238,7 @@ def warm_up(gan, dataset, path, config, layout=ALONE):
 
 def train(gan, dataset, session):
     """Runs the steps that are left, and writes the latent walk and the report."""
-    watchers = [callbacks.Clock(session), callbacks.FiniteLosses(session)]
+    watchers = [Clock(session), FiniteLosses(session)]
     with contextlib.ExitStack() as stack:
         if session.layout.chief:
             watchers += writers(dataset, session, stack)
@@ -291,12 +263,12 @@ def writers(dataset, session, stack):
     if session.step == 0:
         events.text(0, "config", "\n".join(f"- {k}: {v}" for k, v in config.items()))
     return [
-        callbacks.DirectoryThere(session),
+        DirectoryThere(session),
         callbacks.Tables(session, events),
         scores,
         callbacks.Samples(session, events, dataset),
         callbacks.Checkpoints(session),
-        callbacks.Progress(session),
+        Progress(session),
     ]
 
 
@@ -308,7 +280,7 @@ def fit(gan, dataset, session, watchers):
     parts = [(epoch, epoch + 1, steps - done)] if done else []
     parts.append((epoch + len(parts), config["epochs"], steps))
     with (
-        callbacks.StopSignals(session),
+        StopSignals(session),
         session.layout.training(),
         memory_told(gan, dataset, session),
     ):
