@@ -12,7 +12,8 @@ import sys
 import pytest
 
 import programs
-from zoo import sweep
+from zoo.sweep import grid, picture, processes, runs, tables
+from zoo.sweep.__main__ import main, parse
 
 ROOT = pathlib.Path(__file__).parents[2]
 # Scores of the stub, so that the table can be computed by hand.
@@ -75,9 +76,9 @@ def checkpoint(run, **meta):
 @pytest.fixture
 def stub(monkeypatch):
     programs_ = Programs()
-    monkeypatch.setattr(sweep, "call", programs_)
+    monkeypatch.setattr(runs, "call", programs_)
     # In this process, which has imported Keras anyway.
-    monkeypatch.setattr(sweep, "validated", in_this_process)
+    monkeypatch.setattr(runs, "validated", in_this_process)
     monkeypatch.setenv("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", ""))
     monkeypatch.chdir(ROOT)
     return programs_
@@ -87,7 +88,7 @@ def in_this_process(request, backend):
     from zoo.errors import UsageError
 
     try:
-        return sweep.resolve(request)
+        return grid.resolve(request)
     except UsageError as error:
         raise programs.UsageError(str(error)) from None
 
@@ -105,25 +106,25 @@ def rows(folder):
 
 
 def test_a_grid_is_every_combination_and_commas_separate_values():
-    grid = sweep.parse_grid(["loss=hinge, least_squares", "penalty=none,r1"])
-    assert sweep.combinations(grid) == [
+    found = grid.parse_grid(["loss=hinge, least_squares", "penalty=none,r1"])
+    assert grid.combinations(found) == [
         {"loss": "hinge", "penalty": "none"},
         {"loss": "hinge", "penalty": "r1"},
         {"loss": "least_squares", "penalty": "none"},
         {"loss": "least_squares", "penalty": "r1"},
     ]
     texts = ["augment=,color", "augment:=flip,color", "augment=color"]
-    assert sweep.parse_grid(texts) == {"augment": ["", "color", "flip,color"]}
-    assert sweep.combinations({}) == [{}]
+    assert grid.parse_grid(texts) == {"augment": ["", "color", "flip,color"]}
+    assert grid.combinations({}) == [{}]
 
 
 def test_a_run_is_called_after_its_settings_whatever_they_are():
     from zoo.runs import directory
 
-    plain = sweep.Run({"loss": "least_squares", "beta_1": "1e-4"}, 3)
+    plain = runs.Run({"loss": "least_squares", "beta_1": "1e-4"}, 3)
     assert plain.name == "loss-least_squares_beta_1-1e-4_seed-3"
     odd = [
-        sweep.Run({"target": text}, 0).name
+        runs.Run({"target": text}, 0).name
         for text in ("a b", "a-b", "a,b", "", "x" * 99, "x" * 98, "é")
     ]
     assert len(set(odd)) == len(odd)
@@ -133,7 +134,7 @@ def test_a_run_is_called_after_its_settings_whatever_they_are():
 
 def test_each_run_is_trained_and_scored_and_the_table_has_the_figures_of_hand(stub, tmp_path):
     folder = tmp_path / "sweep"
-    assert sweep.main(command(folder, "--samples=100")) == 0
+    assert main(command(folder, "--samples=100")) == 0
     names = [f"depth-{d}_seed-{s}" for s in (0, 1, 2) for d in (2, 3)]
     assert stub.called() == [(p, n) for n in names for p in ("train.py", "evaluate.py")]
     train, score = stub.commands[0][2], stub.commands[1][2]
@@ -159,32 +160,32 @@ def test_each_run_is_trained_and_scored_and_the_table_has_the_figures_of_hand(st
 def test_a_higher_score_is_better_where_it_is_and_none_comes_last():
     from zoo.runs import scoring
 
-    order = sorted([0.2, float("nan"), 0.9], key=lambda x: sweep.badness("recall", x))
+    order = sorted([0.2, float("nan"), 0.9], key=lambda x: tables.badness("recall", x))
     assert order[:2] == [0.9, 0.2]
-    assert sorted([0.9, 0.45, 0.1], key=lambda x: sweep.badness("memorisation", x))[0] == 0.45
+    assert sorted([0.9, 0.45, 0.1], key=lambda x: tables.badness("memorisation", x))[0] == 0.45
     for _, names in scoring.METRICS.values():
         for name, better in names.items():
-            assert (name in sweep.HIGHER) == (better == "higher"), name
-            assert (name in sweep.NEAR) == better.startswith("near"), name
+            assert (name in tables.HIGHER) == (better == "higher"), name
+            assert (name in tables.NEAR) == better.startswith("near"), name
 
 
 def test_killed_between_two_runs_it_goes_on_with_the_rest(stub, tmp_path):
     stub.kill_before = ("train.py", "depth-2_seed-1")
     with pytest.raises(SystemExit, match="killed"):
-        sweep.main(command(tmp_path / "sweep"))
+        main(command(tmp_path / "sweep"))
     before = stub.called()
     assert len(before) == 4
     stub.kill_before = None
-    assert sweep.main(command(tmp_path / "sweep", depths="3,2")) == 0
+    assert main(command(tmp_path / "sweep", depths="3,2")) == 0
     after = stub.called()[len(before) :]
     assert len(after) == 8 and not set(before) & set(after)
-    assert sweep.main(command(tmp_path / "sweep", depths="3,2")) == 0
+    assert main(command(tmp_path / "sweep", depths="3,2")) == 0
     assert len(stub.called()) == 12
 
 
 def test_seeds_and_values_may_be_added(stub, tmp_path):
-    assert sweep.main(command(tmp_path / "sweep", depths="2", seeds="0")) == 0
-    assert sweep.main(command(tmp_path / "sweep", depths="2,3", seeds="1,0")) == 0
+    assert main(command(tmp_path / "sweep", depths="2", seeds="0")) == 0
+    assert main(command(tmp_path / "sweep", depths="2,3", seeds="1,0")) == 0
     trained = [name for program, name in stub.called() if program == "train.py"]
     expected = [f"depth-{d}_seed-{s}" for d, s in ((2, 0), (2, 1), (3, 1), (3, 0))]
     assert trained == expected
@@ -201,12 +202,12 @@ def test_a_signal_ends_it_after_the_current_run_which_then_has_the_rest_of_its_b
         signal.raise_signal(signal.SIGINT)
         return 143, "stopped"
 
-    monkeypatch.setattr(sweep, "call", interrupted)
-    assert sweep.main(command(folder)) == 130
+    monkeypatch.setattr(runs, "call", interrupted)
+    assert main(command(folder)) == 130
     assert stub.called() == [("train.py", "depth-2_seed-0")]
     assert rows(folder)[0]["state"] == "interrupted"
-    monkeypatch.setattr(sweep, "call", stub)
-    assert sweep.main(command(folder)) == 0
+    monkeypatch.setattr(runs, "call", stub)
+    assert main(command(folder)) == 0
     again = stub.commands[1][2]
     assert "--resume=depth-2_seed-0" in again and "--set=max_minutes=0.5" in again
     assert not [part for part in again if part.startswith(("--model", "--seed", "--name"))]
@@ -214,7 +215,7 @@ def test_a_signal_ends_it_after_the_current_run_which_then_has_the_rest_of_its_b
 
 def test_a_run_that_ended_before_its_first_checkpoint_begins_anew(stub, tmp_path):
     folder = tmp_path / "sweep"
-    asked = sweep.Sweep(sweep.parse(command(folder)))
+    asked = runs.Sweep(parse(command(folder)))
     (folder / "depth-2_seed-0").mkdir(parents=True)
     assert "--overwrite" in asked.train_command(asked.runs[0], None)
     assert "--overwrite" not in asked.train_command(asked.runs[1], None)
@@ -227,7 +228,7 @@ def test_what_fails_is_recorded_with_its_sentence_and_the_others_run(stub, tmp_p
     said = "compiling\nerror: The losses were no longer finite.\nbye\n"
     stub.broken["train.py", "depth-2_seed-0"] = (2, said)
     stub.broken["evaluate.py", "depth-3_seed-1"] = (-9, "")
-    assert sweep.main(command(folder)) == 1
+    assert main(command(folder)) == 1
     assert len(stub.called()) == 11
     out = capsys.readouterr().out
     assert "failed: depth=2 seed=0: The losses were no longer finite.\n" in out
@@ -238,9 +239,9 @@ def test_what_fails_is_recorded_with_its_sentence_and_the_others_run(stub, tmp_p
     assert "| depth=2 | 2 of 3 | 3 ± 1.4 |" in (folder / "sweep.md").read_text()
     # Only where it is asked for again, and then no more than what is missing.
     stub.broken.clear()
-    assert sweep.main(command(folder)) == 1
+    assert main(command(folder)) == 1
     assert len(stub.called()) == 11
-    assert sweep.main(command(folder, "--retry")) == 0
+    assert main(command(folder, "--retry")) == 0
     assert stub.called()[11:] == [
         *(("train.py", "depth-2_seed-0"), ("evaluate.py", "depth-2_seed-0")),
         ("evaluate.py", "depth-3_seed-1"),
@@ -248,14 +249,14 @@ def test_what_fails_is_recorded_with_its_sentence_and_the_others_run(stub, tmp_p
 
 
 def test_another_scoring_scores_again_and_trains_nothing(stub, tmp_path):
-    assert sweep.main(command(tmp_path / "sweep", seeds="0")) == 0
-    assert sweep.main(command(tmp_path / "sweep", "--samples=50", seeds="0")) == 0
+    assert main(command(tmp_path / "sweep", seeds="0")) == 0
+    assert main(command(tmp_path / "sweep", "--samples=50", seeds="0")) == 0
     assert [program for program, _ in stub.called()[4:]] == ["evaluate.py"] * 2
 
 
 def test_the_budget_of_a_row_is_the_one_of_all_runs(stub, tmp_path):
     results = tmp_path / "results.csv"
-    assert sweep.main(command(tmp_path / "sweep", f"--results={results}", seeds="0")) == 0
+    assert main(command(tmp_path / "sweep", f"--results={results}", seeds="0")) == 0
     budgets = [part for _, _, c in stub.commands for part in c if part.startswith("--budget")]
     assert budgets == 2 * ["--budget=2 minutes"]
 
@@ -271,11 +272,11 @@ def test_the_budget_of_a_row_is_the_one_of_all_runs(stub, tmp_path):
     ],
 )
 def test_another_grid_or_budget_is_refused_in_one_sentence(stub, tmp_path, change, sentence):
-    sweep.main(command(tmp_path / "sweep"))
+    main(command(tmp_path / "sweep"))
     before = (tmp_path / "sweep" / "sweep.json").read_bytes()
     more = change.pop("more", [])
     with pytest.raises(programs.UsageError, match="begun with another grid or budget") as refused:
-        sweep.main(command(tmp_path / "sweep", *more, **change))
+        main(command(tmp_path / "sweep", *more, **change))
     assert sentence in str(refused.value)
     assert len(stub.called()) == 12
     assert (tmp_path / "sweep" / "sweep.json").read_bytes() == before
@@ -301,7 +302,7 @@ def test_another_grid_or_budget_is_refused_in_one_sentence(stub, tmp_path, chang
 )
 def test_bad_input_is_refused_before_anything_is_made(stub, tmp_path, arguments, sentence):
     with pytest.raises(programs.UsageError) as refused:
-        sweep.main(command(tmp_path / "sweep") + arguments)
+        main(command(tmp_path / "sweep") + arguments)
     assert sentence in str(refused.value)
     assert not stub.called() and not list(tmp_path.iterdir())
 
@@ -310,17 +311,17 @@ def test_folders_of_others_and_sweeps_at_work_are_left_alone(stub, tmp_path):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.tex").write_text("x")
     with pytest.raises(programs.UsageError, match="is not a sweep"):
-        sweep.main(command(tmp_path / "thesis"))
+        main(command(tmp_path / "thesis"))
     with (
-        sweep.locked(tmp_path / "sweep"),
+        runs.locked(tmp_path / "sweep"),
         pytest.raises(programs.UsageError, match="Another sweep"),
     ):
-        sweep.main(command(tmp_path / "sweep"))
+        main(command(tmp_path / "sweep"))
     assert not stub.called()
-    assert sweep.main(command(tmp_path / "sweep", seeds="0")) == 0
+    assert main(command(tmp_path / "sweep", seeds="0")) == 0
     (tmp_path / "sweep" / "sweep.json").write_text("{")
     with pytest.raises(programs.UsageError, match="cannot be read"):
-        sweep.main(command(tmp_path / "sweep", seeds="0"))
+        main(command(tmp_path / "sweep", seeds="0"))
 
 
 @pytest.mark.parametrize(
@@ -333,14 +334,14 @@ def test_folders_of_others_and_sweeps_at_work_are_left_alone(stub, tmp_path):
 def test_curves_are_read_over_images(tmp_path, columns):
     (tmp_path / "scores.csv").write_text(columns)
     (tmp_path / "config.json").write_text('{"batch_size": 10, "n_critic": 2}')
-    curve = sweep.read_curve(tmp_path)
+    curve = picture.read_curve(tmp_path)
     assert curve["images"] == ([7.0] if "images" in columns else [100.0, 200.0])
-    run = sweep.Run({}, 0, "x")
+    run = runs.Run({}, 0, "x")
     (tmp_path / run.name).mkdir()
-    assert sweep.draw([run], [], tmp_path) is None
+    assert picture.draw([run], [], tmp_path) is None
     for name in ("scores.csv", "config.json"):
         (tmp_path / name).rename(tmp_path / run.name / name)
-    assert sweep.draw([run], [], tmp_path).startswith(b"\x89PNG")
+    assert picture.draw([run], [], tmp_path).startswith(b"\x89PNG")
 
 
 def test_a_signal_reaches_the_process_once_and_its_output_is_kept(tmp_path):
@@ -358,9 +359,9 @@ time.sleep(20)
 """
     log = tmp_path / "log.txt"
     log.write_text("earlier\n")
-    with sweep.Stop() as stop:
+    with processes.Stop() as stop:
         arguments = [sys.executable, "-c", code, str(os.getpid())]
-        returned, output = sweep.call(arguments, log, stop)
+        returned, output = processes.call(arguments, log, stop)
         assert stop.asked
     assert (returned, output) == (143, "ready\nerror: stopped\n")
     assert log.read_text().startswith("earlier\n$ ")
@@ -370,7 +371,7 @@ time.sleep(20)
 def test_a_sweep_from_end_to_end(tmp_path):
     folder, results = tmp_path / "sweep", tmp_path / "results.csv"
     arguments = [
-        *(sys.executable, "zoo/sweep.py", "--model=gaussian", "--dataset=ring8"),
+        *(sys.executable, "-m", "zoo.sweep", "--model=gaussian", "--dataset=ring8"),
         *("--backend=tensorflow", f"--sweep={folder}", f"--results={results}", "--samples=500"),
         *("--set", "generator_activation:=relu,elu", "--set", "hidden=4,-1", "--set", "depth=2"),
         "--max_cpu_seconds=1",
@@ -391,16 +392,11 @@ def test_a_sweep_from_end_to_end(tmp_path):
 
 def test_help_is_there_at_once():
     # CPU time of the process: a busy machine does not count.
-    code = f"""
-import runpy, sys, time
-sys.argv = ["sweep.py", "--help"]
-try:
-    runpy.run_path({str(ROOT / "zoo" / "sweep.py")!r}, run_name="__main__")
-except SystemExit as exit:
-    assert not exit.code
-assert "keras" not in sys.modules and "numpy" not in sys.modules
-print(time.process_time())
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    before = os.times()
+    command = [sys.executable, "-X", "importtime", "-m", "zoo.sweep", "--help"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    after = os.times()
     assert "KEY:=VALUE" in done.stdout
-    assert float(done.stdout.splitlines()[-1]) < 0.6
+    imported = [line.split("|")[-1].strip() for line in done.stderr.splitlines() if "|" in line]
+    assert "zoo.sweep.runs" in imported and not {"keras", "numpy"} & set(imported)
+    assert sum(after[2:4]) - sum(before[2:4]) < 0.6

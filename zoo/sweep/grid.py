@@ -1,0 +1,135 @@
+"""The combinations of settings and the seeds that a sweep is asked for, checked before its runs."""
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+
+from programs import UsageError
+from zoo.sweep.processes import ROOT
+
+
+def parse_grid(texts):
+    """Returns the values of each setting, name -> list of str, from what stands behind --set.
+
+    Raises:
+        UsageError: no `=`, or a setting that has a flag of its own because all runs share it.
+    """
+    grid = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        whole = name.rstrip().endswith(":")
+        name = name.rstrip().removesuffix(":").strip()
+        if not equals or not name:
+            raise UsageError(
+                "Expected --set KEY=A,B, or --set KEY:=VALUE for one value with commas in it. "
+                f"Received: --set {text!r}."
+            )
+        if name in ("seed", "max_minutes", "max_cpu_seconds"):
+            flag = "seeds" if name == "seed" else name
+            raise UsageError(
+                f"All combinations of a sweep have the same {flag.replace('_', ' ')}. Expected "
+                f"--{flag}={value or '...'}. Received: --set {text!r}."
+            )
+        values = grid.setdefault(name, [])
+        for part in [value] if whole else value.split(","):
+            if part.strip() not in values:
+                values.append(part.strip())
+    return grid
+
+
+def parse_seeds(text):
+    """Returns the seeds as a list of int. Raises UsageError."""
+    try:
+        seeds = list(dict.fromkeys(int(part) for part in text.split(",")))
+    except ValueError:
+        seeds = []
+    if not seeds or min(seeds) < 0:
+        raise UsageError(
+            "Expected seeds from 0 up, separated by commas, as in --seeds=0,1,2. "
+            f"Received: --seeds={text}."
+        )
+    return seeds
+
+
+def combinations(grid):
+    """Returns every combination of the values as a list of dicts name -> value."""
+    return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+
+
+def label(settings, grid):
+    """Returns a combination for a person: the settings that have several values, if any has."""
+    varied = {name: value for name, value in settings.items() if len(grid[name]) > 1}
+    return " ".join(f"{k}={v}" for k, v in (varied or settings).items()) or "as the recipe"
+
+
+def validated(request, backend):
+    """`resolve` in a process of its own. Raises UsageError."""
+    code = f"import sys; sys.path[:0] = [{str(ROOT)!r}]; from zoo.sweep import grid; grid.answer()"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        input=json.dumps(request),
+        env=os.environ | {"KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise RuntimeError(f"The settings could not be checked:\n{done.stderr}")
+    reply = json.loads(done.stdout.splitlines()[-1])
+    if "error" in reply:
+        raise UsageError(reply["error"])
+    return reply["configs"]
+
+
+def answer():
+    """Reads a request for `resolve` as JSON from stdin, and prints its answer as JSON."""
+    from zoo.errors import UsageError as ZooError
+
+    try:
+        reply = {"configs": resolve(json.load(sys.stdin))}
+    except ZooError as error:
+        reply = {"error": str(error)}
+    print(json.dumps(reply))
+
+
+def resolve(request):
+    """Returns the config of every combination. Imports Keras, so it has a process of its own.
+
+    Args:
+        request: dict of `model`, `dataset`, `preset`, `metrics` (list of str or None), `features`,
+            `results` and `overrides`, a list of dicts name -> str.
+
+    Raises:
+        zoo.errors.UsageError: something of it is unknown or out of range.
+    """
+    from zoo import data, errors
+    from zoo.runs import config, results, scoring
+
+    dataset = request["dataset"]
+    source = dataset.partition(":")[0]
+    if source not in data.SOURCES:
+        raise errors.UsageError(
+            f"There is no data set {dataset!r}.{errors.nearest(dataset, data.SOURCES)}"
+        )
+    if data.SOURCES[source] == "synthetic" and (request["metrics"] or request["features"]):
+        raise errors.UsageError(
+            f"The scores of {dataset} follow from its known distribution: leave out --metrics and "
+            "--features."
+        )
+    for name in request["metrics"] or ():
+        errors.one_of("metric", name, scoring.METRICS)
+    if request["features"]:
+        errors.one_of(
+            "feature extractor",
+            request["features"].partition(":")[0],
+            ("classifier", "inception", "raw"),
+        )
+    configs = [
+        config.resolve(request["model"], dataset, request["preset"], overrides)
+        for overrides in request["overrides"]
+    ]
+    if request["results"]:
+        # Refuses a file that is not such a table.
+        results.append_rows(request["results"], [])
+    return configs

@@ -1,0 +1,359 @@
+"""The runs of a sweep: which are left, how each is trained and scored, and what is kept of it."""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import re
+import shlex
+import signal
+
+import programs
+from programs import UsageError
+from zoo.sweep import tables
+from zoo.sweep.grid import combinations, label, parse_grid, parse_seeds, validated
+from zoo.sweep.picture import draw
+from zoo.sweep.processes import call, program, sentence
+
+# Under a budget of time or work nothing else may end a run.
+ENDLESS = 100_000
+
+
+@dataclasses.dataclass
+class Run:
+    """One combination with one seed; `label` is it for a person, `entry` what sweep.json keeps.
+
+    An entry has `state` (done, failed or interrupted; none before it ran), `sentence` (why not
+    done), `trained`, `scoring` (arguments of evaluate.py), `scores`, `floor` and `protocol` as
+    evaluate.py wrote them, `seconds`, `cpu_seconds`, `step` and `images` of its training.
+    """
+
+    settings: dict
+    seed: int
+    label: str = ""
+    entry: dict = dataclasses.field(default_factory=dict)
+
+    @property
+    def name(self):
+        """Of the run directory. It follows from the settings alone, so the grid may grow."""
+        parts = [f"{key}-{value}" for key, value in self.settings.items()]
+        text = "_".join([*parts, f"seed-{self.seed}"])
+        plain = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-")
+        if plain == text and len(plain) <= 80:
+            return plain
+        # What was cut or replaced may have told two runs apart.
+        return f"{plain[:71]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+class Sweep:
+    """The runs of a sweep and its folder."""
+
+    def __init__(self, arguments):
+        self.arguments = arguments
+        self.grid, self.seeds = parse_grid(arguments.set), parse_seeds(arguments.seeds)
+        source = re.sub(r"[^A-Za-z0-9.]+", "-", arguments.dataset).strip("-.")
+        default = os.path.join("runs", f"sweep-{arguments.model}-{source}")
+        self.folder = pathlib.Path(arguments.sweep or default)
+        # Each combination has its first seed before any has its second.
+        combined = combinations(self.grid)
+        self.runs = [
+            Run(settings, seed, label(settings, self.grid))
+            for seed in self.seeds
+            for settings in combined
+        ]
+        begun = self.load()
+        self.backend = programs.choose_backend(arguments.backend, begun.get("backend"))
+        self.asked = {
+            "model": arguments.model,
+            "dataset": arguments.dataset,
+            "preset": arguments.preset,
+            "backend": self.backend,
+            "max_minutes": arguments.max_minutes,
+            "max_cpu_seconds": arguments.max_cpu_seconds,
+            "epochs": arguments.epochs,
+            "settings": self.grid,
+            "seeds": self.seeds,
+        }
+        if begun:
+            self.check_same(begun)
+        self.scoring = [
+            f"--{name}={value}"
+            for name in ("samples", "metrics", "features")
+            if (value := getattr(arguments, name)) is not None
+        ]
+        self.configs = []
+
+    def load(self):
+        """Takes the entries of the runs from sweep.json. Returns what was asked for then, or {}.
+
+        Raises:
+            UsageError: it is damaged, or the folder is something else.
+        """
+        path = self.folder / "sweep.json"
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if not {"asked", "runs"} <= set(content):
+                raise ValueError("it lacks what it began with")
+        except FileNotFoundError:
+            if any(not path.name.startswith(".") for path in self.folder.glob("*")):
+                raise UsageError(
+                    f"{self.folder} is not a sweep: it has files, but no sweep.json. Choose "
+                    "another folder with --sweep."
+                ) from None
+            return {}
+        except (OSError, ValueError, TypeError) as error:
+            raise UsageError(
+                f"{path} cannot be read ({error}). Restore it, or choose another --sweep."
+            ) from None
+        for run in self.runs:
+            run.entry = content["runs"].get(run.name, {})
+        return content["asked"]
+
+    def check_same(self, begun):
+        """Raises UsageError where this command would not be comparable with how it was begun."""
+        differing = [
+            f"{name}={begun.get(name)} then, {value} now"
+            for name, value in self.asked.items()
+            if name not in ("settings", "seeds") and begun.get(name) != value
+        ]
+        if list(begun["settings"]) != list(self.grid):
+            names = [" and ".join(grid) or "nothing" for grid in (begun["settings"], self.grid)]
+            differing.append(f"--set of {names[0]} then, of {names[1]} now")
+        else:
+            wanted = {**self.grid, "seeds": self.seeds}
+            for name, values in {**begun["settings"], "seeds": begun["seeds"]}.items():
+                missing = [str(value) for value in values if value not in wanted[name]]
+                if missing:
+                    differing.append(f"{name} had {', '.join(map(repr, missing))} too")
+        if differing:
+            raise UsageError(
+                f"{self.folder} was begun with another grid or budget. Expected the same, to which "
+                "seeds and values may be added, or another folder with --sweep. "
+                f"Received: {'; '.join(differing)}."
+            )
+
+    def validate(self):
+        """Resolves every combination before the first run. Raises UsageError."""
+        arguments = self.arguments
+        budgets = {
+            name: value
+            for name in ("max_minutes", "max_cpu_seconds", "epochs")
+            if (value := getattr(arguments, name)) is not None
+        }
+        if {"epochs"} & set(budgets) & set(self.grid):
+            raise UsageError("`epochs` is given twice. Expected --epochs or --set epochs=....")
+        combined = combinations(self.grid)
+        self.configs = validated(
+            {
+                "model": arguments.model,
+                "dataset": arguments.dataset,
+                "preset": arguments.preset,
+                "metrics": arguments.metrics.split(",") if arguments.metrics is not None else None,
+                "features": arguments.features,
+                "results": arguments.results,
+                "overrides": [{**settings, **budgets} for settings in combined],
+            },
+            self.backend,
+        )
+
+    @property
+    def budget(self):
+        """The budget of a run for a person, or None where only the recipe's epochs end it."""
+        minutes, seconds = self.arguments.max_minutes, self.arguments.max_cpu_seconds
+        parts = [] if minutes is None else [f"{minutes:g} minutes"]
+        parts += [] if seconds is None else [f"{seconds:g} CPU seconds"]
+        return " or ".join(parts) or None
+
+    def todo(self):
+        """Returns the runs that this start has to train or to score."""
+        return [run for run in self.runs if self.is_open(run.entry)]
+
+    def is_open(self, entry):
+        if entry.get("state") == "failed":
+            return self.arguments.retry or (
+                entry.get("trained", False) and entry["scoring"] != self.scoring
+            )
+        return entry.get("state") != "done" or entry["scoring"] != self.scoring
+
+    def scored(self):
+        """Returns the runs that have the scores asked for."""
+        return [
+            run
+            for run in self.runs
+            if run.entry.get("state") == "done" and run.entry["scoring"] == self.scoring
+        ]
+
+    def train_command(self, run, used):
+        """Returns the command that trains a run, or goes on with it, or None where nothing is left.
+
+        Args:
+            used: what the newest checkpoint says of it, or None where there is none.
+        """
+        arguments = self.arguments
+        command = [*program("train.py"), f"--runs_dir={self.folder}", f"--backend={self.backend}"]
+        if arguments.data_dir:
+            command.append(f"--data_dir={arguments.data_dir}")
+        if used is not None:
+            # train.py counts the budget of each session anew.
+            rest = {
+                name: budget - used.get(spent, 0.0) / unit
+                for name, spent, unit in (
+                    ("max_minutes", "seconds", 60),
+                    ("max_cpu_seconds", "cpu_seconds", 1),
+                )
+                if (budget := getattr(arguments, name)) is not None
+            }
+            if any(value <= 0 for value in rest.values()):
+                return None
+            command.append(f"--resume={run.name}")
+            return command + [f"--set={name}={value:.6g}" for name, value in rest.items()]
+        command += [
+            f"--model={arguments.model}",
+            f"--dataset={arguments.dataset}",
+            f"--preset={arguments.preset}",
+            f"--name={run.name}",
+            f"--seed={run.seed}",
+            *(f"--set={name}={value}" for name, value in run.settings.items()),
+        ]
+        for name in ("max_minutes", "max_cpu_seconds"):
+            if (value := getattr(arguments, name)) is not None:
+                command.append(f"--set={name}={value:g}")
+        if arguments.epochs is not None:
+            command.append(f"--epochs={arguments.epochs}")
+        elif self.budget and "epochs" not in run.settings:
+            command.append(f"--epochs={ENDLESS}")
+        # It was made, but ended before its first checkpoint.
+        if (self.folder / run.name).exists():
+            command.append("--overwrite")
+        return command
+
+    def score_command(self, run):
+        command = [*program("evaluate.py"), f"--runs_dir={self.folder}", f"--run={run.name}"]
+        command += [f"--backend={self.backend}", *self.scoring]
+        arguments = self.arguments
+        if arguments.data_dir:
+            command.append(f"--data_dir={arguments.data_dir}")
+        if arguments.results:
+            epochs = self.configs[combinations(self.grid).index(run.settings)]["epochs"]
+            command += [f"--budget={self.budget or f'{epochs} epochs'}"]
+            command += [f"--results={arguments.results}"]
+        return command
+
+    def run(self, run, stop, lock=None):
+        """Trains and scores a run, as far as it is not, and fills its entry."""
+        path, entry = self.folder / run.name, run.entry
+        log = self.folder / "logs" / f"{run.name}.txt"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        if not entry.get("trained"):
+            command = self.train_command(run, newest_meta(path / "checkpoints"))
+            if command and "--resume" not in " ".join(command):
+                entry["trained_by"] = shlex.join(["python", *command[1:]])
+            if command and not self.call(run, command, log, stop, lock):
+                return
+            meta = newest_meta(path / "checkpoints") or {}
+            config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+            step = meta.get("step", 0)
+            entry |= {
+                "trained": True,
+                "step": step,
+                "images": step * config["batch_size"] * config.get("n_critic", 1),
+                **{name: meta.get(name) for name in ("seconds", "cpu_seconds")},
+            }
+            self.write()
+        if stop.asked:
+            entry |= {"state": "interrupted", "sentence": "The next start scores it."}
+            return
+        command = self.score_command(run)
+        entry["scoring"] = self.scoring
+        if self.call(run, command, log, stop, lock):
+            record = self.record(path, command)
+            entry |= {name: record[name] for name in ("protocol", "scores", "floor")}
+            entry["state"] = "done"
+
+    def call(self, run, command, log, stop, lock):
+        """Runs a command. Returns whether it did its work; else the entry says why not."""
+        entry = run.entry
+        for name in ("state", "sentence"):
+            entry.pop(name, None)
+        entry["scoring"] = self.scoring
+        code, output = call(command, log, stop, lock)
+        if code == 0:
+            return True
+        if stop.asked or code in (130, 143, -signal.SIGINT, -signal.SIGTERM):
+            entry |= {"state": "interrupted", "sentence": "The next start goes on with it."}
+        else:
+            entry |= {"state": "failed", "sentence": sentence(code, output)}
+        return False
+
+    def record(self, path, command):
+        """Returns what evaluate.py wrote into the run when it was called by `command`."""
+        content = json.loads((path / "evaluation.json").read_text(encoding="utf-8"))
+        # By its command: somebody may have scored the run by other features as well.
+        start = [part for part in command if part.startswith("--")]
+        found = [
+            record
+            for record in content["evaluations"].values()
+            if shlex.split(record["protocol"]["command"])[2:] == start
+        ]
+        return found[0]
+
+    def write(self):
+        """Writes sweep.json, and from it sweep.csv, sweep.md and sweep.png."""
+        entries = {run.name: run.entry for run in self.runs if run.entry}
+        content = {"asked": self.asked, "runs": entries}
+        write(self.folder / "sweep.json", json.dumps(content, indent=2) + "\n")
+        write(self.folder / "sweep.csv", tables.as_csv(tables.rows(self)))
+        write(self.folder / "sweep.md", tables.report(self))
+        picture = draw(self.runs, self.scored(), self.folder)
+        if picture is not None:
+            write(self.folder / "sweep.png", picture)
+
+
+def newest_meta(folder):
+    """Returns what the newest checkpoint that can be read says of itself, or None.
+
+    `zoo.runs.checkpoints.newest` for use without Keras, and without reading the weights.
+    """
+    import numpy as np
+
+    for path in sorted(folder.glob("step-*.npz"), key=lambda p: (len(p.name), p.name))[::-1]:
+        with contextlib.suppress(Exception), np.load(path, allow_pickle=False) as file:
+            return json.loads(file["meta"].tobytes())
+    return None
+
+
+@contextlib.contextmanager
+def locked(folder):
+    """While entered, no other sweep works in the folder. Gives the lock's file descriptor.
+
+    Raises:
+        UsageError: one does, or a run that an ended one left behind.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield None
+        return
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(
+                f"Another sweep, or a run that it left behind, is at work in {folder}. Expected "
+                "one at a time: wait for it, or choose another folder with --sweep."
+            ) from None
+        yield file.fileno()
+
+
+def write(path, content):
+    """Writes str or bytes so that a reader sees the old file or the new one."""
+    content = content.encode() if isinstance(content, str) else content
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_bytes(content)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
