@@ -99,7 +99,7 @@ def installed_backends():
 def processor():
     """Returns what this machine's processor is called."""
     with contextlib.suppress(OSError, StopIteration), open("/proc/cpuinfo") as file:
-        return next(line for line in file if line.startswith("model name")).strip()
+        return next(line for line in file if line.startswith("model name")).split(":")[1].strip()
     return platform.processor() or platform.machine()
 
 

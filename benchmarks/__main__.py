@@ -218,7 +218,7 @@ def report(measurements, notes, rounds, seconds, minutes, backend):
     for name in ("backend", "devices"):
         del environment[name]
     environment["command"] = " ".join(["python -m benchmarks", *sys.argv[1:]])
-    environment |= {"processor": processor(), "minutes": round(minutes, 2)}
+    environment |= {"processor": programs.processor(), "minutes": round(minutes, 2)}
     limit, commit = results["limit"], environment["commit"] or "unknown"
     times = f"{rounds} rounds" if rounds > 1 else "one round"
     about = (
@@ -325,17 +325,6 @@ def other_work():
         f"other work ran on the machine (load average {load:.1f} before the start), which makes "
         "these times worse than they are, and not all of them alike"
     ]
-
-
-def processor():
-    """Returns what the processor calls itself."""
-    try:
-        text = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8")
-        return re.search(r"^model name\s*: (.*)$", text, re.M)[1].strip()
-    except (OSError, TypeError):
-        import platform
-
-        return platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

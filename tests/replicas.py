@@ -69,7 +69,7 @@ def play(name, variant, settings, layout):
         optimizer = {"class_name": name, "config": {"learning_rate": 0.01, "epsilon": 0.01}}
         own = name in ("adam", "rmsprop")
         optimizer = keras.optimizers.get(optimizer) if own else None
-        # TensorFlow takes longer to trace a step than to take it once, JAX to compile each operation.
+        # TensorFlow takes longer to trace a step than to take it once; JAX, for each operation.
         eagerly = keras.config.backend() == "tensorflow" and name != "compiled"
         gan.compile(optimizer, run_eagerly=eagerly)
     random = np.random.default_rng(0)

@@ -10,7 +10,7 @@ import sys
 import keras
 import pytest
 
-from zoo import doctor
+from zoo import doctor, machine
 
 ROOT = pathlib.Path(__file__).parents[1]
 WEIGHTS = [0.25, -0.5]
@@ -226,14 +226,14 @@ def test_the_limit_of_a_container_counts(tmp_path, cgroup, folder, names):
     group.mkdir(parents=True)
     (tmp_path / "proc/self").mkdir(parents=True)
     (tmp_path / "proc/meminfo").write_text("MemTotal:  8000 kB\nMemAvailable:   7000 kB\n")
-    assert doctor.memory(tmp_path) == (8000 * 1024, 7000 * 1024)
+    assert machine.memory(tmp_path) == (8000 * 1024, 7000 * 1024)
     (tmp_path / "proc/self/cgroup").write_text(cgroup)
     (group / f"memory.{names[0]}").write_text("1000000\n")
     (group / f"memory.{names[1]}").write_text("700000\n")
     (group / "memory.stat").write_text("active_file 5\ninactive_file 200000\n")
-    assert doctor.memory(tmp_path) == (1000000, 500000)
+    assert machine.memory(tmp_path) == (1000000, 500000)
     (group / f"memory.{names[0]}").write_text("max\n")
-    assert doctor.memory(tmp_path) == (8000 * 1024, 7000 * 1024)
+    assert machine.memory(tmp_path) == (8000 * 1024, 7000 * 1024)
 
 
 def test_data_folders_and_what_they_hold(tmp_path, monkeypatch):

@@ -11,9 +11,9 @@ import running
 from helpers import ALL_FAULTS, environment
 from keras import ops
 
-from zoo import backend
+from zoo import backend, machine
 from zoo.errors import UsageError
-from zoo.runs import train
+from zoo.runs import memory
 from zoo.runs.session import Clock
 
 STEPS = 5000 if ALL_FAULTS else 1000
@@ -95,19 +95,19 @@ def test_memory_that_ends_under_way_is_a_sentence_with_the_batch_that_fits(tmp_p
 
 def test_the_largest_batch_fits_into_the_machine_by_the_estimate(monkeypatch):
     gan, config = running.build(batch_size=96, accumulate=3, packing=2)
-    monkeypatch.setattr(train, "computes_on_cpu", lambda: True)
-    whole = train.memory(gan, config)
+    monkeypatch.setattr(memory, "computes_on_cpu", lambda: True)
+    whole = memory.estimate(gan, config)
     for share, data in ((1.0, 0), (0.5, 0), (0.5, 10**6)):
         room = int(whole * share)
-        monkeypatch.setattr(train, "machine_memory", lambda there=room + data: there)
-        found = train.largest_batch(gan, config, data)
+        monkeypatch.setattr(machine, "memory", lambda there=room + data: (there, None))
+        found = memory.largest_batch(gan, config, data)
         assert found % 6 == 0 and found <= 48
-        assert found == 0 or train.memory(gan, {**config, "batch_size": found}) <= room
-    monkeypatch.setattr(train, "machine_memory", lambda: 1)
-    assert train.largest_batch(gan, config, 0) == 0
+        assert found == 0 or memory.estimate(gan, {**config, "batch_size": found}) <= room
+    monkeypatch.setattr(machine, "memory", lambda: (1, None))
+    assert memory.largest_batch(gan, config, 0) == 0
     # What a GPU holds is not known: half of what did not fit.
-    monkeypatch.setattr(train, "computes_on_cpu", lambda: False)
-    assert train.largest_batch(gan, config, 0) == 48
+    monkeypatch.setattr(memory, "computes_on_cpu", lambda: False)
+    assert memory.largest_batch(gan, config, 0) == 48
 
 
 def test_pictures_and_a_checkpoint_are_made_before_the_first_step(tmp_path, monkeypatch):

@@ -12,9 +12,10 @@ import running
 from keras import ops
 from PIL import Image
 
+from zoo import backend, machine
 from zoo.errors import UsageError
 from zoo.models.dcgan import DCGAN
-from zoo.runs import checkpoints, train
+from zoo.runs import checkpoints, memory, train
 
 pytestmark = pytest.mark.backend
 
@@ -238,11 +239,11 @@ def test_runs_without_a_name_are_numbered(straight, tmp_path, untrained):
 @pytest.fixture
 def in_four_gib(untrained, monkeypatch):
     """A machine of 4 GiB; gives a function that starts a run whose step takes so many GiB."""
-    monkeypatch.setattr(train, "machine_memory", lambda: 4 * 2**30)
-    monkeypatch.setattr(train.backend, "devices", lambda: ["CPU"])
+    monkeypatch.setattr(machine, "memory", lambda: (4 * 2**30, None))
+    monkeypatch.setattr(backend, "devices", lambda: ["CPU"])
 
     def start(folder, step):
-        monkeypatch.setattr(train, "memory", lambda gan, config: int(step * 2**30))
+        monkeypatch.setattr(memory, "estimate", lambda gan, config: int(step * 2**30))
         running.start(folder, "one")
 
     return start
@@ -259,11 +260,11 @@ def test_the_memory_is_said_where_it_is_large(in_four_gib, tmp_path, capsys, mon
     assert "warning" not in said[0.5][1] + said[3][1]
     (line,) = [line for line in said[5][1].splitlines() if "warning" in line]
     assert "more than the 4.0 GiB this machine has" in line and "--batch_size" in line
-    monkeypatch.setattr(train.backend, "devices", lambda: ["Some GPU"])
+    monkeypatch.setattr(backend, "devices", lambda: ["Some GPU"])
     in_four_gib(tmp_path / "gpu", 5)
     out, err = capsys.readouterr()
     assert "memory: at least 5.0 GiB" in out and "warning" not in err
 
 
 def test_the_memory_of_this_machine_is_known():
-    assert 2**28 < train.machine_memory() < 2**50
+    assert 2**28 < machine.memory()[0] < 2**50

@@ -55,8 +55,8 @@ def check_parts(devices):
     """Raises UsageError for a number of devices that no machine has, before a library is asked."""
     if devices is not None and not 1 <= devices <= MOST:
         raise UsageError(
-            f"Expected --devices between 1 and {MOST}: how many GPUs, or without any, into how many "
-            f"parts the CPU is divided. Received: --devices={devices}."
+            f"Expected --devices between 1 and {MOST}: how many GPUs, or without any, into how "
+            f"many parts the CPU is divided. Received: --devices={devices}."
         )
 
 

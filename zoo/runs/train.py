@@ -9,9 +9,7 @@ import contextlib
 import dataclasses
 import functools
 import json
-import os
 import pathlib
-import sys
 import zlib
 
 import keras
@@ -22,13 +20,11 @@ from zoo import backend, data, warm_start
 from zoo.backend import ALONE
 from zoo.data import batches
 from zoo.errors import UsageError
-from zoo.runs import callbacks, checkpoints, directory, keras_alone, pictures, report, views
+from zoo.runs import callbacks, checkpoints, directory, keras_alone, memory, pictures, report, views
 from zoo.runs import config as configs
 from zoo.runs.judge import find_judge
 from zoo.runs.progress import Progress, WarmStartProgress
 from zoo.runs.session import Clock, DirectoryThere, FiniteLosses, Session, StopSignals
-
-LARGE = 2**30  # bytes from which on the estimate of memory is said before training
 
 
 @dataclasses.dataclass
@@ -82,7 +78,7 @@ def start(config, *, source, runs_dir, name=None, overwrite=False, init_from=Non
             lines = "".join(f"{name}\t{reason}\n" for name, reason in dataset.skipped)
             (path / "skipped.tsv").write_text(lines, encoding="utf-8")
             print(f"{len(dataset.skipped)} files were skipped; see {path / 'skipped.tsv'}")
-        tell_memory(gan, dataset, config)
+        memory.tell(gan, dataset, config)
         warm_up(gan, dataset, path, config, layout)
         session = Session(path, config, steps, judge=judge, layout=layout)
         return train(gan, dataset, session)
@@ -148,7 +144,7 @@ def go_on(path, config, dataset, source, layout):
     meta, arrays = found
     gan = build(config, layout)
     checkpoints.restore(gan, arrays)
-    tell_memory(gan, dataset, config)
+    memory.tell(gan, dataset, config)
     session = Session(
         path,
         config,
@@ -282,7 +278,7 @@ def fit(gan, dataset, session, watchers):
     with (
         StopSignals(session),
         session.layout.training(),
-        memory_told(gan, dataset, session),
+        memory.told(gan, dataset, session),
     ):
         for first, last, length in parts:
             if first >= last or session.stop:
@@ -418,7 +414,7 @@ def dry_run(config, source, layout=ALONE):
         f"{'discriminator':28} {gan.discriminator.count_params():,} parameters",
         f"{'devices':28} {layout.replicas}",
         f"{'steps':28} {steps * config['epochs']:,}, {steps:,} in an epoch",
-        f"{'memory, at least':28} {memory(gan, config) / 2**20:,.0f} MiB for the step, "
+        f"{'memory, at least':28} {memory.estimate(gan, config) / 2**20:,.0f} MiB for the step, "
         f"{dataset.samples.nbytes / 2**20:,.0f} MiB for the data",
     ]
     return "\n".join(lines)
@@ -429,101 +425,3 @@ def tell_rest(dataset, config):
     count = len(dataset.samples)
     if rest := count % batch_size(config):
         print(f"{rest} of {count:,} samples fill no batch: each epoch leaves out as many at random")
-
-
-def tell_memory(gan, dataset, config):
-    """Prints the estimate of memory where it is large, with a warning where there is not so much.
-
-    A GPU's memory is not looked at: what does not fit there ends with an error that says so, where
-    the system kills a process without a word.
-    """
-    step, samples = memory(gan, config), dataset.samples.nbytes
-    if step + samples < LARGE:
-        return
-    print(f"memory: at least {_gib(step)} for the step and {_gib(samples)} for the data")
-    needed, there = samples + (step if computes_on_cpu() else 0), machine_memory()
-    if there is not None and needed > there:
-        print(
-            f"warning: that is more than the {_gib(there)} this machine has; take a smaller "
-            "--batch_size, or smaller pictures with --set image_size=N",
-            file=sys.stderr,
-        )
-
-
-@contextlib.contextmanager
-def memory_told(gan, dataset, session):
-    """Turns the failure of a device that has no memory left into a sentence."""
-    try:
-        yield
-    except Exception as error:
-        if not backend.out_of_memory(error):
-            raise
-        config, samples = session.config, dataset.samples.nbytes
-        fitting = largest_batch(gan, config, samples)
-        advice = (
-            f"--batch_size={fitting} or smaller, or --set accumulate={config['accumulate'] * 2}"
-            if fitting
-            else "smaller pictures, --set image_size=N, or a narrower model"
-        )
-        raise UsageError(
-            f"The memory was not enough at step {session.step + 1:,}, and the run was stopped: "
-            f"the estimate is at least {_gib(memory(gan, config))} for the step and "
-            f"{_gib(samples)} for the data. Start a run with {advice}; with "
-            f"--init_from={session.directory} it begins with the weights of this one. Received: "
-            f"batch_size={config['batch_size']}."
-        ) from error
-
-
-def largest_batch(gan, config, samples):
-    """Returns a batch size to try where that of `config` did not fit, 0 if none will.
-
-    At most half of it, and by the estimate no more than this machine holds beside `samples` bytes
-    of data.
-    """
-    fixed = memory(gan, {**config, "batch_size": 0})
-    each = memory(gan, {**config, "batch_size": 1}) - fixed
-    most, there = config["batch_size"] // 2, machine_memory()
-    if there is not None and computes_on_cpu():
-        most = min(most, int((there - samples - fixed) // each))
-    whole = config["accumulate"] * config["packing"]
-    return max(most // whole * whole, 0)
-
-
-def computes_on_cpu():
-    return all(device.upper() == "CPU" for device in backend.devices())
-
-
-def machine_memory():
-    """Returns the bytes of memory this process may use, or None where the system does not say."""
-    found = []
-    # A container may have less than its machine, by the second or first version of cgroups.
-    for limit in ("memory.max", "memory/memory.limit_in_bytes"):
-        with contextlib.suppress(OSError, ValueError):
-            found.append(int((pathlib.Path("/sys/fs/cgroup") / limit).read_text()))
-    with contextlib.suppress(AttributeError, OSError, ValueError):
-        found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    return min(found, default=None)
-
-
-def _gib(size):
-    return f"{size / 2**30:,.1f} GiB"
-
-
-def memory(gan, config):
-    """Estimates the bytes of a step: weights, moments, gradients, and activations kept for them.
-
-    The discriminator sees the real and the generated batch; each activation is kept once and its
-    gradient once. A penalty on the gradient keeps both of them again. It is less than what a step
-    takes: copies inside of the operations and the library itself are not counted.
-    """
-    width = 4 if config["precision"] == "float32" else 2
-    weights = sum(backend.value_of(v).nbytes for v in [*gan.variables, *gan.optimizer.variables])
-    gradients = 4 * (gan.generator.count_params() + gan.discriminator.count_params())
-
-    def activations(network):
-        outputs = [node.output for node in network.layers]
-        return sum(int(np.prod(output.shape[1:])) for output in outputs)
-
-    judged = 4 if config.get("penalty") else 2
-    values = activations(gan.generator) + judged * activations(gan.discriminator)
-    return weights + gradients + 2 * width * config["batch_size"] * values
