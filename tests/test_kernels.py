@@ -128,3 +128,63 @@ def test_a_step_on_tensorflow_takes_the_kernels():
     assert kinds["ResourceApplyAdam"] == len(gan.trainable_variables)
     assert kinds["FusedBatchNormV3"] >= 4 and kinds["FusedBatchNormGradV3"] >= 4
     assert not kinds["SquaredDifference"], "a layer computes its moments by single operations"
+
+
+@pytest.mark.parametrize("activation", [None, "tanh"])
+@pytest.mark.parametrize(
+    ("kernel", "strides", "padding", "size"),
+    [(4, 2, "same", 5), (5, 2, "same", 4), (3, 1, "valid", 4), (2, 3, "valid", 3)],
+)
+def test_a_transposed_convolution_and_its_gradients_are_kerass(
+    kernel, strides, padding, size, activation
+):
+    random = np.random.default_rng(0)
+    x = random.normal(size=(3, size, size, 2)).astype("float32")
+    found = []
+    for prepare in (lambda network: None, backend.prepare):
+        layer = keras.layers.Conv2DTranspose(
+            3, kernel, strides, padding, activation=activation, bias_initializer="ones"
+        )
+        network = keras.Sequential([keras.Input(x.shape[1:]), layer])
+        values = np.random.default_rng(1).normal(size=layer.kernel.shape).astype("float32")
+        layer.kernel.assign(values)
+        prepare(network)
+        scale = keras.Variable(np.ones(x.shape, "float32"))
+
+        def loss(network=network, scale=scale):
+            outputs = network(scale * x, training=True)
+            return ops.sum(ops.square(outputs)), outputs
+
+        _, outputs, grads = backend.value_and_grad(loss, [scale, *network.trainable_variables])
+
+        # Of second order, as a penalty takes it.
+        def penalty(network=network):
+            sums = lambda x: ops.sum(ops.square(network(x)), axis=(1, 2, 3))  # noqa: E731
+            values, gradient = backend.input_grad(sums, ops.convert_to_tensor(x))
+            return ops.sum(ops.square(gradient)), values
+
+        *_, second = backend.value_and_grad(penalty, network.trainable_variables)
+        found.append([helpers.numpy(y) for y in (outputs, *grads, *second)])
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4 * np.abs(a).max())
+
+
+@pytest.mark.skipif(keras.config.backend() != "jax", reason="others compute it fast as it is")
+def test_a_step_on_jax_takes_no_slow_gradient_of_a_transposed_convolution():
+    import jax
+
+    gan = helpers.small("dcgan", penalty=None)
+    gan.compile()
+    x, _ = helpers.data(gan)
+    groups = (
+        *(gan.trainable_variables, gan.non_trainable_variables),
+        *(gan.optimizer.variables, gan.metrics_variables),
+    )
+    state = [[v.value for v in group] for group in groups]
+    text = str(jax.make_jaxpr(lambda state, x: gan.train_step(state, (x,)))(state, x))
+    layers = [x for x in gan.generator.layers if isinstance(x, keras.layers.Conv2DTranspose)]
+    # Spread out with zeros are the inputs of transposed convolutions, once for their outputs, and
+    # in the discriminator the gradients of strided ones, twice: for the samples of either update.
+    strided = [x for x in gan.discriminator.layers if isinstance(x, keras.layers.Conv2D)]
+    assert text.count("lhs_dilation=(2, 2)") <= len(layers) + 3 * len(strided)
+    assert text.count("rhs_dilation=(2, 2)") >= len(layers)

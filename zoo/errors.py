@@ -2,6 +2,8 @@
 
 import difflib
 
+LARGEST = 2**31 - 1  # whole number that all backends can hold in a seed, a shape or a count
+
 
 class UsageError(ValueError):
     """What was asked for cannot be done as asked.
@@ -25,9 +27,14 @@ def nearest(word, options):
 
 
 def check(name, value, least, most=None):
-    """Returns `value`, or raises UsageError unless it is a number in [least, most]."""
+    """Returns `value`, or raises UsageError unless it is a number in [least, most].
+
+    A whole number is at most `LARGEST` in any case.
+    """
     number = isinstance(value, int | float) and not isinstance(value, bool)
     whole = not isinstance(least, int) or isinstance(value, int)
+    if most is None and number and whole and isinstance(least, int) and value > LARGEST:
+        most = LARGEST
     if not number or not whole or not value >= least or (most is not None and value > most):
         kind = "a whole number" if isinstance(least, int) else "a number"
         bounds = f"of at least {least}" if most is None else f"between {least} and {most}"

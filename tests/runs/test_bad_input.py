@@ -32,6 +32,8 @@ WRONG = {
     "no epochs": ([*SMALL, "--epochs=0"], ["`epochs`", "at least 1"]),
     "negative seed": ([*SMALL, "--seed=-1"], ["`seed`", "at least 0"]),
     "devices of no machine": ([*SMALL, f"--devices={10**20}"], ["--devices", str(10**20)]),
+    "seed of no library": ([*SMALL, f"--seed={10**20}"], ["`seed`", str(10**20)]),
+    "width of no machine": ([*SMALL, f"--set=width={10**20}"], ["`width`", str(10**20)]),
     "negative minutes": ([*SMALL, "--max_minutes=-1"], ["`max_minutes`", "at least 0"]),
     "out of range": ([*SMALL, "--set=beta_1=2"], ["`beta_1`", "beta_1=2"]),
     "unknown loss": ([*SMALL, "--set=loss=hing"], ["hing", "hinge"]),

@@ -18,7 +18,8 @@ Each backend file offers the same few functions:
 - `value_of(variable)`: its value as a numpy array, which asks no other worker.
 - `replicas_of(model)`: how many replicas a model was made for.
 - `prepare(network)`: makes batch normalisation see the batch of all replicas, right in the second
-  derivatives that a penalty needs, and fast, whatever Keras's own layer is here.
+  derivatives that a penalty needs, and layers fast whose gradient is slow, whatever Keras's own
+  layers are here.
 - `stream(model, make)`: what `model.fit` takes for the batches of the generator `make()`.
 - `distribute(strategy, devices)` -> `Layout`: the devices of this process, see there.
 - `single(model)`: context in which other models are made, and this one, if it is given, is run, by

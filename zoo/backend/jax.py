@@ -160,7 +160,54 @@ def stream(model, make):
 
 
 def prepare(network):
-    pass
+    for layer in network.layers:
+        if type(layer) is keras.layers.Conv2DTranspose and layer.data_format == "channels_last":
+            layer.call = functools.partial(_conv2d_transpose, layer)
+
+
+def _conv2d_transpose(layer, inputs):
+    """What the layer computes, with a gradient of the kernel that is as fast as the rest."""
+
+    def convolved(x, kernel):
+        return keras.ops.conv_transpose(
+            *(x, kernel, list(layer.strides), layer.padding),
+            output_padding=layer.output_padding,
+            dilation_rate=layer.dilation_rate,
+            data_format=layer.data_format,
+        )
+
+    outputs = _with_dual_gradient(convolved)(inputs, keras.ops.convert_to_tensor(layer.kernel))
+    if layer.use_bias:
+        outputs = keras.ops.add(outputs, layer.bias)
+    return outputs if layer.activation is None else layer.activation(outputs)
+
+
+def _with_dual_gradient(bilinear):
+    """Returns a bilinear function `f(x, kernel)` that differentiates its transpose instead.
+
+    With T(kernel) the transpose of f(., kernel), <f(x, kernel), g> = <x, T(kernel) g>. Of a
+    transposed convolution T is an ordinary one, whose gradient with respect to the kernel XLA
+    computes on a CPU ten times as fast as that of f, which convolves images full of zeros.
+    """
+
+    @jax.custom_vjp
+    def f(x, kernel):
+        return bilinear(x, kernel)
+
+    def forward(x, kernel):
+        return bilinear(x, kernel), (x, kernel)
+
+    def backward(kept, g):
+        x, kernel = kept
+
+        def transpose(kernel):
+            return jax.linear_transpose(lambda x: bilinear(x, kernel), x)(g)[0]
+
+        gradient, pullback = jax.vjp(transpose, kernel)
+        return gradient, pullback(x)[0]
+
+    f.defvjp(forward, backward)
+    return f
 
 
 def distribute(strategy, devices):

@@ -7,7 +7,7 @@ import typing
 
 import zoo
 from zoo import warm_start
-from zoo.errors import UsageError, nearest
+from zoo.errors import LARGEST, UsageError, nearest
 
 PRESETS = ("default", "paper")
 PRECISIONS = ("float32", "mixed_bfloat16")
@@ -172,6 +172,10 @@ def _at_least(name, value, least):
     if value is not None and value < least:
         raise UsageError(
             f"`{name}` is out of range. Expected at least {least}. Received: {name}={value}."
+        )
+    if isinstance(value, int) and value > LARGEST:
+        raise UsageError(
+            f"`{name}` is out of range. Expected at most {LARGEST}. Received: {name}={value}."
         )
 
 
