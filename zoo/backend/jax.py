@@ -161,14 +161,25 @@ def stream(model, make):
 
 def prepare(network):
     for layer in network.layers:
-        if type(layer) is keras.layers.Conv2DTranspose and layer.data_format == "channels_last":
+        if getattr(layer, "data_format", None) != "channels_last":
+            continue
+        if type(layer) is keras.layers.Conv2DTranspose:
             layer.call = functools.partial(_conv2d_transpose, layer)
+        elif type(layer) is keras.layers.Conv2D and max(layer.strides) > 1:
+            layer.convolution_op = functools.partial(_convolution_op, layer)
+
+
+def _convolution_op(layer, inputs, kernel):
+    """What the layer's own `convolution_op` computes."""
+    raw = functools.partial(type(layer).convolution_op, layer)
+    x, kernel = map(keras.ops.convert_to_tensor, (inputs, kernel))
+    return _Convolution(raw, _transposed(raw, x), kernel).conv(x, kernel)
 
 
 def _conv2d_transpose(layer, inputs):
-    """What the layer computes, with a gradient of the kernel that is as fast as the rest."""
+    """What the layer's own `call` computes."""
 
-    def convolved(x, kernel):
+    def raw(x, kernel):
         return keras.ops.conv_transpose(
             *(x, kernel, list(layer.strides), layer.padding),
             output_padding=layer.output_padding,
@@ -176,38 +187,62 @@ def _conv2d_transpose(layer, inputs):
             data_format=layer.data_format,
         )
 
-    outputs = _with_dual_gradient(convolved)(inputs, keras.ops.convert_to_tensor(layer.kernel))
+    x, kernel = map(keras.ops.convert_to_tensor, (inputs, layer.kernel))
+    outputs = _Convolution(_transposed(raw, x), raw, kernel).spread(x, kernel)
     if layer.use_bias:
         outputs = keras.ops.add(outputs, layer.bias)
     return outputs if layer.activation is None else layer.activation(outputs)
 
 
-def _with_dual_gradient(bilinear):
-    """Returns a bilinear function `f(x, kernel)` that differentiates its transpose instead.
+def _transposed(bilinear, x):
+    """Returns the transpose of a function of `(x, kernel)` with respect to `x`."""
+    shape = jax.ShapeDtypeStruct(x.shape, x.dtype)
+    return lambda y, kernel: jax.linear_transpose(lambda x: bilinear(x, kernel), shape)(y)[0]
 
-    With T(kernel) the transpose of f(., kernel), <f(x, kernel), g> = <x, T(kernel) g>. Of a
-    transposed convolution T is an ordinary one, whose gradient with respect to the kernel XLA
-    computes on a CPU ten times as fast as that of f, which convolves images full of zeros.
+
+class _Convolution:
+    """A strided convolution whose derivatives of any order are as fast as itself.
+
+    With its transpose, which spreads a small image over a large one, and the gradient of its
+    kernel it has one trilinear form in common, <conv(large, kernel), small>. So the derivatives of
+    each of the three are the other two. JAX instead differentiates how it computes a derivative:
+    that of a kernel then is a convolution of images full of zeros, which on a CPU takes ten times
+    as long.
+
+    Args:
+        conv: function of `(large, kernel)` that computes it.
+        spread: function of `(small, kernel)` that computes its transpose.
+        kernel: array of the shape and dtype that kernels have.
     """
 
-    @jax.custom_vjp
-    def f(x, kernel):
-        return bilinear(x, kernel)
+    def __init__(self, conv, spread, kernel):
+        shape = jax.ShapeDtypeStruct(kernel.shape, kernel.dtype)
 
-    def forward(x, kernel):
-        return bilinear(x, kernel), (x, kernel)
+        def kernel_gradient(large, small):
+            return jax.linear_transpose(lambda kernel: conv(large, kernel), shape)(small)[0]
 
-    def backward(kept, g):
-        x, kernel = kept
+        def conv_gradients(inputs, y):
+            large, kernel = inputs
+            return self.spread(y, kernel), self.kernel_gradient(large, y)
 
-        def transpose(kernel):
-            return jax.linear_transpose(lambda x: bilinear(x, kernel), x)(g)[0]
+        def spread_gradients(inputs, y):
+            small, kernel = inputs
+            return self.conv(y, kernel), self.kernel_gradient(y, small)
 
-        gradient, pullback = jax.vjp(transpose, kernel)
-        return gradient, pullback(x)[0]
+        def kernel_gradients(inputs, y):
+            large, small = inputs
+            return self.spread(small, y), self.conv(large, y)
 
-    f.defvjp(forward, backward)
-    return f
+        self.conv = _differentiated(conv, conv_gradients)
+        self.spread = _differentiated(spread, spread_gradients)
+        self.kernel_gradient = _differentiated(kernel_gradient, kernel_gradients)
+
+
+def _differentiated(function, gradients):
+    """Returns a function that is differentiated by `gradients(inputs, cotangent)`."""
+    found = jax.custom_vjp(function)
+    found.defvjp(lambda *inputs: (found(*inputs), inputs), gradients)
+    return found
 
 
 def distribute(strategy, devices):
