@@ -11,6 +11,7 @@ import running
 from helpers import ALL_FAULTS, environment
 from keras import ops
 
+import zoo
 from zoo import backend, machine
 from zoo.errors import UsageError
 from zoo.runs import memory
@@ -91,6 +92,15 @@ def test_memory_that_ends_under_way_is_a_sentence_with_the_batch_that_fits(tmp_p
     assert "--batch_size=50 or smaller, or --set accumulate=2" in said
     assert f"--init_from={tmp_path / 'one'}" in said and "batch_size=100" in said
     assert (tmp_path / "one" / "generator.keras").exists()
+
+
+def test_networks_that_memory_does_not_hold_are_a_sentence(monkeypatch):
+    def create(*_, **__):
+        raise MemoryError("Unable to allocate 1.00 PiB")
+
+    monkeypatch.setattr(zoo, "create", create)
+    with pytest.raises(UsageError, match=r"not enough for the weights.* Received: .*PiB"):
+        running.build()
 
 
 def test_the_largest_batch_fits_into_the_machine_by_the_estimate(monkeypatch):

@@ -16,8 +16,8 @@ Where and why this file deviates; `--preset=paper` undoes what is marked with a 
 - * `width` 32 channels at the largest resolution instead of 128: a laptop can train it.
 - * kernels of 4x4 instead of 5x5: a third less to compute.
 - * learning rate 4e-3 instead of 2e-4, and the penalty R1 (Mescheder et al. 2018, eq. 9) on a
-  quarter of the real samples, against a discriminator that wins. Weight 0.3: with 1 it cannot
-  tell samples from digits any more after some minutes, and the generator learns little from it.
+  quarter of the real samples, against a discriminator that wins. Its weight is 0.3: with 1 the
+  discriminator comes near to guessing after some minutes, and the scores stay behind.
 - * the exported generator is an average over training, whose half-life is a tenth of the images
   seen so far (`ema_ramp_up`), up to a million: the rate is high, so the weights keep moving.
 """

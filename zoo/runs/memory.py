@@ -31,6 +31,21 @@ def tell(gan, dataset, config):
 
 
 @contextlib.contextmanager
+def enough_for_networks():
+    """Turns the failure to hold a new model's weights into a sentence."""
+    try:
+        yield
+    except Exception as error:
+        if not backend.out_of_memory(error):
+            raise
+        raise UsageError(
+            "The memory is not enough for the weights of the networks. Expected a narrower model, "
+            "--set width=N, smaller kernels or fewer values in a layer. "
+            f"Received: {' '.join(str(error).split())[:200]}"
+        ) from error
+
+
+@contextlib.contextmanager
 def told(gan, dataset, session):
     """Turns the failure of a device that has no memory left into a sentence."""
     try:

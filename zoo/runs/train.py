@@ -329,13 +329,13 @@ def build(config, layout=ALONE):
     """Returns the compiled model of a completed config, to be trained on the devices of `layout`.
 
     Raises:
-        UsageError: the model has classes and the data set has none, or a batch cannot be shared out
-            to the devices.
+        UsageError: the model has classes and the data set has none, a batch cannot be shared out to
+            the devices, or the memory does not hold the networks.
     """
     decided = {"image_shape": config["sample_shape"], "seed": config["seed"]}
     if "num_classes" in zoo.get(config["model"]).settings():
         decided["num_classes"] = len(config["class_names"]) or None
-    with layout.making():
+    with layout.making(), memory.enough_for_networks():
         gan = zoo.create(
             config["model"],
             dtype=config["precision"],
