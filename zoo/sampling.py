@@ -50,13 +50,13 @@ def run_generator(generator, z, labels=None, chunk=CHUNK):
 
     inputs = [z] if labels is None else [z, np.asarray(labels, "int32")]
     outputs = []
-    for start in range(0, len(z), chunk):
-        part = [x[start : start + chunk] for x in inputs]
-        size = len(part[0])
-        part = [np.concatenate([x, np.repeat(x[-1:], chunk - size, axis=0)]) for x in part]
-        with backend.single(generator):
+    with backend.single(generator):
+        for start in range(0, len(z), chunk):
+            part = [x[start : start + chunk] for x in inputs]
+            size = len(part[0])
+            part = [np.concatenate([x, np.repeat(x[-1:], chunk - size, axis=0)]) for x in part]
             y = generator(part if labels is not None else part[0], training=False)
-        outputs.append(_to_numpy(y)[:size])
+            outputs.append(_to_numpy(y)[:size])
     return np.concatenate(outputs)
 
 

@@ -16,6 +16,7 @@ import pytest
 import running
 
 from zoo import backend
+from zoo.backend import cluster
 from zoo.errors import UsageError
 from zoo.runs import checkpoints, config, train
 from zoo.runs.csv_files import read_csv
@@ -106,6 +107,7 @@ def test_the_example_trains_as_one_process_would_and_one_worker_writes(alone, tm
         cwd=tmp_path,
         capture_output=True,
         text=True,
+        timeout=300,  # a chief that computes alone on what all hold would wait for ever
     )
     assert done.returncode == 0, done.stderr
     assert [p.name for p in tmp_path.iterdir()] == ["runs"]
@@ -275,6 +277,14 @@ def test_a_cluster_that_is_not_described_is_refused(monkeypatch, text):
         monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(UsageError, match=r"TF_CONFIG.* Received: "):
         backend.distribute("multiworker", None)
+
+
+@pytest.mark.parametrize(("kind", "index", "number"), [("chief", 0, 0), ("worker", 1, 2)])
+def test_a_chief_is_the_first_of_the_workers(monkeypatch, kind, index, number):
+    task = {"type": kind, "index": index}
+    content = {"cluster": TWO | {"chief": ["c:1"]}, "task": task}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(content))
+    assert cluster.described() == (["c:1", "a:1", "b:1"], number)
 
 
 @pytest.fixture

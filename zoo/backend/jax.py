@@ -24,7 +24,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from zoo.backend import cluster
-from zoo.backend.layout import Layout, check_parts, chosen, part_of
+from zoo.backend.layout import Layout, check_devices, chosen, part_of
 from zoo.errors import UsageError
 
 JIT_PENALTIES = True
@@ -173,7 +173,7 @@ def _convolution_op(layer, inputs, kernel):
     """What the layer's own `convolution_op` computes."""
     raw = functools.partial(type(layer).convolution_op, layer)
     x, kernel = map(keras.ops.convert_to_tensor, (inputs, kernel))
-    return _Convolution(raw, _transposed(raw, x), kernel).conv(x, kernel)
+    return _Convolution(raw, _transpose_of(raw, x), kernel).conv(x, kernel)
 
 
 def _conv2d_transpose(layer, inputs):
@@ -188,13 +188,13 @@ def _conv2d_transpose(layer, inputs):
         )
 
     x, kernel = map(keras.ops.convert_to_tensor, (inputs, layer.kernel))
-    outputs = _Convolution(_transposed(raw, x), raw, kernel).spread(x, kernel)
+    outputs = _Convolution(_transpose_of(raw, x), raw, kernel).conv_transpose(x, kernel)
     if layer.use_bias:
         outputs = keras.ops.add(outputs, layer.bias)
     return outputs if layer.activation is None else layer.activation(outputs)
 
 
-def _transposed(bilinear, x):
+def _transpose_of(bilinear, x):
     """Returns the transpose of a function of `(x, kernel)` with respect to `x`."""
     shape = jax.ShapeDtypeStruct(x.shape, x.dtype)
     return lambda y, kernel: jax.linear_transpose(lambda x: bilinear(x, kernel), shape)(y)[0]
@@ -203,19 +203,24 @@ def _transposed(bilinear, x):
 class _Convolution:
     """A strided convolution whose derivatives of any order are as fast as itself.
 
-    With its transpose, which spreads a small image over a large one, and the gradient of its
-    kernel it has one trilinear form in common, <conv(large, kernel), small>. So the derivatives of
-    each of the three are the other two. JAX instead differentiates how it computes a derivative:
-    that of a kernel then is a convolution of images full of zeros, which on a CPU takes ten times
-    as long.
+    With its transpose and the gradient of its kernel it has one trilinear form in common,
+    <conv(large, kernel), small>. So the derivatives of each of the three are the other two. JAX
+    instead differentiates how it computes a derivative: that of a kernel then is a convolution of
+    images full of zeros, which on a CPU takes ten times as long.
+
+    Attributes:
+        conv: from `large`, `(batch, height, width, channels)`, and a kernel to `small`, of fewer
+            pixels and other channels.
+        conv_transpose: from `small` and a kernel to `large`.
+        kernel_gradient: from `large` and `small` to a kernel.
 
     Args:
         conv: function of `(large, kernel)` that computes it.
-        spread: function of `(small, kernel)` that computes its transpose.
+        conv_transpose: function of `(small, kernel)` that computes its transpose.
         kernel: array of the shape and dtype that kernels have.
     """
 
-    def __init__(self, conv, spread, kernel):
+    def __init__(self, conv, conv_transpose, kernel):
         shape = jax.ShapeDtypeStruct(kernel.shape, kernel.dtype)
 
         def kernel_gradient(large, small):
@@ -223,18 +228,18 @@ class _Convolution:
 
         def conv_gradients(inputs, y):
             large, kernel = inputs
-            return self.spread(y, kernel), self.kernel_gradient(large, y)
+            return self.conv_transpose(y, kernel), self.kernel_gradient(large, y)
 
-        def spread_gradients(inputs, y):
+        def conv_transpose_gradients(inputs, y):
             small, kernel = inputs
             return self.conv(y, kernel), self.kernel_gradient(y, small)
 
         def kernel_gradients(inputs, y):
             large, small = inputs
-            return self.spread(small, y), self.conv(large, y)
+            return self.conv_transpose(small, y), self.conv(large, y)
 
         self.conv = _differentiated(conv, conv_gradients)
-        self.spread = _differentiated(spread, spread_gradients)
+        self.conv_transpose = _differentiated(conv_transpose, conv_transpose_gradients)
         self.kernel_gradient = _differentiated(kernel_gradient, kernel_gradients)
 
 
@@ -246,7 +251,7 @@ def _differentiated(function, gradients):
 
 
 def distribute(strategy, devices):
-    check_parts(devices)
+    check_devices(devices)
     if devices:
         # Counts where there are no accelerators, and only before JAX has looked for devices.
         with contextlib.suppress(RuntimeError):

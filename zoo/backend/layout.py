@@ -8,7 +8,7 @@ import keras
 
 from zoo.errors import UsageError
 
-MOST = 256
+MOST_DEVICES = 256
 STRATEGIES = ("auto", "none", "mirrored", "multiworker")
 
 
@@ -51,12 +51,12 @@ class Layout(NamedTuple):
 ALONE = Layout()
 
 
-def check_parts(devices):
+def check_devices(devices):
     """Raises UsageError for a number of devices that no machine has, before a library is asked."""
-    if devices is not None and not 1 <= devices <= MOST:
+    if devices is not None and not 1 <= devices <= MOST_DEVICES:
         raise UsageError(
-            f"Expected --devices between 1 and {MOST}: how many GPUs, or without any, into how "
-            f"many parts the CPU is divided. Received: --devices={devices}."
+            f"Expected --devices between 1 and {MOST_DEVICES}: how many GPUs, or without any, into "
+            f"how many parts the CPU is divided. Received: --devices={devices}."
         )
 
 

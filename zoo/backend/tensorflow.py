@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.backend import cluster
-from zoo.backend.layout import Layout, check_parts, chosen, part_of
+from zoo.backend.layout import Layout, check_devices, chosen, part_of
 from zoo.errors import UsageError
 
 _ZERO = tf.UnconnectedGradients.ZERO
@@ -203,7 +203,7 @@ def _batch_normalization(layer, inputs, training=None, mask=None):
 
 
 def distribute(strategy, devices):
-    check_parts(devices)
+    check_devices(devices)
     if strategy == "multiworker":
         return _workers(devices)
     gpus = tf.config.list_physical_devices("GPU")

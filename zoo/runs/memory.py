@@ -32,7 +32,7 @@ def tell(gan, dataset, config):
 
 @contextlib.contextmanager
 def enough_for_networks():
-    """Turns the failure to hold a new model's weights into a sentence."""
+    """Turns the failure to hold a new model's weights into a UsageError."""
     try:
         yield
     except Exception as error:
@@ -47,7 +47,7 @@ def enough_for_networks():
 
 @contextlib.contextmanager
 def told(gan, dataset, session):
-    """Turns the failure of a device that has no memory left into a sentence."""
+    """Turns the failure of a device that has no memory left into a UsageError with a way out."""
     try:
         yield
     except Exception as error:

@@ -25,9 +25,9 @@ class Progress(SessionCallback):
         last = self.session.step >= self.session.total_steps or self.model.stop_training
         if now - self.marks[-1][0] >= self.interval or last:
             self.marks = [*self.marks[-20:], (now, self.session.step)]
-            self.show(logs)
+            self.show(self.line(logs))
 
-    def show(self, logs):
+    def line(self, logs):
         session = self.session
         (start, first), (now, step) = self.marks[0], self.marks[-1]
         text = (
@@ -46,6 +46,9 @@ class Progress(SessionCallback):
                 budget = session.config["max_cpu_seconds"] - session.cpu_elapsed
                 left = min(left, budget / max(used, 1e-9))
             text += f"  {rate * session.images_per_step:,.0f} images/s  {clock(left)} left"
+        return text
+
+    def show(self, text):
         if self.live:
             print("\r" + text.ljust(self.width), end="", file=self.out, flush=True)
             self.width = len(text)
@@ -60,7 +63,7 @@ class Progress(SessionCallback):
 class WarmStartProgress(Progress):
     """`Progress` of a warm start, whose session counts its own steps."""
 
-    def show(self, logs):
+    def line(self, logs):
         session = self.session
         (start, first), (now, step) = self.marks[0], self.marks[-1]
         epochs = session.config["epochs"]
@@ -72,11 +75,7 @@ class WarmStartProgress(Progress):
             rate = (step - first) / (now - start)
             left = clock((session.total_steps - step) / rate)
             text += f"  {rate * session.config['batch_size']:,.0f} images/s  {left} left"
-        if self.live:
-            print("\r" + text.ljust(self.width), end="", file=self.out, flush=True)
-            self.width = len(text)
-        else:
-            print(text, file=self.out, flush=True)
+        return text
 
 
 def clock(seconds):

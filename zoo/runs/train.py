@@ -229,6 +229,7 @@ def warm_up(gan, dataset, path, config, layout=ALONE):
         )
     if session.stop:
         print(f"stopped in the warm start, which begins anew with: python train.py --resume={path}")
+        layout.leave()
         raise SystemExit(128 + session.signal)
 
 
