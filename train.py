@@ -35,7 +35,10 @@ flags.DEFINE_float("max_minutes", None, "Budget of training time, from the first
 flags.DEFINE_integer("batch_size", None, "Samples in one discriminator update.")
 flags.DEFINE_integer("seed", None, "Of weights, noise and the order of the data.")
 flags.DEFINE_enum(
-    "precision", None, ["float32", "mixed_bfloat16", "auto"], f"Precision of the arithmetic{AUTO}."
+    "precision",
+    None,
+    ["float32", "mixed_bfloat16", "mixed_float16", "auto"],
+    f"Precision of the arithmetic{AUTO}.",
 )
 flags.DEFINE_string("data_dir", None, "Where TFDS finds prepared data sets.")
 flags.DEFINE_bool("strict", False, "Refuse a folder with unreadable pictures.")

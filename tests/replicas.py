@@ -36,6 +36,7 @@ def cases():
         "n_critic": {"n_critic": 2, "penalty": "wgan_gp"},
         "accumulate": {"accumulate": 2, "penalty": "dragan", "augment": "color"},
         "adaptive": {"augment": "color", "augment_strength": 0.4, "augment_target": 0.1},
+        "loss_scale": {"penalty": "r1", "gradient_clip": 0.01},
         "compiled": {"n_critic": 2, "augment": "flip", "generator_norm": "batch"},
     }
     several = {"discriminators": 2, "combination_sharpness": 1e3}
@@ -69,6 +70,8 @@ def play(name, variant, settings, layout):
         optimizer = {"class_name": name, "config": {"learning_rate": 0.01, "epsilon": 0.01}}
         own = name in ("adam", "rmsprop")
         optimizer = keras.optimizers.get(optimizer) if own else None
+        if name == "loss_scale":
+            optimizer = keras.optimizers.LossScaleOptimizer(gan.new_optimizer(gan.learning_rate))
         # TensorFlow takes longer to trace a step than to take it once; JAX, for each operation.
         eagerly = keras.config.backend() == "tensorflow" and name != "compiled"
         gan.compile(optimizer, run_eagerly=eagerly)

@@ -270,22 +270,6 @@ def test_the_average_halves_an_old_generators_share_in_the_half_life(gan):
     assert half_life == gan.ema_half_life
 
 
-def test_mixed_bfloat16_takes_a_finite_step_and_exports_float32():
-    gan = small("dcgan", dtype="mixed_bfloat16")
-    gan.compile()
-    assert keras.config.dtype_policy().name == "float32", "the global policy was changed"
-    x, _ = data(gan, BATCH)
-    before = [numpy(v) for v in gan.trainable_variables]
-    assert all(np.isfinite(value) for value in step(gan, x).values())
-    assert gan.generator.get_layer("project").compute_dtype == "bfloat16"
-    for variable, value in zip(gan.trainable_variables, before, strict=True):
-        assert variable.dtype == "float32"
-        assert np.isfinite(numpy(variable)).all() and not np.array_equal(numpy(variable), value)
-    generator = gan.inference_generator()
-    assert {layer.compute_dtype for layer in generator.layers} == {"float32"}
-    assert gan.generate(3).dtype == np.float32
-
-
 @pytest.mark.parametrize("player", PLAYERS)
 def test_an_update_lowers_the_players_own_loss(gan, player):
     # With the other player and the noise held still, the next step meets the same loss again.

@@ -95,7 +95,9 @@ class GAN(keras.Model):
             the first, untrained generators are soon forgotten (Karras et al. 2020, ADA).
         seed: int, from which noise and initial weights are drawn.
         name: str or None, name of the model.
-        dtype: dtype policy, such as "float32" or "mixed_bfloat16"; by default the global one.
+        dtype: dtype policy, "float32", "mixed_bfloat16" or "mixed_float16"; by default the global
+            one. In mixed_float16 both players' losses are scaled (Micikevicius et al. 2018, section
+            3.2), each by a factor that adapts: a step whose gradient overflows is left out.
 
     Attributes:
         num_classes: int or None, classes the generator can be asked for.
@@ -147,10 +149,10 @@ class GAN(keras.Model):
         dtype: str | None = None,
     ):
         super().__init__(name=name, dtype=dtype)
-        if self.dtype_policy.compute_dtype == "float16":
+        if self.dtype_policy.variable_dtype == "float16":
             raise UsageError(
-                "Training in float16 is not supported: its range is too small for the two "
-                "gradients. Expected dtype float32 or mixed_bfloat16. "
+                "Weights of float16 are not supported: most updates are too small to change them. "
+                "Expected dtype float32, mixed_bfloat16 or mixed_float16. "
                 f"Received: {self.dtype_policy.name!r}."
             )
         self.image_shape = tuple(int(n) for n in image_shape)
@@ -201,12 +203,19 @@ class GAN(keras.Model):
         names = ["loss", "d_loss", "g_loss", "d_real", "d_fake"]
         if self.adapts:
             names.append("augment_strength")
+        if self.scales:
+            names.append("loss_scale")
         self.trackers = {name: keras.metrics.Mean(name=name) for name in names}
 
     @property
     def adapts(self):
         """Whether the strength of the augmentation follows the discriminator's overfitting."""
         return bool(self.policy) and self.augment_target is not None
+
+    @property
+    def scales(self):
+        """Whether the losses are scaled, as the small range of float16 needs."""
+        return self.dtype_policy.compute_dtype == "float16"
 
     # Networks
 
@@ -325,6 +334,8 @@ class GAN(keras.Model):
                     self.discriminator_learning_rate or self.learning_rate, self.n_critic
                 ),
             )
+        if self.scales:
+            pair = OptimizerPair(*map(_scaling, pair.optimizers))
         if self.penalty and kwargs.get("jit_compile") is True and not backend.JIT_PENALTIES:
             raise UsageError(
                 f"The penalty {self.penalty!r} needs second derivatives, which this Keras backend "
@@ -475,19 +486,20 @@ class GAN(keras.Model):
         """
         count, _ = backend.replicas()
         variables = self.discriminator.trainable_variables
+        optimizer = self.optimizer.discriminator
         total, outputs = None, []
         minibatch = (real, ops.stop_gradient(fake), labels)
         for part in zip(*map(self.split, minibatch), strict=True):
-            _, seen, grads = backend.value_and_grad(
-                functools.partial(
-                    self._discriminator_objective, *part, share=count * self.accumulate
-                ),
-                variables,
-            )
+
+            def objective(part=part):
+                loss, seen = self._discriminator_objective(*part)
+                return optimizer.scale_loss(loss / (count * self.accumulate)), seen
+
+            _, seen, grads = backend.value_and_grad(objective, variables)
             total = _added(total, grads)
             outputs.append(seen)
         with backend.no_grad():
-            backend.apply(self.optimizer.discriminator, total, variables)
+            backend.apply(optimizer, total, variables)
             if self.weight_clip:
                 regularizers.clip_weights(variables, self.weight_clip)
         losses, real_logits, fake_logits = zip(*outputs, strict=True)
@@ -497,8 +509,8 @@ class GAN(keras.Model):
             ops.concatenate(fake_logits),
         )
 
-    def _discriminator_objective(self, real, fake, labels, share):
-        """The discriminators' loss over `share`, and what is reported of it, without gradients."""
+    def _discriminator_objective(self, real, fake, labels):
+        """The discriminators' loss, and what is reported of it."""
         total, real_logits, fake_logits = 0.0, [], []
         for network in self.discriminator_networks:
             seen_real, seen_fake, penalty = self._judge(real, fake, labels, network)
@@ -507,7 +519,7 @@ class GAN(keras.Model):
             real_logits.append(seen_real)
             fake_logits.append(seen_fake)
         reported = (total / self.discriminators, _mean(real_logits), _mean(fake_logits))
-        return total / share, reported
+        return total, reported
 
     def _judge(self, real, fake, labels, network):
         """One discriminator's logits of real and generated samples, and the penalty, unweighted."""
@@ -547,6 +559,8 @@ class GAN(keras.Model):
             The generator's loss before the update.
         """
         count, _ = backend.replicas()
+        optimizer = self.optimizer.generator
+        scale = optimizer.scale_loss(1.0)
         # Not its seeds: the next step's dropout must be another.
         statistics = [
             (v, ops.copy(v))
@@ -562,7 +576,7 @@ class GAN(keras.Model):
                     real_logits = self.discriminate(real, labels, network)
                 fake_logits = self.discriminate(fake, labels, network)
                 losses.append(self.generator_loss(fake_logits, real_logits))
-            return self.combine(losses) / (count * self.accumulate)
+            return self.combine(losses) / (count * self.accumulate) * scale
 
         variables = self.generator.trainable_variables
         loss, gradients = 0.0, []
@@ -576,10 +590,10 @@ class GAN(keras.Model):
                 gradients.append(gradient)
         gradients = pullback(_gathered(gradients))
         with backend.no_grad():
-            backend.apply(self.optimizer.generator, gradients, variables)
+            backend.apply(optimizer, gradients, variables)
             for variable, value in statistics:
                 variable.assign(value)
-        return loss * count
+        return loss * count / scale
 
     def combine(self, losses):
         """Combines the generator's losses against several discriminators (GMAN), all scalars."""
@@ -738,6 +752,9 @@ class GAN(keras.Model):
         values = {"loss": values["d_loss"] + values["g_loss"], **values}
         if self.adapts:
             values["augment_strength"] = self.strength.value
+        if self.scales:
+            scales = [optimizer.dynamic_scale.value for optimizer in self.optimizer.optimizers]
+            values["loss_scale"] = ops.minimum(*scales)
         finite = ops.isfinite(values["loss"])
         self.finite_steps.assign(self.finite_steps + ops.cast(finite, "int32"))
         # Keras adds up what the replicas count: together they count one step.
@@ -864,6 +881,13 @@ def _copy(optimizer):
     if optimizer is None or isinstance(optimizer, str):
         return optimizer and keras.optimizers.get(optimizer)
     return type(optimizer).from_config(optimizer.get_config())
+
+
+def _scaling(optimizer):
+    """The optimizer behind one that scales the loss, undoes it and leaves out what overflows."""
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return optimizer
+    return keras.optimizers.LossScaleOptimizer(optimizer)
 
 
 @contextlib.contextmanager

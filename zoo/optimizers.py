@@ -53,7 +53,8 @@ class OptimizerPair(keras.optimizers.Optimizer):
     def learning_rate(self, learning_rate):
         scheduled = keras.optimizers.schedules.LearningRateSchedule
         for optimizer in self.optimizers:
-            if isinstance(optimizer._learning_rate, scheduled):
+            inner = getattr(optimizer, "inner_optimizer", optimizer)  # of one that scales the loss
+            if isinstance(inner._learning_rate, scheduled):
                 raise UsageError(
                     "The learning rates follow a schedule, so none can be assigned. Create the "
                     f"model with decay_steps=0. Received: learning_rate={learning_rate}."

@@ -84,10 +84,11 @@ def test_a_run_may_change_its_devices(tmp_path):
 
 @pytest.mark.slow  # starts a process
 @several
-def test_two_hundred_steps_in_bfloat16_on_two_devices_stay_finite(tmp_path):
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_two_hundred_steps_in_16_bits_on_two_devices_stay_finite(tmp_path, precision):
     done = ask(
         tmp_path,
-        *("--devices=2", "--batch_size=64", "--epochs=8", "--precision=mixed_bfloat16"),
+        *("--devices=2", "--batch_size=64", "--epochs=8", f"--precision={precision}"),
         *("--set=penalty=r1", "--set=ema_half_life=1000"),
     )
     assert done.returncode == 0, done.stderr

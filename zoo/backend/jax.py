@@ -132,7 +132,16 @@ def replicas():
 
 
 def apply(optimizer, gradients, variables):
-    optimizer.apply(gradients, variables)
+    if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        optimizer.apply(gradients, variables)
+        return
+    # Its `apply` assigns within a condition, which JAX lets nothing out of.
+    variables = [*variables, *optimizer.variables]
+    values = [v.value for v in variables]
+    count = len(gradients)
+    weights, state = optimizer.stateless_apply(values[count:], gradients, values[:count])
+    for variable, value in zip(variables, [*weights, *state], strict=True):
+        variable.assign(value)
 
 
 def mean(x):

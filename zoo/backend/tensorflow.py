@@ -66,12 +66,14 @@ def replicas():
 
 
 def apply(optimizer, gradients, variables):
+    # Behind one that scales the loss.
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
     if replicas()[0] > 1:
         gradients = tf.distribute.get_replica_context().all_reduce("SUM", list(gradients))
         # Keras would first clip what each replica has and then add it up.
-        optimizer._all_reduce_sum_gradients = list
-    elif type(optimizer) is keras.optimizers.Adam and not optimizer.amsgrad:
-        optimizer.update_step = functools.partial(_adam_step, optimizer)
+        inner._all_reduce_sum_gradients = list
+    elif type(inner) is keras.optimizers.Adam and not inner.amsgrad:
+        inner.update_step = functools.partial(_adam_step, inner)
     optimizer.apply(gradients, variables)
 
 
@@ -184,7 +186,7 @@ def _batch_normalization(layer, inputs, training=None, mask=None):
     shape = inputs.shape
     plain = mask is None and not getattr(layer, "renorm", False)
     last = layer.axis in (-1, len(shape) - 1) and len(shape) in (2, 4)
-    known = inputs.dtype in (tf.float32, tf.bfloat16)
+    known = inputs.dtype in (tf.float32, tf.bfloat16, tf.float16)
     if not (training and layer.trainable and plain and last and known):
         return type(layer).call(layer, inputs, training=training, mask=mask)
     channels = shape[-1]

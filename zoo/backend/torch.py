@@ -11,6 +11,7 @@ import torch
 from zoo.backend.layout import Layout
 from zoo.errors import UsageError
 
+_CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.Conv2DTranspose)
 JIT_PENALTIES = False
 JIT_REPLICAS = False
 
@@ -85,7 +86,12 @@ def stream(model, make):
 
 
 def prepare(network):
-    pass
+    half = [x for x in network.layers if getattr(x, "compute_dtype", None) == "float16"]
+    if any(isinstance(x, _CONVOLUTIONS) for x in half) and not torch.cuda.is_available():
+        raise UsageError(
+            "PyTorch differentiates convolutions in float16 on a GPU only. Expected a dtype of "
+            "mixed_bfloat16 or float32 here, or another backend. Received: mixed_float16."
+        )
 
 
 def distribute(strategy, devices):

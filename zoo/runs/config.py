@@ -10,7 +10,7 @@ from zoo import warm_start
 from zoo.errors import LARGEST, UsageError, nearest
 
 PRESETS = ("default", "paper")
-PRECISIONS = ("float32", "mixed_bfloat16")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 RESIZES = ("crop", "pad", "stretch")
 
 

@@ -203,6 +203,9 @@ def learn_signal(session, said):
     session.signal = session.signal or int(max(first for first, *_ in said)) or None
 
 
+LEAST_SCALE = 2**-10  # of a loss: a gradient that overflows even so is not one of a game
+
+
 class FiniteLosses(SessionCallback):
     """Stops the run when a loss is no longer finite, before anything else is written."""
 
@@ -217,6 +220,13 @@ class FiniteLosses(SessionCallback):
 
     def check(self, logs):
         if math.isfinite(float(logs["loss"])):
+            if logs.get("loss_scale", 1) < LEAST_SCALE:
+                raise UsageError(
+                    "The gradients have overflowed in one step after the other, and the run was "
+                    "stopped: no step was left to learn from. Expected a precision of "
+                    "mixed_bfloat16 or float32, or a smaller learning rate. Received: "
+                    "mixed_float16."
+                )
             return
         count = int(keras.ops.convert_to_numpy(self.model.finite_steps))
         if not self.session.layout.chief:
