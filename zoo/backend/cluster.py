@@ -11,6 +11,8 @@ import threading
 
 from zoo.errors import UsageError
 
+PATIENCE = 600  # seconds in which all workers must have come
+
 
 def described():
     """Returns the addresses of all workers that TF_CONFIG names, and the number of this one.
@@ -56,6 +58,14 @@ def unreadable(error):
     return UsageError(
         "SLURM's variables do not describe the workers. Expected this process to have been "
         f"started by srun, as in examples/cluster/slurm.sbatch. Received: {error}"
+    )
+
+
+def late():
+    """Returns the UsageError for workers that have not all come after `PATIENCE`."""
+    return UsageError(
+        f"The other workers did not come within {PATIENCE / 60:g} minutes. Expected all of them to "
+        "be started with the same addresses, and the first one's port to be open."
     )
 
 

@@ -2,15 +2,12 @@
 
 import contextlib
 import functools
-import os
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from zoo.backend import cluster
+from zoo.backend import tensorflow_workers
 from zoo.backend.layout import Layout, check_devices, chosen, part_of
-from zoo.errors import UsageError
 
 _ZERO = tf.UnconnectedGradients.ZERO
 JIT_PENALTIES = True
@@ -207,7 +204,7 @@ def _batch_normalization(layer, inputs, training=None, mask=None):
 def distribute(strategy, devices):
     check_devices(devices)
     if strategy == "multiworker":
-        return _workers(devices)
+        return tensorflow_workers.join(devices) or distribute("auto", devices)
     gpus = tf.config.list_physical_devices("GPU")
     if devices and not gpus:
         (cpu,) = tf.config.list_physical_devices("CPU")
@@ -221,89 +218,6 @@ def distribute(strategy, devices):
     if len(names) == 1:
         return Layout()
     return Layout(len(names), tf.distribute.MirroredStrategy(names).scope)
-
-
-def _workers(devices):
-    """Returns the layout of this process among those of a cluster, after all have met."""
-    addresses, index = cluster.described() or _slurm()
-    workers = len(addresses)
-    if workers == 1:
-        return distribute("auto", devices)
-    gpus = tf.config.list_physical_devices("GPU")
-    if devices is not None and not 1 <= devices <= max(len(gpus), 1):
-        raise UsageError(
-            "Of several workers each has its GPUs, or else its CPU as a whole. Expected --devices "
-            f"between 1 and {max(len(gpus), 1)}, or none. Received: --devices={devices}."
-        )
-    # Before the strategy: it takes all devices that it can see.
-    tf.config.set_visible_devices(gpus[:devices], "GPU")
-    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
-        tf.train.ClusterSpec({"worker": addresses}),
-        task_type="worker",
-        task_id=index,
-        num_accelerators={"GPU": len(gpus)},
-        rpc_layer="grpc",
-    )
-    if index == 0:
-        print(f"waiting until all {workers} workers are there", flush=True)
-    with _together(), cluster.interruptible():
-        strategy = tf.distribute.MultiWorkerMirroredStrategy(resolver)
-
-    @contextlib.contextmanager
-    def making():
-        with _together(), strategy.scope():
-            yield
-
-    def gather(values):
-        own = np.zeros((workers, len(values)))
-        own[index] = values
-        with _together():
-            return strategy.reduce("SUM", tf.constant(own), axis=None).numpy().tolist()
-
-    def leave():
-        gather([0])
-
-    replicas = strategy.num_replicas_in_sync
-    return Layout(replicas, making, _together, workers, index, gather, leave)
-
-
-def _slurm():
-    """Returns what `cluster.described` does, from the variables of SLURM."""
-    # Several jobs may have workers on one machine, so that not all can take the same port.
-    port = 10_000 + int(os.environ.get("SLURM_JOB_ID", 0)) % 20_000
-    try:
-        # What it takes for GPUs are only numbers: which of them a task has is for SLURM to say.
-        slurm = tf.distribute.cluster_resolver.SlurmClusterResolver(
-            port_base=port, gpus_per_node=1024, gpus_per_task=1, auto_set_gpu=False
-        )
-        addresses = slurm.cluster_spec().as_dict()["worker"]
-    except (RuntimeError, ValueError) as error:
-        raise cluster.unreadable(error) from None
-    return addresses, slurm.get_task_info()[1]
-
-
-# What TensorFlow raises, in one worker or the other, when a worker is gone.
-_GONE = (
-    tf.errors.AbortedError,
-    tf.errors.CancelledError,
-    tf.errors.DeadlineExceededError,
-    tf.errors.FailedPreconditionError,
-    tf.errors.InternalError,
-    tf.errors.UnavailableError,
-    tf.errors.UnknownError,
-)
-
-
-@contextlib.contextmanager
-def _together():
-    """Turns what TensorFlow raises when a worker is gone into a sentence."""
-    try:
-        yield
-    except _GONE as error:
-        lines = [line.strip() for line in str(error.message).splitlines() if line.strip()]
-        # The first lines tell only in which operation it was noticed.
-        said = [line for line in lines if "aborted" in line] or lines or [type(error).__name__]
-        raise cluster.gone(said[0]) from error
 
 
 def single(model=None):

@@ -1,0 +1,150 @@
+"""JAX: several processes that train together. See `zoo/backend/cluster.py`."""
+
+import atexit
+import contextlib
+import ctypes
+import os
+import re
+import signal
+import sys
+import threading
+
+import jax
+import keras
+import numpy as np
+from jax.experimental import multihost_utils
+
+from zoo.backend import cluster
+from zoo.backend.layout import Layout
+from zoo.errors import UsageError
+
+HEARTBEAT = 30  # seconds without a sign of life after which a worker counts as gone
+
+
+def join(devices):
+    """Returns the layout of this process among those of a cluster, after all have met.
+
+    None in a cluster of one process.
+    """
+    addresses, index = cluster.described() or (None, None)
+    if addresses and len(addresses) == 1:
+        return None
+    # It would take SIGTERM for itself, which is to save a checkpoint and end the run.
+    jax.config.update("jax_enable_preemption_service", False)
+    if addresses:
+        told = {"coordinator_address": addresses[0], "num_processes": len(addresses)}
+        told |= {"process_id": index, "cluster_detection_method": "deactivate"}
+        if index == 0:
+            print(f"waiting until all {len(addresses)} workers are there", flush=True)
+    else:
+        told = {"cluster_detection_method": "slurm"}
+        # JAX would take one GPU for each task of a machine, whatever SLURM has given to it.
+        if given := os.environ.get("CUDA_VISIBLE_DEVICES"):
+            told["local_device_ids"] = list(range(len(given.split(","))))
+    if devices:
+        told["local_device_ids"] = list(range(devices))
+    atexit.register(_end)
+    _put_off_aborting()
+    try:
+        with cluster.interruptible(), _together(), _patiently():
+            # Not by Keras, under which a machine that has gone is missed after 100 seconds only.
+            jax.distributed.initialize(
+                heartbeat_timeout_seconds=HEARTBEAT,
+                # Later than our own, for then it aborts.
+                initialization_timeout=2 * cluster.PATIENCE,
+                **told,
+            )
+    except ValueError as error:
+        if addresses or isinstance(error, UsageError):
+            raise
+        raise cluster.unreadable(error) from None
+    if devices and jax.local_device_count() != devices:
+        raise UsageError(
+            "There are not so many devices. Expected --devices of at most "
+            f"{jax.local_device_count()}, or none. Received: --devices={devices}."
+        )
+    workers = jax.process_count()
+    data_parallel = keras.distribution.DataParallel(auto_shard_dataset=False)
+
+    @contextlib.contextmanager
+    def scope():
+        with _together(), data_parallel.scope():
+            yield
+
+    def gather(values):
+        # As bytes, for JAX would round the numbers to 32 bits.
+        own = np.asarray(values, "float64").view("uint8")
+        with _together():
+            said = np.asarray(multihost_utils.process_allgather(own))
+        return said.reshape(workers, -1).view("float64").tolist()
+
+    def leave():
+        gather([0])
+        jax.distributed.shutdown()
+
+    with _silent():
+        gather([0])
+    return Layout(jax.device_count(), scope, scope, workers, jax.process_index(), gather, leave)
+
+
+@contextlib.contextmanager
+def _together():
+    """Turns what JAX raises when a worker is gone into a sentence."""
+    try:
+        yield
+    except (ValueError, jax.errors.JaxRuntimeError) as error:
+        said = str(error).strip().splitlines() or [""]
+        if not re.search("Gloo|NCCL|DEADLINE_EXCEEDED|UNAVAILABLE|CANCELLED|ABORTED", said[0]):
+            raise
+        raise cluster.gone(said[0]) from error
+
+
+@contextlib.contextmanager
+def _patiently():
+    """Ends the process with a sentence if not all workers have come after `cluster.PATIENCE`."""
+    clock = threading.Timer(cluster.PATIENCE, _give_up)
+    clock.daemon = True
+    clock.start()
+    try:
+        yield
+    finally:
+        clock.cancel()
+
+
+def _give_up():
+    print(f"error: {cluster.late()}", file=sys.stderr, flush=True)
+    os._exit(2)
+
+
+def _put_off_aborting():
+    """Gives a step that fails for want of a worker the time to say so.
+
+    JAX aborts the process as soon as it no longer hears of the first worker, from a thread of its
+    own. As its handler C's own `sleep` is called with the signal's number, 6, by that thread alone.
+    """
+    if os.name == "posix":
+        c = ctypes.CDLL(None)
+        c.signal(int(signal.SIGABRT), c.sleep)
+
+
+def _end():
+    """Ends a process that failed alone, where JAX would wait for the others, who wait for it."""
+    if jax.distributed.is_initialized():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(2)
+
+
+@contextlib.contextmanager
+def _silent():
+    """Holds back what C++ writes to stdout: by how many ways the workers are connected."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)

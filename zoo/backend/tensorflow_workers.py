@@ -1,0 +1,128 @@
+"""TensorFlow: several processes that train together. See `zoo/backend/cluster.py`."""
+
+import contextlib
+import os
+import subprocess
+import sys
+
+import numpy as np
+import tensorflow as tf
+
+from zoo.backend import cluster
+from zoo.backend.layout import Layout
+from zoo.errors import UsageError
+
+
+def join(devices):
+    """Returns the layout of this process among those of a cluster, after all have met.
+
+    None in a cluster of one process.
+    """
+    addresses, index = cluster.described() or _slurm()
+    workers = len(addresses)
+    if workers == 1:
+        return None
+    gpus = tf.config.list_physical_devices("GPU")
+    if devices is not None and not 1 <= devices <= max(len(gpus), 1):
+        raise UsageError(
+            "Of several workers each has its GPUs, or else its CPU as a whole. Expected --devices "
+            f"between 1 and {max(len(gpus), 1)}, or none. Received: --devices={devices}."
+        )
+    # Before the strategy: it takes all devices that it can see.
+    tf.config.set_visible_devices(gpus[:devices], "GPU")
+    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+        tf.train.ClusterSpec({"worker": addresses}),
+        task_type="worker",
+        task_id=index,
+        num_accelerators={"GPU": len(gpus)},
+        rpc_layer="grpc",
+    )
+    if index == 0:
+        print(f"waiting until all {workers} workers are there", flush=True)
+    with _together(), cluster.interruptible(), _patiently():
+        strategy = tf.distribute.MultiWorkerMirroredStrategy(resolver)
+
+    @contextlib.contextmanager
+    def making():
+        with _together(), strategy.scope():
+            yield
+
+    def gather(values):
+        own = np.zeros((workers, len(values)))
+        own[index] = values
+        with _together():
+            return strategy.reduce("SUM", tf.constant(own), axis=None).numpy().tolist()
+
+    def leave():
+        gather([0])
+
+    replicas = strategy.num_replicas_in_sync
+    return Layout(replicas, making, _together, workers, index, gather, leave)
+
+
+# Kills process argv[1] after argv[2] seconds, unless stdin is closed before.
+_WATCH = """
+import os, sys, threading
+def give_up():
+    print("error:", sys.argv[3], file=sys.stderr, flush=True)
+    os.kill(int(sys.argv[1]), 9)
+clock = threading.Timer(float(sys.argv[2]), give_up)
+clock.daemon = True
+clock.start()
+sys.stdin.read()
+"""
+
+
+@contextlib.contextmanager
+def _patiently():
+    """Ends the process with a sentence if the workers have not all come after `cluster.PATIENCE`.
+
+    From another process: while TensorFlow waits it lets no thread of Python run.
+    """
+    told = [str(x) for x in (os.getpid(), cluster.PATIENCE, cluster.late())]
+    with subprocess.Popen(
+        [sys.executable, "-c", _WATCH, *told], stdin=subprocess.PIPE, start_new_session=True
+    ) as watch:
+        try:
+            yield
+        finally:
+            watch.stdin.close()
+
+
+def _slurm():
+    """Returns what `cluster.described` does, from the variables of SLURM."""
+    # Several jobs may have workers on one machine, so that not all can take the same port.
+    port = 10_000 + int(os.environ.get("SLURM_JOB_ID", 0)) % 20_000
+    try:
+        # What it takes for GPUs are only numbers: which of them a task has is for SLURM to say.
+        slurm = tf.distribute.cluster_resolver.SlurmClusterResolver(
+            port_base=port, gpus_per_node=1024, gpus_per_task=1, auto_set_gpu=False
+        )
+        addresses = slurm.cluster_spec().as_dict()["worker"]
+    except (RuntimeError, ValueError) as error:
+        raise cluster.unreadable(error) from None
+    return addresses, slurm.get_task_info()[1]
+
+
+# What TensorFlow raises, in one worker or the other, when a worker is gone.
+_GONE = (
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.InternalError,
+    tf.errors.UnavailableError,
+    tf.errors.UnknownError,
+)
+
+
+@contextlib.contextmanager
+def _together():
+    """Turns what TensorFlow raises when a worker is gone into a sentence."""
+    try:
+        yield
+    except _GONE as error:
+        lines = [line.strip() for line in str(error.message).splitlines() if line.strip()]
+        # The first lines tell only in which operation it was noticed.
+        said = [line for line in lines if "aborted" in line] or lines or [type(error).__name__]
+        raise cluster.gone(said[0]) from error
