@@ -102,6 +102,8 @@ def steps(devices, out, *names):
     workers = "TF_CONFIG" in os.environ
     layout = backend.distribute(*(["multiworker", None] if workers else ["mirrored", int(devices)]))
     assert layout.replicas == int(devices)
+    exact = 2.0**53 - 1  # with fewer than 64 bits another number
+    assert layout.gather([exact, layout.index]) == [[exact, i] for i in range(layout.workers)]
     results = {}
     for name, case in cases().items():
         if names and name not in names:

@@ -1,5 +1,7 @@
-"""The same step on one, two and four devices: same global batch, same noise, same change."""
+"""The same step on one, two and four devices, and on two workers: same global batch, same noise."""
 
+import json
+import runpy
 import subprocess
 import sys
 
@@ -21,33 +23,59 @@ COUNTS = (1, 2, 4)
 WIDER = {"normalised": 2e-6}
 
 
+# What the next test plays on two workers, which takes longer than on two devices.
+ON_WORKERS = list(replicas.cases()) if helpers.ALL_FAULTS else ["loss_scale", "n_critic"]
+PAIR = runpy.run_path(str(helpers.ROOT / "examples" / "cluster" / "two_workers.py"))
+
+
+def start(count, out, *cases, cluster=None):
+    return subprocess.Popen(
+        [sys.executable, helpers.ROOT / "tests" / "replicas.py", "steps", str(count), out, *cases],
+        env=helpers.environment(keras.config.backend())
+        | ({"TF_CONFIG": json.dumps(cluster)} if cluster else {}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finish(processes):
+    said = [process.communicate()[0] for process in processes]
+    for process, text in zip(processes, said, strict=True):
+        assert process.returncode == 0, text
+
+
+def assert_same(alone, several, case):
+    alone = {key: value for key, value in alone.items() if key.split("|")[0] == case}
+    moved = [key for key, value in alone.items() if np.abs(value).max() > 1e-6]
+    assert len(moved) > len(alone) / 2, "weights that stay where they are prove nothing"
+    for key, value in alone.items():
+        # Losses are of the order of 1 or 10, and summed in another order.
+        atol = 5e-6 if key.endswith("|losses") else WIDER.get(case, 1e-6)
+        np.testing.assert_allclose(several[key], value, rtol=0, atol=atol, err_msg=key)
+
+
 @pytest.fixture(scope="module")
 def played(tmp_path_factory):
     folder = tmp_path_factory.mktemp("played")
-    program = helpers.ROOT / "tests" / "replicas.py"
-    running = [
-        subprocess.Popen(
-            [sys.executable, program, "steps", str(count), folder / f"{count}.npz"],
-            env=helpers.environment(keras.config.backend()),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for count in COUNTS
-    ]
-    said = [process.communicate()[0] for process in running]
-    for process, text in zip(running, said, strict=True):
-        assert process.returncode == 0, text
+    finish([start(count, folder / f"{count}.npz") for count in COUNTS])
     return [dict(np.load(folder / f"{count}.npz")) for count in COUNTS]
 
 
 @pytest.mark.parametrize("case", replicas.cases())
 def test_the_step_is_the_same_on_any_number_of_devices(played, case):
-    alone = {key: value for key, value in played[0].items() if key.split("|")[0] == case}
-    moved = [key for key, value in alone.items() if np.abs(value).max() > 1e-6]
-    assert len(moved) > len(alone) / 2, "weights that stay where they are prove nothing"
     for several in played[1:]:
-        for key, value in alone.items():
-            # Losses are of the order of 1 or 10, and summed in another order.
-            atol = 5e-6 if key.endswith("|losses") else WIDER.get(case, 1e-6)
-            np.testing.assert_allclose(several[key], value, rtol=0, atol=atol, err_msg=key)
+        assert_same(played[0], several, case)
+
+
+@pytest.mark.faults
+def test_the_step_is_the_same_on_two_workers(tmp_path):
+    addresses = [f"127.0.0.1:{port}" for port in PAIR["free_ports"](2)]
+    cluster = {"cluster": {"worker": addresses}}
+    tasks = [cluster | {"task": {"type": "worker", "index": index}} for index in range(2)]
+    one, two = tmp_path / "1.npz", tmp_path / "2.npz"
+    workers = [start(2, two, *ON_WORKERS, cluster=task) for task in tasks]
+    finish([start(1, one, *ON_WORKERS), *workers])
+    alone, both = np.load(one), np.load(two)
+    for case in ON_WORKERS:
+        assert_same(alone, both, case)
