@@ -1,7 +1,7 @@
 # make demo    sets up, then trains DCGAN on handwritten digits; nothing is downloaded but packages
 # make test    sets up, then runs the tests under TensorFlow and JAX
 # make torch   installs PyTorch as well, so that `make test` runs under it too
-# make test-faults  injects faults, each as often as the tests say: an hour or more
+# make test-faults  injects faults, each as often as the tests say: about half an hour
 # make clean   removes what these made
 # make lint    checks format and style
 

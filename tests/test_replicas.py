@@ -23,7 +23,7 @@ COUNTS = (1, 2, 4)
 WIDER = {"normalised": 2e-6}
 
 
-# What the next test plays on two workers, which takes longer than on two devices.
+# Two workers take longer than two devices.
 ON_WORKERS = list(replicas.cases()) if helpers.ALL_FAULTS else ["loss_scale", "n_critic"]
 PAIR = runpy.run_path(str(helpers.ROOT / "examples" / "cluster" / "two_workers.py"))
 

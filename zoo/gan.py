@@ -203,7 +203,7 @@ class GAN(keras.Model):
         names = ["loss", "d_loss", "g_loss", "d_real", "d_fake"]
         if self.adapts:
             names.append("augment_strength")
-        if self.scales:
+        if self.scales_losses:
             names.append("loss_scale")
         self.trackers = {name: keras.metrics.Mean(name=name) for name in names}
 
@@ -213,7 +213,7 @@ class GAN(keras.Model):
         return bool(self.policy) and self.augment_target is not None
 
     @property
-    def scales(self):
+    def scales_losses(self):
         """Whether the losses are scaled, as the small range of float16 needs."""
         return self.dtype_policy.compute_dtype == "float16"
 
@@ -334,7 +334,7 @@ class GAN(keras.Model):
                     self.discriminator_learning_rate or self.learning_rate, self.n_critic
                 ),
             )
-        if self.scales:
+        if self.scales_losses:
             pair = OptimizerPair(*map(_scaling, pair.optimizers))
         if self.penalty and kwargs.get("jit_compile") is True and not backend.JIT_PENALTIES:
             raise UsageError(
@@ -752,7 +752,7 @@ class GAN(keras.Model):
         values = {"loss": values["d_loss"] + values["g_loss"], **values}
         if self.adapts:
             values["augment_strength"] = self.strength.value
-        if self.scales:
+        if self.scales_losses:
             scales = [optimizer.dynamic_scale.value for optimizer in self.optimizer.optimizers]
             values["loss_scale"] = ops.minimum(*scales)
         finite = ops.isfinite(values["loss"])

@@ -1,13 +1,16 @@
 """A run that was interrupted and resumed equals one that never stopped, bit for bit."""
 
 import csv
+import functools
 import random
 import signal
 import time
 
+import keras
 import pytest
 import running
 
+from zoo import gan
 from zoo.runs import callbacks, checkpoints
 from zoo.runs.csv_files import append_csv, read_csv
 from zoo.runs.session import Session
@@ -35,6 +38,23 @@ def test_two_epochs_resumed_to_four_equal_four(straight, tmp_path):
     assert (second.first_step, second.step) == (first.step, 4 * running.STEPS)
     running.assert_equal_runs(first.directory, straight[0].directory)
     assert steps_of(first.directory) == [16, 32, 48, 64]
+
+
+@pytest.mark.skipif(
+    keras.config.backend() == "torch", reason="PyTorch has no float16 convolutions on a CPU"
+)
+def test_a_run_in_float16_goes_on_with_its_scales(tmp_path, monkeypatch):
+    # So large that the first updates overflow: each halves it.
+    start = functools.partial(keras.optimizers.LossScaleOptimizer, initial_scale=2.0**30)
+    monkeypatch.setattr(gan, "_scaling", start)
+    whole, halves = (
+        running.start(tmp_path, name, epochs=epochs, precision="mixed_float16").directory
+        for name, epochs in (("whole", 2), ("halves", 1))
+    )
+    rows = read_csv(halves / "metrics.csv")
+    assert float(rows[0]["loss_scale"]) < 2.0**30
+    running.resume(halves, epochs=2)
+    running.assert_equal_runs(halves, whole)
 
 
 # A process of its own, with a checkpoint after each step.

@@ -19,7 +19,7 @@ Each backend file offers the same few functions:
 - `replicas_of(model)`: how many replicas a model was made for.
 - `prepare(network)`: makes batch normalisation see the batch of all replicas, right in the second
   derivatives that a penalty needs, and layers fast whose gradient is slow, whatever Keras's own
-  layers are here.
+  layers are here. Raises UsageError for layers that cannot be trained here in their dtype.
 - `stream(model, make)`: what `model.fit` takes for the batches of the generator `make()`.
 - `distribute(strategy, devices)` -> `Layout`: the devices of this process, see there.
 - `single(model)`: context in which other models are made, and this one, if it is given, is run, by

@@ -1,4 +1,4 @@
-"""JAX: convolutions whose gradients of any order are as fast as themselves."""
+"""JAX: convolutions whose gradients of any order are fast. See `zoo/backend/__init__.py`."""
 
 import functools
 

@@ -17,6 +17,7 @@ from zoo.errors import UsageError
 from zoo.runs import checkpoints
 from zoo.runs.judge import Judge
 
+LEAST_SCALE = 2**-10  # of a loss: a gradient that overflows even so is not one of a game
 LOOK = 0.5  # seconds between two looks at what need not be looked at after every step
 ASKED = "asked"
 BUDGETS = {"max_minutes": "minutes", "max_cpu_seconds": "CPU seconds"}
@@ -201,9 +202,6 @@ class StopSignals:
 def learn_signal(session, said):
     """Takes over the signal of another worker, from lists of which each begins with its own."""
     session.signal = session.signal or int(max(first for first, *_ in said)) or None
-
-
-LEAST_SCALE = 2**-10  # of a loss: a gradient that overflows even so is not one of a game
 
 
 class FiniteLosses(SessionCallback):
