@@ -1,9 +1,9 @@
 """Extractors: the same features every time and everywhere, and weights that are trained once."""
 
 import io
-import pathlib
 import random
 
+import helpers
 import keras
 import numpy as np
 import pytest
@@ -11,14 +11,15 @@ from PIL import Image
 
 from zoo import data
 from zoo.errors import UsageError
-from zoo.metrics import features
+from zoo.metrics import classifier, features, splits
+from zoo.metrics.extractors import extractor as extractor_of
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch, tmp_path):
     """A recipe of 12 steps, and a cache of its own."""
-    monkeypatch.setattr(features, "EPOCHS", 1)
-    monkeypatch.setattr(features, "LEAST_STEPS", 1)
+    monkeypatch.setattr(classifier, "EPOCHS", 1)
+    monkeypatch.setattr(classifier, "LEAST_STEPS", 1)
     monkeypatch.setenv("ZOO_CACHE_DIR", str(tmp_path / "cache"))
 
 
@@ -28,9 +29,9 @@ def trained(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         root = tmp_path_factory.mktemp("cache")
         patch.setenv("ZOO_CACHE_DIR", str(root))
-        patch.setattr(features, "EPOCHS", 1)
-        patch.setattr(features, "LEAST_STEPS", 30)
-        made = features.extractor("classifier:digits")
+        patch.setattr(classifier, "EPOCHS", 1)
+        patch.setattr(classifier, "LEAST_STEPS", 30)
+        made = extractor_of("classifier:digits")
         (path,) = (root / "features").iterdir()
         return made, path
 
@@ -38,12 +39,12 @@ def trained(tmp_path_factory):
 @pytest.fixture
 def cached(trained, tmp_path, monkeypatch):
     """The path of a copy of that file, where it is looked for; training is counted, not done."""
-    monkeypatch.setattr(features, "LEAST_STEPS", 30)
+    monkeypatch.setattr(classifier, "LEAST_STEPS", 30)
     path = tmp_path / "cache" / "features" / trained[1].name
     path.parent.mkdir(parents=True)
     path.write_bytes(trained[1].read_bytes())
     trainings = []
-    monkeypatch.setattr(features, "_train", lambda *_: trainings.append(1))
+    monkeypatch.setattr(classifier, "_train", lambda *_: trainings.append(1))
     return path, trainings
 
 
@@ -78,17 +79,17 @@ def test_training_depends_on_recipe_and_data_and_leaves_other_random_numbers_alo
 ):
     keras.utils.set_random_seed(1)
     before = random.getstate(), np.random.get_state()[1].copy()
-    first = features.extractor("classifier:digits")
+    first = extractor_of("classifier:digits")
     assert random.getstate() == before[0]
     np.testing.assert_array_equal(np.random.get_state()[1], before[1])
     keras.utils.set_random_seed(2)
     monkeypatch.setenv("ZOO_CACHE_DIR", str(tmp_path / "other"))
-    assert features.extractor("classifier:digits").hash == first.hash
+    assert extractor_of("classifier:digits").hash == first.hash
 
 
 def test_what_is_cached_is_not_trained_again(trained, cached):
     path, trainings = cached
-    again = features.extractor("classifier:digits")
+    again = extractor_of("classifier:digits")
     assert trainings == [] and again.hash == trained[0].hash
     assert again.accuracy == trained[0].accuracy
     np.testing.assert_array_equal(again.features(digits()), trained[0].features(digits()))
@@ -97,8 +98,8 @@ def test_what_is_cached_is_not_trained_again(trained, cached):
 
 @pytest.mark.parametrize("change", ["RECIPE", "EPOCHS", "LEAST_STEPS"])
 def test_another_recipe_is_trained_anew(cached, monkeypatch, change):
-    monkeypatch.setattr(features, change, 99)
-    features.extractor("classifier:digits")
+    monkeypatch.setattr(classifier, change, 99)
+    extractor_of("classifier:digits")
     assert cached[1] == [1]
 
 
@@ -107,10 +108,10 @@ def test_other_data_are_trained_on_anew(cached, monkeypatch):
 
     def fewer(name, **options):
         found = load(name, **options)
-        return features._part(found, np.arange(100))
+        return splits._part(found, np.arange(100))
 
     monkeypatch.setattr(data, "load", fewer)
-    features.extractor("classifier:digits")
+    extractor_of("classifier:digits")
     assert cached[1] == [1]
 
 
@@ -136,18 +137,18 @@ def change_a_weight(whole):
 def test_what_is_damaged_is_trained_again(trained, cached, damage, capsys):
     path, trainings = cached
     path.write_bytes(damage(path.read_bytes()))
-    features.extractor("classifier:digits")
+    extractor_of("classifier:digits")
     said = capsys.readouterr().err
     assert trainings == [1] and "is damaged" in said and path.name in said
-    features.extractor("classifier:digits")
+    extractor_of("classifier:digits")
     assert trainings == [1]
 
 
 def test_a_cache_that_cannot_be_written_costs_the_time_only(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(features, "_train", lambda *_: None)
+    monkeypatch.setattr(classifier, "_train", lambda *_: None)
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "features").write_text("in the way")
-    assert features.extractor("classifier:digits").dim == 128
+    assert extractor_of("classifier:digits").dim == 128
     assert "could not be written" in capsys.readouterr().err
     assert (tmp_path / "cache" / "features").read_text() == "in the way"
 
@@ -155,7 +156,7 @@ def test_a_cache_that_cannot_be_written_costs_the_time_only(tmp_path, monkeypatc
 @pytest.mark.backend
 def test_every_backend_finds_the_same_features():
     # Of weights and pictures that numpy draws; the numbers are TensorFlow's.
-    network = features._network((28, 28, 1), 10)
+    network = classifier._network((28, 28, 1), 10)
     images = np.random.default_rng(0).integers(0, 256, (3, 28, 28, 1)).astype("uint8")
     found, probabilities = features.Extractor("mine", network).extract(images)
     assert found.argmax(axis=1).tolist() == [25, 95, 125]
@@ -166,7 +167,7 @@ def test_every_backend_finds_the_same_features():
 
 def test_the_side_of_the_pictures_may_be_any():
     for shape in ((4, 4, 1), (1, 1, 3), (33, 20, 3)):
-        network = features._network(shape, 3)
+        network = classifier._network(shape, 3)
         images = np.zeros((2, *shape), "uint8")
         assert features.Extractor("mine", network).features(images).shape == (2, 128)
 
@@ -207,7 +208,7 @@ def test_grey_is_repeated_and_colour_becomes_luma():
 
 
 def test_raw_features_are_pixels():
-    raw = features.extractor("raw")
+    raw = extractor_of("raw")
     found = raw.features(np.array([[[[0], [255]], [[51], [204]]]], "uint8"))
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, [[-1, 1, -0.6, 0.6]], atol=1e-6)
@@ -228,7 +229,7 @@ def test_raw_features_are_pixels():
 )
 def test_other_arrays_are_refused(images):
     with pytest.raises(UsageError, match="Received"):
-        features.extractor("raw").features(images)
+        extractor_of("raw").features(images)
 
 
 @pytest.mark.parametrize(
@@ -245,103 +246,20 @@ def test_other_arrays_are_refused(images):
 )
 def test_an_unknown_extractor_is_one_sentence(name, said):
     with pytest.raises(UsageError) as caught:
-        features.extractor(name)
+        extractor_of(name)
     assert said in str(caught.value)
-
-
-def make_folder(folder, count, classes=("",)):
-    for name in classes:
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        for i in range(count):
-            picture = np.full((8, 8, 3), i + 100 * classes.index(name), "uint8")
-            Image.fromarray(picture).save(folder / name / f"{i:03}.png")
-    return f"folder:{folder}"
 
 
 def test_a_folder_without_classes_has_no_classifier(tmp_path):
     with pytest.raises(UsageError, match=r"has none.*--features=raw"):
-        features.extractor("classifier:" + make_folder(tmp_path / "flat", 10))
+        extractor_of("classifier:" + helpers.picture_folder(tmp_path / "flat", 10))
 
 
 def test_a_folder_with_classes_has_a_classifier(tmp_path, monkeypatch):
-    monkeypatch.setattr(features, "_train", lambda *_: None)
-    name = make_folder(tmp_path / "two", 20, ("dark", "light"))
-    extractor = features.extractor(f"classifier:{name}")
+    monkeypatch.setattr(classifier, "_train", lambda *_: None)
+    name = helpers.picture_folder(tmp_path / "two", 20, ("dark", "light"))
+    extractor = extractor_of(f"classifier:{name}")
     assert extractor.name == f"classifier:{name}" and extractor.classes == 2
-
-
-def test_a_fifth_is_held_out_of_a_folder_the_same_at_every_size(tmp_path):
-    name = make_folder(tmp_path / "flat", 23)
-    parts = features.splits(name)
-    assert not parts.own and len(parts.held_out.samples) == 4
-    train, held_out = (p.samples[:, 0, 0, 0].tolist() for p in (parts.train, parts.held_out))
-    assert sorted(train + held_out) == list(range(23))
-    small = features.splits(name, image_size=4, channels=1)
-    assert small.held_out.samples[:, 0, 0, 0].tolist() == held_out
-    assert parts.train.fingerprint != parts.held_out.fingerprint
-    with pytest.raises(UsageError, match="too few"):
-        features.splits(make_folder(tmp_path / "few", 4))
-
-
-def test_the_test_split_is_held_out_where_there_is_one():
-    parts = features.splits("digits")
-    assert parts.own and parts.reference == "test split"
-    assert (len(parts.train.samples), len(parts.held_out.samples)) == (1618, 179)
-
-
-def test_a_split_that_cannot_be_had_is_not_made_up(monkeypatch):
-    load = data.load
-
-    def broken(name, split="train", **options):
-        if split == "test":
-            raise UsageError("mnist could not be downloaded")
-        return load(name, split=split, **options)
-
-    monkeypatch.setattr(data, "load", broken)
-    with pytest.raises(UsageError, match="downloaded"):
-        features.splits("digits")
-
-
-def tiny_inception(weights="imagenet", include_top=True, pooling=None):
-    """Stands for `keras.applications.InceptionV3`; its file of weights is plain text."""
-    if weights != "imagenet" and pathlib.Path(weights).read_text() != str(include_top):
-        raise ValueError("Layer count mismatch\nof many lines")
-    images = keras.Input((None, None, 3))
-    x = keras.layers.GlobalAveragePooling2D(name="avg_pool")(images)
-    top = keras.layers.Dense(1000, activation="softmax", kernel_initializer="ones")
-    return keras.Model(images, top(x) if include_top else x)
-
-
-@pytest.mark.parametrize("top", [True, False])
-def test_inception_takes_a_file_with_or_without_classes(tmp_path, monkeypatch, top):
-    monkeypatch.setattr(keras.applications, "InceptionV3", tiny_inception)
-    path = tmp_path / "weights.h5"
-    path.write_text(str(top))
-    extractor = features.extractor("inception", inception_weights=str(path))
-    images = np.full((2, 8, 8, 1), 204, "uint8")
-    found, probabilities = extractor.extract(images)
-    np.testing.assert_allclose(found, np.full((2, 3), 0.6), atol=2e-3)
-    assert extractor.resizer((8, 8, 1)).endswith("to 299x299")
-    assert "not comparable with published FID" in extractor.comparable
-    assert (probabilities is not None) == top
-    assert extractor.classes == (1000 if top else None)
-
-
-def test_weights_that_are_missing_or_none_are_one_sentence(tmp_path, monkeypatch):
-    with pytest.raises(UsageError, match="no weights file"):
-        features.extractor("inception", inception_weights=str(tmp_path / "none.h5"))
-    monkeypatch.setattr(keras.applications, "InceptionV3", tiny_inception)
-    (tmp_path / "bad.h5").write_text("bad")
-    with pytest.raises(UsageError, match="does not hold") as caught:
-        features.extractor("inception", inception_weights=str(tmp_path / "bad.h5"))
-    assert "\n" not in str(caught.value)
-
-    def offline(**_):
-        raise Exception("URL fetch failure on https://...: None -- [Errno -3]")
-
-    monkeypatch.setattr(keras.applications, "InceptionV3", offline)
-    with pytest.raises(UsageError, match=r"put it into .*models or name it by --inception_weights"):
-        features.extractor("inception")
 
 
 def test_the_stacked_classifier_names_each_channel(trained):

@@ -14,7 +14,8 @@ from small_generators import make_run, pictures, points
 
 from zoo import data
 from zoo.errors import UsageError
-from zoo.metrics import features, frechet
+from zoo.metrics import classifier, extractors, features, frechet
+from zoo.metrics.splits import splits
 from zoo.runs import config, evaluate, generate, results, scoring
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -25,8 +26,8 @@ def quick(tmp_path_factory):
     """Classifiers of 30 steps, in a cache of these tests' own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ZOO_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
-        patch.setattr(features, "EPOCHS", 1)
-        patch.setattr(features, "LEAST_STEPS", 30)
+        patch.setattr(classifier, "EPOCHS", 1)
+        patch.setattr(classifier, "LEAST_STEPS", 30)
         yield
 
 
@@ -333,8 +334,8 @@ def test_a_folder_is_judged_by_a_fifth_of_it_in_pixels(tmp_path, folder):
 
 
 def test_scoring_again_and_again_computes_the_reference_once(train, monkeypatch):
-    extractor = features.extractor("classifier:digits")
-    parts = features.splits("digits")
+    extractor = extractors.extractor("classifier:digits")
+    parts = splits("digits")
     reference, *_ = scoring.prepare(parts, extractor, 200)
     counted, moments = [], frechet.moments
     monkeypatch.setattr(frechet, "moments", lambda x: counted.append(len(x)) or moments(x))

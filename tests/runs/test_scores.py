@@ -13,7 +13,8 @@ import running
 
 from zoo import data, sampling
 from zoo.errors import UsageError
-from zoo.metrics import features
+from zoo.metrics import classifier, extractors
+from zoo.metrics.splits import splits
 from zoo.runs import callbacks, checkpoints, scoring
 from zoo.runs.csv_files import read_csv
 from zoo.runs.judge import TRAINING_SEED, Judge, find_judge
@@ -39,7 +40,7 @@ class Blocks:
 @contextlib.contextmanager
 def quick_scores():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(features, "extractor", lambda name, **options: Blocks())
+        patch.setattr(extractors, "extractor", lambda name, **options: Blocks())
         patch.setattr(callbacks, "SCORING", float("inf"))
         yield
 
@@ -81,7 +82,7 @@ def test_the_score_is_that_of_the_averaged_generator(scored):
     gan, _ = running.build()
     checkpoints.restore(gan, checkpoints.newest(path / "checkpoints")[1])
     images = sampling.to_uint8(gan.generate(100, seed=TRAINING_SEED))
-    parts = features.splits("digits", image_size=16)
+    parts = splits("digits", image_size=16)
     reference, real, _ = scoring.prepare(parts, Blocks(), 100)
     got = scoring.scores(images, None, reference, Blocks(), ["frechet"])["frechet"]
     assert got == pytest.approx(float(rows[-1]["frechet"]), rel=1e-6)
@@ -271,7 +272,7 @@ def test_scores_come_at_multiples_whatever_was_put_off_or_resumed(tmp_path, monk
 def own_cache(tmp_path, monkeypatch):
     """An empty cache, and classifiers that are not trained."""
     monkeypatch.setenv("ZOO_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(features, "_train", lambda *_: None)
+    monkeypatch.setattr(classifier, "_train", lambda *_: None)
     return tmp_path / "cache"
 
 
@@ -303,13 +304,13 @@ def test_a_set_without_classes(own_cache, monkeypatch):
     said = []
     assert find_judge(config, say=said.append) is None
     assert len(said) == 1 and re.search(r"digits has no classes.*score_features=inception", said[0])
-    monkeypatch.setattr(features, "extractor", lambda name, **options: Blocks())
+    monkeypatch.setattr(extractors, "extractor", lambda name, **options: Blocks())
     judge = find_judge(config | {"score_features": "raw"}, say=said.append)
     assert judge.protocol["features"] == "blocks" and len(said) == 1
 
 
 def test_what_prevents_the_scores_of_a_default_run_does_not_prevent_the_run(own_cache):
-    features.classifier("digits")
+    classifier.classifier("digits")
     said = []
     assert find_judge(config_of(score_samples=100), say=said.append) is None
     (line,) = said

@@ -17,7 +17,7 @@ DISTANCES = 4_000_000
 TIE = 1e-12
 
 
-def precision_recall(features, reference, k=3):
+def precision_recall(features, reference, k=3, radii=None):
     """Returns precision and recall (Kynkaanniemi et al. 2019, equations 1 and 2), two floats.
 
     A set of samples covers the closed balls around each of them that reach to its k-th nearest
@@ -33,13 +33,15 @@ def precision_recall(features, reference, k=3):
         features: array `(n, d)`, of generated samples.
         reference: array `(m, d)`, of real ones, by the same extractor.
         k: int, at least 1.
+        radii: `squared_radii(reference, k)`, if they are there already.
 
     Raises:
         UsageError: for fewer samples than k + 1 on either side, values that are not finite, or
             shapes that do not fit.
     """
     features, reference = _checked(features, reference, k)
-    real_radius, generated_radius = squared_radii(reference, k), squared_radii(features, k)
+    real_radius = squared_radii(reference, k) if radii is None else radii
+    generated_radius = squared_radii(features, k)
     precise = np.zeros(len(features), bool)
     recalled = np.zeros(len(reference), bool)
     for rows, square in squared_distances(features, reference, 1 - TIE):
@@ -48,7 +50,7 @@ def precision_recall(features, reference, k=3):
     return float(precise.mean()), float(recalled.mean())
 
 
-def density_coverage(features, reference, k=5):
+def density_coverage(features, reference, k=5, radii=None):
     """Returns density and coverage (Naeem et al. 2020, section 3.2), two floats.
 
     Around each real sample lies the ball that reaches to its k-th nearest real neighbour, open as
@@ -67,13 +69,14 @@ def density_coverage(features, reference, k=5):
         features: array `(n, d)`, of generated samples.
         reference: array `(m, d)`, of real ones, by the same extractor.
         k: int, at least 1.
+        radii: `squared_radii(reference, k)`, if they are there already.
 
     Raises:
         UsageError: for fewer samples than k + 1 on either side, values that are not finite, or
             shapes that do not fit.
     """
     features, reference = _checked(features, reference, k)
-    radius = squared_radii(reference, k)
+    radius = squared_radii(reference, k) if radii is None else radii
     inside = 0
     covered = np.zeros(len(reference), bool)
     for _, square in squared_distances(features, reference, 1 + TIE):
@@ -89,12 +92,12 @@ def squared_radii(samples, k):
     Args:
         samples: array `(n > k, d)`.
     """
-    radii = np.empty(len(samples))
+    found = np.empty(len(samples))
     for rows, square in squared_distances(samples, samples):
         square[np.arange(len(square)), np.arange(rows.start, rows.stop)] = np.inf
         square.partition(k - 1, axis=1)
-        radii[rows] = square[:, k - 1]
-    return np.maximum(radii, 0)
+        found[rows] = square[:, k - 1]
+    return np.maximum(found, 0)
 
 
 def squared_distances(a, b, norms=1.0):

@@ -14,7 +14,9 @@ import numpy as np
 from zoo import data, sampling
 from zoo.data import synthetic
 from zoo.errors import UsageError, nearest
-from zoo.metrics import features as extractors
+from zoo.metrics import extractors
+from zoo.metrics.splits import splits
+from zoo.progress import Progress
 from zoo.runs import checkpoints, directory, keras_alone, pictures, views
 from zoo.runs.generate import load_generator
 from zoo.runs.results import append_rows, check_results, rows, table, write_evaluation
@@ -210,7 +212,7 @@ def draw(source, generator, count, seed, config):
             )
         labels = np.arange(count, dtype="int32") % classes
     parts = []
-    with extractors.Progress("samples", count) as progress:
+    with Progress("samples", count) as progress:
         z = sampling.latents(count, int(np.prod(shape)), seed).reshape(-1, *shape)
         # In pieces, so that only the finished pictures are all in memory.
         for start in range(0, count, 16 * sampling.CHUNK):
@@ -240,7 +242,7 @@ def _evaluate_pictures(
     found = read_samples(samples) if source is None else None
     generator = load_generator(source) if found is None else None
     shape = _picture_shape(found.samples if found else generator.outputs[0])
-    parts = extractors.splits(
+    parts = splits(
         dataset,
         image_size=shape[0],
         channels=shape[-1],

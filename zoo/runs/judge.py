@@ -7,7 +7,10 @@ import numpy as np
 
 from zoo import sampling
 from zoo.errors import UsageError
-from zoo.metrics import features as extractors
+from zoo.metrics import extractors
+from zoo.metrics.classifier import classifier
+from zoo.metrics.features import Extractor
+from zoo.metrics.splits import splits
 from zoo.runs.scoring import Reference, prepare, scores, scores_of
 
 # Of the latent points scored while training: not those of evaluate.py's default, so that the
@@ -28,7 +31,7 @@ class Judge:
     """
 
     reference: Reference
-    extractor: extractors.Extractor
+    extractor: Extractor
     samples: int
     floor: float
     seconds: float
@@ -92,7 +95,7 @@ def find_judge(config, data_dir=None, say=print):
             f"--set score_features={name}, which trains it first, for minutes"
         )
         try:
-            found = extractors.classifier(dataset, data_dir=data_dir, only_cached=True)
+            found = classifier(dataset, data_dir=data_dir, only_cached=True)
             if found is not None:
                 return _prepared(config, found, data_dir)
         except UsageError as error:
@@ -103,7 +106,7 @@ def find_judge(config, data_dir=None, say=print):
 
 def _prepared(config, extractor, data_dir):
     shape = config["sample_shape"]
-    parts = extractors.splits(
+    parts = splits(
         config["dataset"],
         image_size=shape[0],
         channels=shape[-1],

@@ -32,6 +32,8 @@ METRICS = {
         },
     ),
 }
+# The k of the balls around samples, as the papers have it.
+NEIGHBOURS = {"precision_recall": 3, "density_coverage": 5}
 # Of data whose distribution is known; see `views.score`.
 KNOWN = "known_distribution"
 KNOWN_VERSION = 1
@@ -52,6 +54,7 @@ class Reference:
     labels: np.ndarray | None = None
     classes: int = 0
     train: np.ndarray | None = None
+    _radii: dict = dataclasses.field(default_factory=dict, repr=False)
 
     @functools.cached_property
     def moments(self):
@@ -60,12 +63,20 @@ class Reference:
 
         return moments(self.features)
 
+    def radii(self, k):
+        """The squared distance of each feature to its k-th nearest, or None of too few."""
+        from zoo.metrics.manifold import squared_radii
+
+        if k not in self._radii and len(self.features) > k:
+            self._radii[k] = squared_radii(self.features, k)
+        return self._radii.get(k)
+
 
 def prepare(parts, extractor, count, whole=False):
     """Computes what samples are compared with.
 
     Args:
-        parts: `zoo.metrics.features.Splits`.
+        parts: `zoo.metrics.splits.Splits`.
         extractor: `zoo.metrics.features.Extractor`.
         count: int, how many pictures of the train split make the floor, if it has so many. They
             are always the same, so that the floor is a constant of the protocol.
@@ -174,18 +185,12 @@ def _compute(name, found, probabilities, labels, reference, seed, distance):
         size = min(LARGEST_SUBSET, len(found), len(reference.features))
         mean, deviation = kernel_distance(found, reference.features, subset_size=size, seed=seed)
         return {name: mean, "kernel_deviation": deviation}
-    if name == "precision_recall":
-        from zoo.metrics.manifold import precision_recall
+    if name in ("precision_recall", "density_coverage"):
+        from zoo.metrics import manifold
 
-        return dict(
-            zip(("precision", "recall"), precision_recall(found, reference.features), strict=True)
-        )
-    if name == "density_coverage":
-        from zoo.metrics.manifold import density_coverage
-
-        return dict(
-            zip(("density", "coverage"), density_coverage(found, reference.features), strict=True)
-        )
+        k = NEIGHBOURS[name]
+        pair = getattr(manifold, name)(found, reference.features, k, reference.radii(k))
+        return dict(zip(METRICS[name][1], pair, strict=True))
     if name == "classifier_score":
         from zoo.metrics.labels import classifier_score
 

@@ -1,0 +1,40 @@
+"""The feature extractors by name."""
+
+from zoo.errors import UsageError, nearest
+from zoo.metrics.classifier import classifier
+from zoo.metrics.features import Extractor
+from zoo.metrics.inception import inception
+
+KINDS = ("classifier:DATASET", "inception", "raw")
+
+
+def extractor(name, *, data_dir=None, inception_weights=None):
+    """Returns the feature extractor called `name`.
+
+    - `classifier:DATASET`: a small convolutional network which the project trains on the train
+      split, once, by one fixed recipe, and keeps in its cache folder. Features are the 128 numbers
+      after the last ReLU. Pictures of another size are brought to that of the data set.
+      `classifier:stacked_mnist` is `classifier:mnist` on each channel.
+    - `inception`: Inception v3 (Szegedy et al. 2016) with the ImageNet weights of
+      keras.applications; features are its 2,048 averages before the classes. The FID of Heusel et
+      al. 2017 takes weights of another training, so the numbers differ.
+    - `raw`: the pixels themselves, in [-1, 1].
+
+    Args:
+        name: str.
+        data_dir: str, where prepared data sets lie; see `zoo.data.load`.
+        inception_weights: path of a weights file for `inception`, with or without the classes; by
+            default Keras downloads it.
+
+    Raises:
+        UsageError: there is no such extractor, its data set has no classes, or the weights cannot
+            be had.
+    """
+    kind, colon, dataset = str(name).partition(":")
+    if kind == "classifier" and dataset:
+        return classifier(dataset, data_dir=data_dir)
+    if kind == "inception" and not colon:
+        return inception(inception_weights)
+    if kind == "raw" and not colon:
+        return Extractor("raw")
+    raise UsageError(f"There is no feature extractor {name!r}.{nearest(name, KINDS)}")
