@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from zoo.errors import UsageError
-from zoo.runs.pictures import curves, timeline, write_atomically
+from zoo.files import write_atomically
+from zoo.runs.pictures import curves, timeline
 from zoo.runs.scoring import METRICS
 
 # At most this many moments are shown, and fewer, down to the second number, to stay small.
@@ -27,6 +28,10 @@ BESIDE = 600_000
 STAGE = 720
 # Of what evaluate.py writes for each of the features.
 PARTS = "protocol", "scores", "floor"
+# Embedded: a report is one file.
+STYLE, SCRIPT = (
+    Path(__file__).with_name(f"report.{kind}").read_text("utf-8") for kind in ("css", "js")
+)
 BETTER = {name: better for _, names in METRICS.values() for name, better in names.items()}
 
 
@@ -398,154 +403,3 @@ def _go_on(run_dir, config, metrics):
         f'generator = keras.models.load_model("{run_dir.resolve().name}/generator.keras")'
     )
     return "".join(f"<h3>{label}</h3>{_command(line)}" for label, line in lines.items())
-
-
-STYLE = """
-:root{--page:#fbfaf8;--ink:#1d1c1a;--muted:#6d6a64;--rule:#e3e0da;--box:#f2f0ec;
---curve-0:#2b6cb0;--curve-1:#c05621;--curve-2:#2f855a;--curve-3:#805ad5;
---serif:ui-serif,"Iowan Old Style","Palatino Linotype",Palatino,Georgia,serif;
---sans:system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;
---mono:ui-monospace,SFMono-Regular,Menlo,Consolas,"Liberation Mono",monospace}
-@media (prefers-color-scheme:dark){:root{--page:#161615;--ink:#e9e6e0;--muted:#9b978f;
---rule:#32312e;--box:#201f1d;--curve-0:#7db3e8;--curve-1:#eda06a;--curve-2:#7cc79f;
---curve-3:#b79cf0}}
-*{box-sizing:border-box}
-html{-webkit-text-size-adjust:100%}
-body{margin:0;background:var(--page);color:var(--ink);font:16px/1.55 var(--sans);
-font-variant-numeric:tabular-nums;overflow-wrap:anywhere}
-main{max-width:1128px;margin:0 auto;padding:clamp(32px,6vw,80px) clamp(16px,3vw,24px) 96px}
-header{margin-bottom:clamp(24px,4vw,48px)}
-header p{margin:0 0 4px;color:var(--muted);font:13px/1.5 var(--mono)}
-h1{margin:0;font:400 clamp(32px,6vw,56px)/1.08 var(--serif);letter-spacing:-.015em}
-h2{margin:0 0 24px;font:400 26px/1.2 var(--serif)}
-h3{margin:0;font-size:14px;font-weight:600}
-figure,dl,dd,ol,ul{margin:0;padding:0}
-ol,ul{list-style:none}
-main>section{margin-top:clamp(48px,7vw,80px)}
-p{margin:12px 0 0;color:var(--muted);font-size:14px}
-dt{color:var(--muted);font-size:14px}
-.none{margin:0;padding:48px 24px;background:var(--box);text-align:center}
-.lead{display:grid;gap:32px}
-.lead>*{min-width:0}
-#stage{display:block;max-width:100%;height:auto}
-@media (min-width:800px){.crisp{image-rendering:pixelated}}
-aside dl{display:grid;grid-template-columns:repeat(auto-fit,minmax(128px,1fr));gap:20px 24px}
-aside dd{font:400 24px/1.25 var(--serif)}
-@media (min-width:1000px){.lead:not(.wide){gap:64px;
-grid-template-columns:clamp(480px,var(--stage),720px) 1fr}
-.lead:not(.wide) aside dl{grid-template-columns:1fr;gap:0;border-top:1px solid var(--rule)}
-.lead:not(.wide) aside div{display:flex;justify-content:space-between;align-items:baseline;gap:24px;
-padding:12px 0;border-bottom:1px solid var(--rule)}
-.lead:not(.wide) dt{flex:none}
-.lead:not(.wide) dd{text-align:right}}
-button{font:inherit;color:inherit;cursor:pointer}
-:focus-visible{outline:2px solid var(--curve-0);outline-offset:3px}
-.scrub{display:flex;align-items:center;gap:16px;margin-top:16px}
-.samples .scrub{max-width:var(--stage)}
-.scrub[hidden]{display:none}
-.scrub button{flex:none;width:72px;padding:6px 0;border:1px solid var(--rule);border-radius:6px;
-background:var(--box);font-size:14px}
-.scrub input{flex:1;min-width:0;height:32px;margin:0;accent-color:var(--ink)}
-.film{display:flex;gap:8px;overflow-x:auto;padding:4px 4px 12px;margin:12px -4px 0;
-position:relative}
-.film li{flex:none}
-.film button{display:block;padding:0;border:0;background:none}
-.film img{display:block;width:auto;height:96px}
-.film span{display:block;padding-top:6px;border-top:2px solid transparent;margin-top:4px;
-color:var(--muted);font-size:12px;line-height:1.3;text-align:left}
-.film [aria-current] span{border-color:var(--ink);color:var(--ink)}
-.charts{display:grid;gap:48px 64px;
-grid-template-columns:repeat(auto-fit,minmax(min(100%,400px),1fr))}
-.chart{min-width:0}
-.chart ul{display:flex;flex-wrap:wrap;gap:2px 20px;margin:4px 0 16px;font-size:14px;
-color:var(--muted)}
-.chart i{display:inline-block;width:14px;height:3px;margin:0 6px 3px 0;border-radius:2px}
-.chart li output{color:var(--ink)}
-.chart>svg{display:block;width:calc(100% - 62px);height:240px;margin:8px 16px 28px 46px;
-overflow:visible;touch-action:pan-y}
-.chart text{fill:var(--muted);font-size:12px}
-.chart g line{stroke:var(--rule)}
-.chart path{fill:none;stroke-width:1.75;stroke-linejoin:round;vector-effect:non-scaling-stroke}
-.chart .band{opacity:.16;stroke:none}
-.chart .dot{stroke-width:8;stroke-linecap:round}
-.chart .cursor{stroke:var(--muted);stroke-dasharray:2 3}
-.chart figcaption{margin:0;padding-left:46px;font-size:13px}
-.chart figcaption p{margin:0;font-size:13px}
-.picture img{display:block;max-width:100%;height:auto}
-.picture figcaption{max-width:720px;margin-top:12px;color:var(--muted);font-size:14px}
-.scores+.scores,.pairs+.scores{margin-top:40px}
-table{width:100%;margin:16px 0;border-collapse:collapse;font-size:14px;text-align:right;
-overflow-wrap:normal}
-th,td{padding:7px 0 7px 16px;border-bottom:1px solid var(--rule);font-weight:400}
-th{padding-left:0;color:var(--muted);text-align:left}
-thead th+th{padding-left:16px;text-align:right}
-summary{color:var(--muted);font-size:14px;cursor:pointer}
-.pairs{columns:2;column-gap:64px}
-.pairs div{display:grid;grid-template-columns:minmax(0,2fr) minmax(0,3fr);gap:16px;padding:7px 0;
-border-bottom:1px solid var(--rule);break-inside:avoid;font-size:14px}
-@media (max-width:760px){.pairs{columns:1}}
-pre{margin:8px 0 24px;padding:14px 16px;background:var(--box);border-radius:6px;
-font:13px/1.55 var(--mono);white-space:pre-wrap;-webkit-user-select:all;user-select:all}
-code{font:inherit}
-pre span{display:inline-block;max-width:100%}
-"""
-
-SCRIPT = """
-const all = (selector, inside = document) => [...inside.querySelectorAll(selector)];
-const film = all('.film button'), scrub = document.querySelector('.scrub');
-if (scrub) {
-  const [button, range] = scrub.children, picture = document.querySelector('#stage');
-  const step = document.querySelector('.samples output');
-  let timer = 0;
-  const show = i => {
-    picture.src = film[i].firstChild.src;
-    step.textContent = film[i].dataset.step;
-    range.value = i;
-    range.setAttribute('aria-valuetext', 'step ' + film[i].dataset.step);
-    film.forEach((b, j) => j == i ? b.setAttribute('aria-current', true)
-                                  : b.removeAttribute('aria-current'));
-    const strip = film[i].closest('ol'), left = film[i].parentNode.offsetLeft;
-    strip.scrollLeft = left - (strip.clientWidth - film[i].offsetWidth) / 2;
-  };
-  const stop = () => { clearInterval(timer); timer = 0; button.textContent = 'Play'; };
-  button.onclick = () => {
-    if (timer) return stop();
-    if (+range.value == film.length - 1) show(0);
-    button.textContent = 'Pause';
-    timer = setInterval(() => {
-      show(+range.value + 1);
-      if (+range.value == film.length - 1) stop();
-    }, 350);
-  };
-  range.oninput = () => { stop(); show(+range.value); };
-  film.forEach((b, i) => b.onclick = () => { stop(); show(i); });
-  scrub.hidden = false;
-  show(film.length - 1);
-}
-for (const chart of all('.chart')) {
-  const { range: [left, right], curves } = JSON.parse(chart.dataset.chart);
-  const svg = chart.querySelector('svg'), cursor = chart.querySelector('.cursor');
-  const outputs = all('li output', chart), at = chart.querySelector('figcaption output');
-  const before = outputs.map(o => o.textContent);
-  svg.onpointermove = svg.onpointerdown = event => {
-    const box = svg.getBoundingClientRect();
-    const x = left + (right - left) * (event.clientX - box.left) / box.width;
-    let near = x;
-    curves.forEach(([xs, ys], i) => {
-      const k = xs.reduce((best, v, j) => Math.abs(v - x) < Math.abs(xs[best] - x) ? j : best, 0);
-      near = xs[k];
-      outputs[i].textContent = +ys[k].toPrecision(3);
-    });
-    const place = 100 * (near - left) / (right - left) + '%';
-    cursor.setAttribute('x1', place);
-    cursor.setAttribute('x2', place);
-    cursor.setAttribute('visibility', 'visible');
-    at.textContent = Math.round(near).toLocaleString('en');
-  };
-  svg.onpointerleave = () => {
-    outputs.forEach((o, i) => o.textContent = before[i]);
-    cursor.setAttribute('visibility', 'hidden');
-    at.textContent = '';
-  };
-}
-"""
