@@ -24,14 +24,19 @@ flags.DEFINE_string("model", None, "Which variant; --list shows them.")
 flags.DEFINE_string("dataset", None, "Which data; --list shows them.")
 AUTO = "; auto measures what is fastest"
 flags.DEFINE_enum("backend", None, [*programs.BACKENDS, "auto"], f"What Keras computes with{AUTO}.")
-flags.DEFINE_enum("strategy", "auto", STRATEGIES, "How devices share the work; see the README.")
+flags.DEFINE_enum(
+    "strategy",
+    "auto",
+    STRATEGIES,
+    "How devices share the work; auto takes all GPUs.",
+)
 flags.DEFINE_integer("devices", None, "How many; without GPUs the CPU is divided into so many.")
 flags.DEFINE_string("name", None, "Name of the run; by default made of model and data set.")
 flags.DEFINE_string("runs_dir", "runs", "Where run directories are kept.")
-flags.DEFINE_string("preset", "default", "default (the best measured) or paper.")
+flags.DEFINE_string("preset", "default", "default (the best measured, where it was) or paper.")
 flags.DEFINE_multi_string("set", [], "key=value, any setting of the run or the model; repeatable.")
 flags.DEFINE_integer("epochs", None, "Passes over the data.")
-flags.DEFINE_float("max_minutes", None, "Budget of training time, from the first step.")
+flags.DEFINE_float("max_minutes", None, "Budget of training time; a resumed run has it anew.")
 flags.DEFINE_integer("batch_size", None, "Samples in one discriminator update.")
 flags.DEFINE_integer("seed", None, "Of weights, noise and the order of the data.")
 flags.DEFINE_enum(
@@ -126,12 +131,14 @@ def choose_fastest(path):
     if FLAGS.strategy == "multiworker":
         raise programs.UsageError(
             "Workers that measure each for itself may not agree. Expected names instead of auto; "
-            "python -m zoo.fastest measures. "
+            f"python -m zoo.fastest --model={FLAGS.model} measures. "
             f"Received: --strategy=multiworker {' '.join(f'--{name}=auto' for name in auto)}."
         )
     command = [sys.executable, "-m", "zoo.fastest", "--json", f"--model={FLAGS.model}"]
     command += [f"--dataset={FLAGS.dataset}", f"--preset={FLAGS.preset}"]
     command += [f"--set={text}" for text in FLAGS.set]
+    if FLAGS.data_dir:
+        command.append(f"--data_dir={FLAGS.data_dir}")
     if FLAGS.batch_size is not None:
         command.append(f"--set=batch_size={FLAGS.batch_size}")
     if FLAGS.backend != "auto":

@@ -242,15 +242,16 @@ def report(measurements, notes, rounds, seconds, minutes, backend):
 
 def write(results, folder, readme):
     """Writes all files and prints the table, or the JSON."""
+    from zoo.files import write_atomically
     from zoo.runs import directory, pictures
 
     text = table.markdown(results)
     directory.write_json(folder / "results.json", results)
-    pictures.write_atomically(folder / "table.md", f"{text}\n".encode())
+    write_atomically(folder / "table.md", f"{text}\n".encode())
     if results["rows"]:
         pictures.save_png(folder / "picture.png", table.picture(results))
     if readme:
-        pictures.write_atomically(readme, filled(readme, text).encode())
+        write_atomically(readme, filled(readme, text).encode())
     print(json.dumps(results, indent=2) if FLAGS.json else text)
     print(f"\nwritten to {folder}", file=sys.stderr)
 

@@ -34,7 +34,7 @@ def test_quick_measures_every_column(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- benchmarks -->\nold\n<!-- /benchmarks -->\nafter\n")
     flags = "--quick", "--models=dcgan", f"--backends={backend}", "--json", f"--out={tmp_path}"
-    done = run(*flags, "--batch_sizes=16", f"--readme={page}")
+    done = run(*flags, "--seconds=0.1", "--batch_sizes=16", f"--readme={page}")
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout)
     assert results == json.loads((tmp_path / "results.json").read_text())

@@ -117,7 +117,7 @@ def test_auto_trains_with_what_was_measured_and_a_bad_setting_is_one_sentence(tm
     cache = {"ZOO_CACHE_DIR": str(tmp_path / "cache"), "KERAS_BACKEND": name}
     measured = [f"--backends={name}", "--set=hidden=8"]
     model = ["--model=gaussian", "--dataset=ring8"]
-    done = run("-m", "zoo.fastest", *model, *measured, "--json", **cache)
+    done = run("-m", "zoo.fastest", *model, *measured, "--seconds=0.2", "--json", **cache)
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     rates = answer["images_per_second"][name]

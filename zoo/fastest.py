@@ -3,8 +3,8 @@
 python -m zoo.fastest --model=dcgan
 python -m zoo.fastest --model=dcgan --dataset=mnist --set width=64 --backends=tensorflow,jax
 
-It is what `train.py --backend=auto --precision=auto` asks. Each backend trains some steps on random
-data in a process of its own, which takes about half a minute; the answer is kept, so that it is
+It is what `train.py --backend=auto --precision=auto` asks. Each backend trains some steps in a
+process of its own, which takes about half a minute; the answer is kept, so that it is
 measured once for a model, its settings and the versions of everything. mixed_bfloat16 rounds to
 eight bits, so it is chosen only where it is clearly faster.
 
@@ -20,7 +20,6 @@ import os
 import pathlib
 import subprocess
 import sys
-import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 if __name__ == "__main__":
@@ -30,10 +29,11 @@ if __name__ == "__main__":
 import programs  # noqa: E402
 from programs import UsageError  # noqa: E402
 from zoo.data import cache  # noqa: E402
+from zoo.files import write_atomically  # noqa: E402
 
 PRECISIONS = ("float32", "mixed_bfloat16")
+ALL_PRECISIONS = (*PRECISIONS, "mixed_float16")  # the last only where it is asked for
 GAIN = 1.1  # how many times as fast mixed_bfloat16 must be to be chosen
-SECONDS = 3.0  # that each precision is measured
 PATIENCE = 300  # seconds that the process of a backend has
 # Settings that do not change how fast a step is.
 OTHERS = (
@@ -42,14 +42,16 @@ OTHERS = (
 )
 
 
-def measure(what, backends, precisions, again=False):
+def measure(what, backends, precisions, again=False, data_dir=None, seconds=3.0):
     """Returns backend -> precision -> images per second, measured now or before.
 
     Args:
         what: dict of `model`, `dataset`, `preset` and `overrides`.
         backends: names of installed backends.
-        precisions: of `PRECISIONS`.
+        precisions: of `ALL_PRECISIONS`.
         again: bool, whether what was measured before is measured again.
+        data_dir: str, where prepared data sets lie.
+        seconds: float, how long each precision is measured.
 
     Raises:
         UsageError: a setting is unknown or out of range, or no backend could be measured.
@@ -62,7 +64,8 @@ def measure(what, backends, precisions, again=False):
         rates = known.get(key, {})
         if not set(precisions) <= set(rates):
             print(f"measuring {what['model']} on {backend}", end=" ", file=sys.stderr, flush=True)
-            rates, failure = ask({**what, "precisions": precisions}, backend)
+            how = {"precisions": precisions, "data_dir": data_dir, "seconds": seconds}
+            rates, failure = ask({**what, **how}, backend)
             print(failure or told(rates), file=sys.stderr, flush=True)
             if failure:
                 failures.append(f"{backend}: {failure}")
@@ -76,7 +79,6 @@ def measure(what, backends, precisions, again=False):
 
 def ask(spec, backend):
     """Measures one backend. Returns `(rates, None)` or `({}, sentence)`. Raises UsageError."""
-    spec = {**spec, "seconds": SECONDS}
     try:
         done = subprocess.run(
             [sys.executable, "-m", "zoo.runs.speed", json.dumps(spec)],
@@ -91,7 +93,10 @@ def ask(spec, backend):
         return {}, f"not done after {PATIENCE} seconds"
     lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
     if done.returncode == 2 and lines:
-        raise UsageError(lines[-1].removeprefix("error: "))
+        said = lines[-1].removeprefix("error: ")
+        if "mixed_float16" in spec["precisions"]:  # which not every backend has
+            return {}, said
+        raise UsageError(said)
     if done.returncode:
         return {}, lines[-1] if lines else f"it ended with exit code {done.returncode}"
     return json.loads(done.stdout.splitlines()[-1]), None
@@ -135,10 +140,9 @@ def read(file):
 def keep(file, key, rates):
     """Adds to the file, or leaves it where it cannot be written."""
     with contextlib.suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False) as part:
-            json.dump({**read(file), key: {**read(file).get(key, {}), **rates}}, part)
-        os.replace(part.name, file)
+        kept = read(file)
+        kept[key] = {**kept.get(key, {}), **rates}
+        write_atomically(file, json.dumps(kept).encode())
 
 
 def told(rates):
@@ -155,11 +159,13 @@ def parse(argv):
     )
     add = parser.add_argument
     add("--model", required=True, help="Which variant; train.py --list shows them.")
-    add("--dataset", default="made up", help="Whose recipe; the data themselves are random.")
+    add("--dataset", help="Whose recipe and samples; by default random ones.")
+    add("--data_dir", help="Where TFDS finds prepared data sets.")
     add("--preset", default="default", help="default or paper.")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="As of train.py.")
     add("--backends", help="Separated by commas; by default all that are installed.")
     add("--precisions", default=",".join(PRECISIONS), help="Separated by commas.")
+    add("--seconds", type=float, default=3.0, help="How long each precision is measured.")
     add("--again", action="store_true", help="Measure what was measured before, too.")
     add("--json", action="store_true", help="Print one JSON object instead of the table.")
 
@@ -171,7 +177,7 @@ def parse(argv):
     installed = programs.installed_backends()
     arguments.backends = arguments.backends.split(",") if arguments.backends else installed
     arguments.precisions = arguments.precisions.split(",")
-    for name, valid in (("backends", installed), ("precisions", PRECISIONS)):
+    for name, valid in (("backends", installed), ("precisions", ALL_PRECISIONS)):
         given = getattr(arguments, name)
         if not given or not set(given) <= set(valid):
             raise UsageError(
@@ -189,9 +195,10 @@ def main(argv):
         if not equals or not name.strip():
             raise UsageError(f"Expected --set key=value. Received: --set {text!r}.")
         overrides[name.strip()] = value.strip()
-    what = {"model": arguments.model, "dataset": arguments.dataset, "preset": arguments.preset}
+    what = {name: getattr(arguments, name) for name in ("model", "dataset", "preset")}
     what["overrides"] = overrides
-    found = measure(what, arguments.backends, arguments.precisions, arguments.again)
+    how = ("backends", "precisions", "again", "data_dir", "seconds")
+    found = measure(what, **{name: getattr(arguments, name) for name in how})
     backend, precision = choose(found)
     if arguments.json:
         answer = {"backend": backend, "precision": precision, "images_per_second": found}

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from zoo import files
 from zoo.errors import UsageError
 from zoo.runs import pictures
 
@@ -110,14 +111,14 @@ def test_gif_refuses_no_frames(tmp_path):
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch):
-    path = pictures.write_atomically(tmp_path / "x", b"old")
+    path = files.write_atomically(tmp_path / "x", b"old")
 
     def fail(*_):
         raise OSError("No space left on device")
 
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OSError, match="No space"):
-        pictures.write_atomically(path, b"new")
+        files.write_atomically(path, b"new")
     assert [p.name for p in tmp_path.iterdir()] == ["x"] and path.read_bytes() == b"old"
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from zoo import backend
 from zoo.errors import UsageError
-from zoo.runs.pictures import write_atomically
+from zoo.files import write_atomically
 
 FORMAT = 1
 KEPT = 3

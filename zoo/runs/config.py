@@ -16,25 +16,45 @@ RESIZES = ("crop", "pad", "stretch")
 
 @dataclasses.dataclass
 class RunSettings:
-    """What a run has beside its model's settings; annotations are the types of `--set`."""
+    """What a run has beside its model's settings; annotations are the types of `--set`.
 
-    batch_size: int = 64  # samples per discriminator update
+    Args:
+        batch_size: samples per discriminator update.
+        epochs: passes over the data.
+        max_minutes: budget of training time from the first step on; a resumed run has it anew.
+        max_cpu_seconds: budget of CPU time, user and system, of all cores, likewise.
+        seed: of the initial weights, the noise and the order of the data.
+        precision: float32, mixed_bfloat16 or mixed_float16.
+        image_size: side of the pictures in pixels; none: as the data set has it.
+        channels: 1 grey or 3 RGB; none: as the data set has it.
+        resize: crop, pad or stretch, how pictures that are not square become so.
+        warm_start: "vae:2" for two epochs as the decoder of an autoencoder before the game.
+        target: density of the data set `gaussian`, as "0.5*normal(0, 1) + 0.5*uniform(2, 3)".
+        sample_every: steps between two grids of samples.
+        stop_on_collapse: whether samples that are all alike end the run.
+        checkpoint_minutes: between two checkpoints; more where one takes seconds.
+        score_every: thousand images between two scores of pictures; none for no scores.
+        score_samples: pictures behind such a score.
+        score_features: their features; none: classifier:DATASET where it has been trained before.
+    """
+
+    batch_size: int = 64
     epochs: int = 20
-    max_minutes: float | None = None  # of training, counted from the first step
-    max_cpu_seconds: float | None = None  # user and system, of all cores, likewise
-    seed: int = 0  # of the initial weights, the noise and the order of the data
+    max_minutes: float | None = None
+    max_cpu_seconds: float | None = None
+    seed: int = 0
     precision: str = "float32"
-    image_size: int | None = None  # pixels; None: as the data set has it
-    channels: int | None = None  # 1 grey or 3 RGB; None: as the data set has it
-    resize: str = "crop"  # how pictures that are not square become so
-    warm_start: str | None = None  # "vae:2": two epochs as an autoencoder before the game
-    target: str | None = None  # density of the data set `gaussian`, as "0.5*normal(0, 1) + ..."
-    sample_every: int = 250  # steps between two sample grids
-    stop_on_collapse: bool = False  # whether samples that are all alike end the run
-    checkpoint_minutes: float = 2.0  # between two checkpoints; more where one takes seconds
-    score_every: float | None = 50.0  # thousand images between scores of pictures
-    score_samples: int = 2048  # pictures behind such a score
-    score_features: str | None = None  # None: classifier:DATASET where trained before
+    image_size: int | None = None
+    channels: int | None = None
+    resize: str = "crop"
+    warm_start: str | None = None
+    target: str | None = None
+    sample_every: int = 250
+    stop_on_collapse: bool = False
+    checkpoint_minutes: float = 2.0
+    score_every: float | None = 50.0
+    score_samples: int = 2048
+    score_features: str | None = None
 
 
 # Settings of a model that the run decides for it.

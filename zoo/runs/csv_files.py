@@ -3,7 +3,7 @@
 import csv
 import io
 
-from zoo.runs.pictures import write_atomically
+from zoo.files import write_atomically
 
 
 def read_csv(path):

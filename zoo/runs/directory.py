@@ -15,7 +15,7 @@ import keras
 
 from zoo import backend
 from zoo.errors import UsageError
-from zoo.runs.pictures import write_atomically
+from zoo.files import write_atomically
 
 VERSIONS = ("keras", "tensorflow", "jax", "torch", "numpy", "tensorflow-datasets")
 

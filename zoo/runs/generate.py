@@ -279,7 +279,7 @@ def _draw(generator, z, labels, is_image):
 
 
 def _save_npz(path, arrays):
-    from zoo.runs.pictures import write_atomically
+    from zoo.files import write_atomically
 
     file = io.BytesIO()
     np.savez(file, **arrays)

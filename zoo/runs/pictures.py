@@ -4,13 +4,13 @@ import html
 import io
 import json
 import math
-import os
 import re
 from pathlib import Path
 
 import numpy as np
 
 from zoo.errors import UsageError
+from zoo.files import write_atomically
 
 # Between tiles: dark enough to let photographs stand, light enough to part black tiles.
 GAP = 56
@@ -105,27 +105,6 @@ def titled(parts, margin=16):
         sheet.paste(_pillow(picture), (margin, top + line + margin // 2))
         top += line + len(picture) + 2 * margin
     return np.asarray(sheet).reshape(shape)
-
-
-def write_atomically(path, data):
-    """Writes bytes to `path` so that a reader sees the old file or the new one, never a part.
-
-    The folder is made if it is missing. Returns `path` as a `pathlib.Path`. Raises OSError, and
-    leaves the old file alone, where the disk is full or not writable.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            # Else a power cut after the rename could leave the name without the content.
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-    return path
 
 
 def _pillow(image):

@@ -1,8 +1,9 @@
 """How fast a model trains here, in a process of its own: `python -m zoo.runs.speed SPEC`.
 
-What `python -m zoo.fastest` asks for each backend. The spec is a JSON object: `model`, `dataset`,
-`preset` and `overrides` as `zoo.runs.config.resolve` takes them, `precisions`, and `seconds` that
-each of them is measured. The last line printed is a JSON object: precision -> images per second.
+What `python -m zoo.fastest` asks for each backend. The spec is a JSON object: `model`, `dataset`
+(None for random samples), `preset` and `overrides` as `zoo.runs.config.resolve` takes them,
+`data_dir`, `precisions`, and `seconds` that each of them is measured. The last line printed is a
+JSON object: precision -> images per second.
 """
 
 import json
@@ -31,11 +32,17 @@ def rates(spec):
     steps = {}
     for precision in spec["precisions"]:
         overrides = {**spec["overrides"], "precision": precision}
-        config = configs.resolve(spec["model"], spec["dataset"], spec["preset"], overrides)
+        name = spec["dataset"]
+        config = configs.resolve(spec["model"], name or "made up", spec["preset"], overrides)
         size = train.batch_size(config)
-        dataset = made_up(config, size)
+        if name:
+            dataset = train.load_data(config, train.Source(spec["data_dir"], False))
+        else:
+            dataset = made_up(config, size)
         gan = train.build(train.complete(config, dataset))
-        steps[precision] = lambda gan=gan, set=dataset: gan.train_on_batch(set.samples, set.labels)
+        x, y = batch(dataset, size)
+        y = y if gan.num_classes else None
+        steps[precision] = lambda gan=gan, x=x, y=y: gan.train_on_batch(x, y)
         for _ in range(WARM):
             steps[precision]()
     best = dict.fromkeys(steps, 0.0)
@@ -49,8 +56,15 @@ def rates(spec):
     return best
 
 
+def batch(dataset, size):
+    """Returns samples and labels, or None, of the first `size` examples, if need be in turn."""
+    chosen = np.arange(size) % len(dataset.samples)
+    labels = dataset.labels
+    return dataset.samples[chosen], None if labels is None else labels[chosen]
+
+
 def made_up(config, examples):
-    """Returns a `zoo.data.Dataset` of random samples such as a run of `config` trains on.
+    """Returns a `zoo.data.Dataset` of random samples of the shape that the model has by default.
 
     Args:
         config: as `zoo.runs.config.resolve` returns it.

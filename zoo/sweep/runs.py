@@ -12,6 +12,7 @@ import signal
 
 import programs
 from programs import UsageError
+from zoo.files import write_atomically
 from zoo.sweep import tables
 from zoo.sweep.grid import combinations, label, parse_grid, parse_seeds, validated
 from zoo.sweep.picture import draw
@@ -303,12 +304,16 @@ class Sweep:
         """Writes sweep.json, and from it sweep.csv, sweep.md and sweep.png."""
         entries = {run.name: run.entry for run in self.runs if run.entry}
         content = {"asked": self.asked, "runs": entries}
-        write(self.folder / "sweep.json", json.dumps(content, indent=2) + "\n")
-        write(self.folder / "sweep.csv", tables.as_csv(tables.rows(self)))
-        write(self.folder / "sweep.md", tables.report(self))
+        texts = {
+            "sweep.json": json.dumps(content, indent=2) + "\n",
+            "sweep.csv": tables.as_csv(tables.rows(self)),
+            "sweep.md": tables.report(self),
+        }
+        for name, text in texts.items():
+            write_atomically(self.folder / name, text.encode())
         picture = draw(self.runs, self.scored(), self.folder)
         if picture is not None:
-            write(self.folder / "sweep.png", picture)
+            write_atomically(self.folder / "sweep.png", picture)
 
 
 def newest_meta(folder):
@@ -346,14 +351,3 @@ def locked(folder):
                 "one at a time: wait for it, or choose another folder with --sweep."
             ) from None
         yield file.fileno()
-
-
-def write(path, content):
-    """Writes str or bytes so that a reader sees the old file or the new one."""
-    content = content.encode() if isinstance(content, str) else content
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
