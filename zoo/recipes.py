@@ -1,48 +1,51 @@
 """Prints every setting of a model: default, the paper's value where it differs, meaning and source.
 
 python -m zoo.recipes dcgan
+python -m zoo.recipes gaussian ring8     # the values of the recipe for a data set
 """
 
-import importlib
 import inspect
 import re
 import sys
 import textwrap
 
 
-def describe(model):
-    """Returns the settings of `model` as text, the model's own first.
+def describe(model, dataset=None):
+    """Returns what `--set` takes for `model` as text: the model's own settings, then the run's.
 
     The meanings are those of the docstrings, so that they are written once.
 
     Args:
         model: str, name of a variant.
+        dataset: str, whose recipe is shown; by default the values where no data set changes them.
 
     Raises:
         zoo.errors.UsageError: the model is unknown.
     """
     import zoo
+    from zoo.runs import config
 
     cls = zoo.get(model)
-    paper = importlib.import_module(f"configs.{model}").get_config("mnist", "paper")
+    default = {name: value for name, (_, value) in config.knobs(model).items()}
+    if dataset:
+        default = config.resolve(model, dataset)
+    paper = config.resolve(model, dataset or "mnist", "paper")
     meanings = {}
     for owner in reversed(cls.__mro__[: cls.__mro__.index(zoo.gan.GAN) + 1]):
         meanings |= _arguments(owner.__doc__)
+    run = _arguments(config.RunSettings.__doc__)
+    meanings |= run
     lines = [f"{model}: {inspect.getdoc(cls).splitlines()[0]}"]
-    for name, parameter in cls.settings().items():
-        value = f"{name} = {parameter.default!r}"
-        if name in paper and paper[name] != parameter.default:
+    for name in [*(n for n in cls.settings() if n in default and n not in run), *run]:
+        if name == next(iter(run)):
+            lines += ["", "Settings of the run:"]
+        value = f"{name} = {default[name]!r}"
+        if paper[name] != default[name]:
             value += f"   (paper: {paper[name]!r})"
         lines += ["", value]
         lines += textwrap.wrap(
             meanings.get(name, ""), 88, initial_indent="    ", subsequent_indent="    "
         )
-    rest = {name: v for name, v in paper.items() if name not in cls.settings()}
-    if rest:
-        lines += [
-            "",
-            "The paper preset also sets: " + ", ".join(f"{k}={v}" for k, v in rest.items()),
-        ]
     return "\n".join(lines)
 
 
@@ -65,9 +68,9 @@ def main():
     from zoo.errors import UsageError
 
     try:
-        if len(sys.argv) != 2:
-            raise UsageError("Expected one model, as in `python -m zoo.recipes dcgan`.")
-        print(describe(sys.argv[1]))
+        if len(sys.argv) not in (2, 3):
+            raise UsageError("Expected a model, as in `python -m zoo.recipes dcgan`.")
+        print(describe(*sys.argv[1:]))
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
