@@ -9,6 +9,7 @@ import difflib
 import errno
 import hashlib
 import importlib.abc
+import importlib.machinery
 import importlib.util
 import json
 import os
@@ -212,18 +213,25 @@ def define_source_flags():
     )
 
 
-class _QuietTensorFlow(importlib.abc.MetaPathFinder):
-    """Imports TensorFlow under `quietly`, whoever asks for it and whenever.
+class _QuietTensorFlow(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Imports TensorFlow under `quietly`, and not at all where Keras computes with something else.
 
-    Keras imports it under every backend when it first saves a model, so there is no one place in a
-    program where this could be done.
+    Under every backend Keras imports it when it first saves a model, for seconds and some hundred
+    megabytes, only to learn that it is there. Then it is found, because PyTorch asks where it is,
+    and cannot be loaded. (`sys.modules["tensorflow"] = None` would not do: Keras takes the key for
+    TensorFlow itself.)
     """
+
+    def exec_module(self, module):
+        raise ModuleNotFoundError("No module named 'tensorflow'", name="tensorflow")
 
     def find_spec(self, name, path=None, target=None):
         if name != "tensorflow":
             return None
         others = (finder.find_spec(name, path) for finder in sys.meta_path if finder is not self)
         spec = next(filter(None, others), None)
+        if spec is not None and (os.environ.get("KERAS_BACKEND") or name) != name:
+            return importlib.machinery.ModuleSpec(name, self)
         if spec is not None:
             execute = spec.loader.exec_module
 

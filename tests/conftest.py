@@ -1,3 +1,4 @@
+import collections
 import os
 import pathlib
 import tempfile
@@ -17,28 +18,46 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "0"
 
 SHARED = {}
 # What takes longest comes first: of two test processes none should be left with it at the end.
-LONGEST = ("test_readme.py", "test_loading.py", "test_replicas.py", "test_parity.py")
+LONGEST = ("test_readme.py", "test_replicas.py", "test_parity.py", "test_workers.py")
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: item.path.name not in LONGEST)
+    sizes = collections.Counter(item.path for item in items)
+    quick = {item.path for item in items if "quick_compilation" in item.fixturenames}
+
+    def place(item):
+        longest = LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST)
+        # Together, so that what JAX has compiled serves all of them; the larger ones first.
+        return longest, item.path in quick, -sizes[item.path] if item.path in quick else 0
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="module")
 def quick_compilation():
     """For toys: JAX compiles each step anew, and they do not repay the time its optimiser takes."""
+    _optimise(False)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def full_compilation(request):
+    """Where nothing in a module asks for `quick_compilation`."""
+    own = (item for item in request.session.items if item.path == request.path)
+    if not any("quick_compilation" in item.fixturenames for item in own):
+        _optimise(True)
+
+
+def _optimise(wanted):
     import keras
 
     if keras.config.backend() != "jax":
-        yield
         return
     import jax
 
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-    # Otherwise what was compiled so is used again, and rounds differently from a new process.
-    jax.clear_caches()
+    if jax.config.jax_disable_most_optimizations == wanted:
+        jax.config.update("jax_disable_most_optimizations", not wanted)
+        # What was compiled otherwise would be used again, and rounds differently.
+        jax.clear_caches()
 
 
 def fresh(name):

@@ -38,6 +38,24 @@ def test_the_backend_is_the_asked_one_then_the_runs_then_the_environments(instal
     assert programs.choose_backend(recorded="tensorflow") == "jax"
 
 
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_another_backend_s_program_never_imports_tensorflow(backend, tmp_path):
+    pytest.importorskip(backend)
+    command = ["train.py", "--model=gaussian", "--dataset=ring8", "--set=hidden=4", "--epochs=1"]
+    command += ["--set=batch_size=5000", f"--backend={backend}", f"--runs_dir={tmp_path}"]
+    # What a process has imported is known when it ends.
+    code = "import atexit, runpy, sys; atexit.register(lambda: print(*sorted(sys.modules)));"
+    code += "sys.argv = sys.argv[1:]; sys.path[:0] = ['.'];"
+    code += "runpy.run_path(sys.argv[0], run_name='__main__')"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *command], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    modules = done.stdout.splitlines()[-1].split()
+    assert backend in modules and "keras" in modules and "tensorflow" not in modules
+    assert (tmp_path / "gaussian-ring8" / "generator.keras").is_file()
+
+
 def test_what_jax_compiles_is_kept_in_our_cache_unless_somebody_says_where(tmp_path):
     pytest.importorskip("jax")
     say = "import programs; programs.choose_backend('jax'); import jax; c = jax.config; "

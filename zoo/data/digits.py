@@ -1,5 +1,9 @@
 """`digits`: the handwritten digits inside scikit-learn, which need no download."""
 
+import functools
+import importlib.util
+import pathlib
+
 import numpy as np
 
 from zoo.data import Dataset
@@ -9,6 +13,7 @@ from zoo.errors import UsageError, nearest
 
 IMAGE_SIZE = 32
 SPLITS = ("train", "test")
+CLASS_NAMES = tuple("0123456789")
 
 
 def load(name, *, split, image_size, channels, resize, data_dir=None, strict=False):
@@ -24,20 +29,37 @@ def load(name, *, split, image_size, channels, resize, data_dir=None, strict=Fal
     Raises:
         UsageError: there is no such split.
     """
-    from sklearn.datasets import load_digits
-
     if split not in SPLITS:
         raise UsageError(f"digits has no split {split!r}.{nearest(split, SPLITS)}")
-    counts, labels = load_digits(return_X_y=True)
+    samples, labels, digest = _prepared(split, image_size or IMAGE_SIZE, channels, resize)
+    return Dataset(name, samples.copy(), labels.copy(), CLASS_NAMES, digest)
+
+
+@functools.lru_cache(maxsize=8)
+def _prepared(split, size, channels, resize):
+    """Returns samples, labels and their fingerprint."""
+    counts, labels = _read()
     # RandomState, because its stream is frozen across numpy versions: the split never changes.
     order = np.random.RandomState(0).permutation(len(counts))
     tenth = len(counts) // 10
     chosen = np.sort(order[tenth:] if split == "train" else order[:tenth])
-    samples = np.stack([_enlarge(x, image_size or IMAGE_SIZE) for x in counts[chosen]])
+    samples = np.stack([_enlarge(x, size) for x in counts[chosen]])
     samples = np.concatenate(list(prepare_all(samples, None, channels, resize)))
     labels = labels[chosen].astype("int32")
-    class_names = tuple("0123456789")
-    return Dataset(name, samples, labels, class_names, fingerprint(samples, labels, class_names))
+    return samples, labels, fingerprint(samples, labels, CLASS_NAMES)
+
+
+def _read():
+    """Returns the counts of ink `(n, 64)` and the labels `(n,)`."""
+    # From its file where that is, because the import of sklearn.datasets takes a second.
+    package = importlib.util.find_spec("sklearn")
+    path = package and pathlib.Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
+    if path and path.is_file():
+        table = np.loadtxt(path, delimiter=",")
+        return table[:, :-1], table[:, -1]
+    from sklearn.datasets import load_digits
+
+    return load_digits(return_X_y=True)
 
 
 def _enlarge(counts, size):
