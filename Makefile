@@ -2,7 +2,7 @@
 # make test    sets up, then runs the tests under TensorFlow and JAX
 # make torch   installs PyTorch as well, so that `make test` runs under it too
 # make test-faults  injects faults, each as often as the tests say: about half an hour
-# make clean   removes what these made
+# make clean   removes the environment and what the tests compiled
 # make lint    checks format and style
 
 PYTHON ?= python3

@@ -53,22 +53,28 @@ def main():
         raise programs.UsageError(
             f"The licence of {config['dataset']} is not known. Add it to LICENCES in {__file__}."
         )
+    record = next(iter(evaluation["evaluations"].values()))
+    content = generator.read_bytes()
+    if record["protocol"]["source_hash"] != hashlib.sha256(content).hexdigest():
+        raise programs.UsageError(
+            f"{run.name} has another generator than the one that was judged. Run evaluate.py again."
+        )
     target = pathlib.Path(FLAGS.folder) / f"{FLAGS.name}.keras"
-    shutil.copyfile(generator, target)
+    target.write_bytes(content)
     shutil.copyfile(max((run / "samples").glob("step-*.png")), target.with_suffix(".png"))
-    text = card(config, environment, evaluation, target.read_bytes())
+    text = card(config, environment, record, content)
     target.with_suffix(".md").write_text(text, encoding="utf-8")
     print(os.path.relpath(target))
 
 
-def card(config, environment, evaluation, content):
+def card(config, environment, record, content):
     """Returns the markdown of a card.
 
     Args:
-        config, environment, evaluation: dicts, what the run directory holds under these names.
+        config, environment: dicts, what the run directory holds under these names.
+        record: dict, one evaluation of `evaluation.json`.
         content: bytes of the generator's file.
     """
-    record = next(iter(evaluation["evaluations"].values()))
     protocol = record["protocol"]
     scores = "\n".join(
         f"| {name} | {value:.4g} | {format(record['floor'][name], '.4g')} |"

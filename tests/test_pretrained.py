@@ -54,18 +54,25 @@ def test_an_unknown_name_lists_what_there_is():
 def test_a_run_is_published_with_a_card_of_its_own_numbers(tmp_path):
     session = running.start(tmp_path, "one", epochs=1)
     protocol = {"step": 16, "samples": 200, "reference": "64 of digits's test split"}
-    protocol |= {"floor_samples": 100, "features": "raw"}
+    content = (session.directory / "generator.keras").read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    protocol |= {"floor_samples": 100, "features": "raw", "source_hash": digest}
     record = {"protocol": protocol, "scores": {"frechet": 12.25, "frechet_deviation": 1.0}}
     record["floor"] = {"frechet": 3.5}
     evaluation = {"evaluations": {"raw": record}}
     (session.directory / "evaluation.json").write_text(json.dumps(evaluation))
     arguments = [f"--run={session.directory}", "--name=one_digits", f"--folder={tmp_path}"]
     helpers.python(FOLDER / "publish.py", *arguments)
-    content = (tmp_path / "one_digits.keras").read_bytes()
-    assert content == (session.directory / "generator.keras").read_bytes()
+    assert (tmp_path / "one_digits.keras").read_bytes() == content
     card = (tmp_path / "one_digits.md").read_text("utf-8")
     assert "| frechet | 12.25 | 3.5 |" in card and "deviation" not in card
     assert "200 samples against 64 of digits's test split in raw" in card
-    assert hashlib.sha256(content).hexdigest() in card and "step 16" in card
+    assert digest in card and "step 16" in card
     last = session.directory / "samples" / "step-0000016.png"
     assert (tmp_path / "one_digits.png").read_bytes() == last.read_bytes()
+
+    # Training went on after the judge had been.
+    protocol["source_hash"] = "0" * 64
+    (session.directory / "evaluation.json").write_text(json.dumps(evaluation))
+    with pytest.raises(AssertionError, match="another generator than the one that was judged"):
+        helpers.python(FOLDER / "publish.py", *arguments)

@@ -7,7 +7,9 @@ import re
 import shlex
 import subprocess
 import sys
+import textwrap
 
+import helpers
 import numpy as np
 import pytest
 from PIL import Image
@@ -78,6 +80,20 @@ def test_the_tables_of_the_pages_come_from_the_rows():
     spec.loader.exec_module(table)
     for page, text in table.pages().items():
         assert page.read_text("utf-8") == text, "run python results/table.py"
+
+
+def test_the_variant_of_the_readme_trains_as_it_stands():
+    (block,) = re.findall(r"   ```python\n(   import math.*?)   ```", README, re.S)
+    made = {}
+    exec(textwrap.dedent(block), made)
+    gan = made["MyGAN"](image_shape=(8, 8, 1), width=4)
+    gan.compile()
+    weights = gan.generator.trainable_variables + gan.discriminator.trainable_variables
+    before = [helpers.numpy(v) for v in weights]
+    helpers.train(gan)
+    assert len(weights) == 8
+    for variable, value in zip(weights, before, strict=True):
+        assert (helpers.numpy(variable) != value).any(), variable.path
 
 
 def test_the_pictures_of_the_readme_exist():

@@ -164,8 +164,12 @@ class GAN(keras.Model):
         self.penalise = regularizers.get(penalty) if penalty else None
         self.penalty_weight = check("penalty_weight", penalty_weight, 0.0)
         self.penalty_every = check("penalty_every", penalty_every, 1)
-        self.weight_clip = weight_clip and check("weight_clip", weight_clip, 1e-6)
-        self.gradient_clip = gradient_clip and check("gradient_clip", gradient_clip, 1e-6)
+        self.weight_clip = weight_clip
+        if weight_clip is not None:
+            check("weight_clip", weight_clip, 1e-6)
+        self.gradient_clip = gradient_clip
+        if gradient_clip is not None:
+            check("gradient_clip", gradient_clip, 1e-6)
         self.instance_noise = check("instance_noise", instance_noise, 0.0)
         self.instance_noise_images = check("instance_noise_images", instance_noise_images, 1.0)
         self.augment = augment
@@ -325,14 +329,12 @@ class GAN(keras.Model):
                     "Choose one when the model is created, for example "
                     "zoo.create('dcgan', loss='hinge')."
                 )
-        pair = optimizer
+        pair, rate = optimizer, self.discriminator_learning_rate
         if not isinstance(optimizer, OptimizerPair):
             pair = OptimizerPair(
                 _copy(generator_optimizer or optimizer) or self.new_optimizer(self.learning_rate),
                 _copy(discriminator_optimizer or optimizer)
-                or self.new_optimizer(
-                    self.discriminator_learning_rate or self.learning_rate, self.n_critic
-                ),
+                or self.new_optimizer(self.learning_rate if rate is None else rate, self.n_critic),
             )
         if self.scales_losses:
             pair = OptimizerPair(*map(_scaling, pair.optimizers))
