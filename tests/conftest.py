@@ -16,6 +16,7 @@ os.environ["JAX_COMPILATION_CACHE_DIR"] = str(pathlib.Path(__file__).parent / ".
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "0"
 
+# What all tests of a process have in common: models by name, and how JAX compiles.
 SHARED = {}
 # What takes longest comes first: of two test processes none should be left with it at the end.
 LONGEST = ("test_readme.py", "test_replicas.py", "test_parity.py", "test_workers.py")
@@ -54,7 +55,9 @@ def _optimise(wanted):
         return
     import jax
 
-    if jax.config.jax_disable_most_optimizations == wanted:
+    # Its state cannot be read.
+    if SHARED.setdefault("optimised", True) != wanted:
+        SHARED["optimised"] = wanted
         jax.config.update("jax_disable_most_optimizations", not wanted)
         # What was compiled otherwise would be used again, and rounds differently.
         jax.clear_caches()
