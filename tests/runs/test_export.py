@@ -133,7 +133,7 @@ def test_a_torch_run_becomes_savedmodel_and_onnx(plain, tmp_path):
 def test_the_fresh_process_cannot_import_zoo(tmp_path):
     np.savez(tmp_path / "reference.npz", outputs=np.zeros(1))
     arguments = {"artefacts": {}, "reference": str(tmp_path / "reference.npz")}
-    task = {"do": "check", "arguments": arguments, "answer": str(tmp_path / "answer.json")}
+    task = {"do": "check", "arguments": [arguments], "answer": str(tmp_path / "answer.json")}
     (tmp_path / "task.json").write_text(json.dumps(task))
     code = (
         "import runpy, sys\n"
@@ -150,7 +150,7 @@ def test_the_fresh_process_cannot_import_zoo(tmp_path):
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True
     )
     assert done.stdout == "blocked\n", done.stderr
-    assert json.loads((tmp_path / "answer.json").read_text()) == {}
+    assert json.loads((tmp_path / "answer.json").read_text()) == {"results": [{}]}
 
 
 def test_a_run_that_trains_on_is_copied_first(tmp_path, monkeypatch):

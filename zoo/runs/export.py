@@ -99,13 +99,10 @@ def export(source, formats, out=None, backend=None, say=print, discriminator=Fal
         if discriminator:
             originals["discriminator"] = os.path.join(folder, "original_discriminator.keras")
             gan.inference_discriminator().save(originals["discriminator"])
-        new, differences, facts = {}, {}, {}
-        for network, original in originals.items():
-            done = _convert(network, original, formats, folder, backend, sources[network])
-            facts[network], differences[network] = done
-            new |= {(network, name): os.path.join(folder, f"{network}.{name}") for name in formats}
-        for target, path in paths.items():
-            _put_in_place(new[target], path, os.path.join(folder, "replaced"))
+        facts, differences = _convert(originals, formats, folder, backend, sources)
+        for (network, name), path in paths.items():
+            new = os.path.join(folder, f"{network}.{name}")
+            _put_in_place(new, path, os.path.join(folder, "replaced"))
     for (network, name), path in paths.items():
         difference = differences[network][name]
         comment = f"# {path}: {_size(path)}, differs by at most {difference:.1g}"
@@ -113,20 +110,19 @@ def export(source, formats, out=None, backend=None, say=print, discriminator=Fal
     return list(paths.values())
 
 
-def _convert(network, original, formats, folder, backend, source):
+def _convert(originals, formats, folder, backend, sources):
     """Writes and checks `<folder>/<network>.<format>`, in fresh processes.
 
     Args:
-        network: "generator" or "discriminator".
-        original: path of the Keras file to convert.
+        originals: network ("generator" or "discriminator") -> path of the Keras file to convert.
         formats: list of str.
         folder: that the processes work in.
         backend: for the formats that need no particular one.
-        source: str, what a person knows the original by.
+        sources: network -> str, what a person knows the original by.
 
     Returns:
-        `(facts, differences)`: what `keras_alone.convert` tells of the network, and the largest
-        difference by format.
+        `(facts, differences)`: network -> what `keras_alone.convert` tells of it, and network ->
+        format -> the largest difference.
 
     Raises:
         UsageError: one cannot be written or loaded, or differs.
@@ -134,18 +130,33 @@ def _convert(network, original, formats, folder, backend, source):
     groups = {backend: []}
     for name in formats:
         groups.setdefault("tensorflow" if name in _NEEDS else backend, []).append(name)
-    common = {"reference": os.path.join(folder, f"{network}_reference.npz"), "network": network}
-    differences, facts = {}, None
+    common = {
+        network: {"reference": os.path.join(folder, f"{network}_reference.npz"), "network": network}
+        for network in originals
+    }
+    differences, facts = {network: {} for network in originals}, {}
     for group_backend, names in groups.items():
-        arguments = {"original": original, "folder": folder, "formats": names, **common}
-        answer = _in_fresh_process("convert", arguments, folder, group_backend, source)
-        facts = facts or answer
+        arguments = [
+            {"original": original, "folder": folder, "formats": names, **common[network]}
+            for network, original in originals.items()
+        ]
+        answers = _in_fresh_process("convert", arguments, folder, group_backend, sources)
+        facts = facts or dict(zip(originals, answers, strict=True))
     for group_backend, names in groups.items():
-        if names:
-            artefacts = {n: os.path.join(folder, f"{network}.{n}") for n in names}
-            arguments = {"artefacts": artefacts, **common}
-            differences |= _in_fresh_process("check", arguments, folder, group_backend, source)
-    _check_differences(differences, common["reference"], network)
+        if not names:
+            continue
+        arguments = [
+            {
+                "artefacts": {name: os.path.join(folder, f"{network}.{name}") for name in names},
+                **common[network],
+            }
+            for network in originals
+        ]
+        answers = _in_fresh_process("check", arguments, folder, group_backend, sources)
+        for network, answer in zip(originals, answers, strict=True):
+            differences[network] |= answer
+    for network in originals:
+        _check_differences(differences[network], common[network]["reference"], network)
     return facts, differences
 
 
@@ -288,7 +299,8 @@ def _check_targets(out, paths):
             )
 
 
-def _in_fresh_process(do, arguments, folder, backend, source):
+def _in_fresh_process(do, arguments, folder, backend, sources):
+    """Returns what a function of keras_alone.py returns, for each dict of `arguments` in turn."""
     task, answer = (os.path.join(folder, name) for name in ("task.json", "answer.json"))
     with open(task, "w", encoding="utf-8") as file:
         json.dump({"do": do, "arguments": arguments, "answer": answer}, file)
@@ -317,8 +329,12 @@ def _in_fresh_process(do, arguments, folder, backend, source):
         result = json.load(file)
     os.remove(answer)
     if "error" in result:
-        raise UsageError(result["error"].replace(arguments.get("original", "\n"), source))
-    return result
+        # A person knows the files by other names.
+        sentence = result["error"]
+        for own in arguments:
+            sentence = sentence.replace(own.get("original", "\n"), sources[own["network"]])
+        raise UsageError(sentence)
+    return result["results"]
 
 
 def _check_differences(differences, reference, network="generator"):

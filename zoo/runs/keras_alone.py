@@ -305,7 +305,8 @@ def _main(path):
     with open(path, encoding="utf-8") as file:
         task = json.load(file)
     try:
-        result = {"convert": convert, "check": check}[task["do"]](**task["arguments"])
+        work = {"convert": convert, "check": check}[task["do"]]
+        result = {"results": [work(**arguments) for arguments in task["arguments"]]}
     except (ValueError, OSError) as error:
         result = {"error": str(error)}
     with open(task["answer"], "w", encoding="utf-8") as file:
