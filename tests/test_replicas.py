@@ -69,12 +69,13 @@ def test_the_step_is_the_same_on_any_number_of_devices(played, case):
 
 
 @pytest.mark.faults
-def test_the_step_is_the_same_on_two_workers(played, tmp_path):
+def test_the_step_is_the_same_on_two_workers(tmp_path):
     addresses = [f"127.0.0.1:{port}" for port in PAIR["free_ports"](2)]
     cluster = {"cluster": {"worker": addresses}}
     tasks = [cluster | {"task": {"type": "worker", "index": index}} for index in range(2)]
-    out = tmp_path / "workers.npz"
-    finish([start(2, out, *ON_WORKERS, cluster=task) for task in tasks])
-    both = np.load(out)
+    one, two = tmp_path / "1.npz", tmp_path / "2.npz"
+    workers = [start(2, two, *ON_WORKERS, cluster=task) for task in tasks]
+    finish([start(1, one, *ON_WORKERS), *workers])
+    alone, both = np.load(one), np.load(two)
     for case in ON_WORKERS:
-        assert_same(played[0], both, case)
+        assert_same(alone, both, case)

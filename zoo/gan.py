@@ -832,6 +832,14 @@ class GAN(keras.Model):
                     parameters.setdefault(name, parameter)
         return parameters
 
+    @classmethod
+    def defaults_at(cls, image_shape):
+        """Returns the defaults that depend on the shape of a sample, setting -> value.
+
+        Such a setting is None in the constructor's signature.
+        """
+        return {}
+
     def get_config(self):
         config = {name: getattr(self, name) for name in self.settings() if name != "optimizer"}
         # Keras keeps the optimizer itself in the attribute of that name.

@@ -6,6 +6,7 @@ import pytest
 import zoo
 from configs import dcgan
 from zoo.models.dcgan import DCGAN
+from zoo.runs import config, train
 
 pytestmark = pytest.mark.backend
 
@@ -24,10 +25,26 @@ def test_the_side_is_halved_until_the_whole_picture_is_seen(name, size, smaller)
     assert tuple(down) == smaller and tuple(reversed(up)) == smaller
 
 
+def test_the_rate_follows_the_size_unless_one_is_given():
+    def made(size, **settings):
+        return zoo.create("dcgan", image_shape=(size, size, 1), width=2, **settings)
+
+    rates = {size: made(size).learning_rate for size in (16, 28, 32, 33, 64)}
+    assert rates == {16: 4e-3, 28: 4e-3, 32: 4e-3, 33: 1e-3, 64: 1e-3}
+    assert made(64, learning_rate=2e-3).learning_rate == 2e-3
+    again = DCGAN.from_config(made(64).get_config())
+    assert again.learning_rate == 1e-3
+    # The config of a run says what was taken.
+    for asked, taken in (({}, 1e-3), ({"learning_rate": "0.5"}, 0.5)):
+        resolved = config.resolve("dcgan", "digits", overrides={"image_size": "64", **asked})
+        digits = train.load_data(resolved, train.Source())
+        assert train.complete(resolved, digits)["learning_rate"] == taken
+
+
 def test_the_paper_preset_is_the_network_of_the_papers_figure():
-    config = dcgan.get_config("lsun", "paper")
+    paper = dcgan.get_config("lsun", "paper")
     known = DCGAN.settings()
-    gan = DCGAN((64, 64, 3), **{k: v for k, v in config.items() if k in known})
+    gan = DCGAN((64, 64, 3), **{k: v for k, v in paper.items() if k in known})
     norms = [x for x in gan.generator.layers if isinstance(x, keras.layers.BatchNormalization)]
     assert [x.output.shape[1:] for x in norms] == [
         (4, 4, 1024),

@@ -113,6 +113,12 @@ def resolve(model, dataset, preset="default", overrides=None):
     return {"model": model, "dataset": dataset, "preset": preset, **config}
 
 
+def sized(config, sample_shape):
+    """Returns the config with the defaults that depend on the shape of a sample."""
+    found = zoo.get(config["model"]).defaults_at(tuple(sample_shape))
+    return config | {name: value for name, value in found.items() if config[name] is None}
+
+
 def check(config):
     """Raises UsageError where a setting of the run, not of its model, is out of range."""
     for name, valid in (("precision", PRECISIONS), ("resize", RESIZES)):

@@ -198,6 +198,7 @@ def _settings(config, command):
     """What a run's config changes of its recipe, but for when it ends: "loss=hinge width=64"."""
     try:
         recipe = configs.resolve(config["model"], config["dataset"], config["preset"])
+        recipe = configs.sized(recipe, config.get("sample_shape") or ())
     except (KeyError, UsageError):
         return ""
     # Where nobody asked for a size the config has that of the data, which is no change.

@@ -316,7 +316,7 @@ def complete(config, dataset):
     shape = dataset.samples.shape[1:]
     images = {"image_size": shape[0], "channels": shape[-1]} if len(shape) == 3 else {}
     return {
-        **config,
+        **configs.sized(config, shape),
         **images,
         "sample_shape": list(shape),
         "samples": len(dataset.samples),
