@@ -39,10 +39,10 @@ def main(run):
     Args:
         run: function without arguments. What it returns is the exit code; None is 0.
     """
-    # TensorFlow's C++ side reads this when it is imported; see also `quietly`.
+    # TensorFlow's C++ side reads this when it is imported; see also `_TensorFlow`.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    if not any(isinstance(finder, _QuietTensorFlow) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _QuietTensorFlow())
+    if not any(isinstance(finder, _TensorFlow) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _TensorFlow())
     try:
         app.run(lambda _: run(), flags_parser=_parse)
     except KeyboardInterrupt:
@@ -213,17 +213,18 @@ def define_source_flags():
     )
 
 
-class _QuietTensorFlow(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+class _TensorFlow(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Imports TensorFlow under `quietly`, and not at all where Keras computes with something else.
 
     Under every backend Keras imports it when it first saves a model, for seconds and some hundred
     megabytes, only to learn that it is there. Then it is found, because PyTorch asks where it is,
     and cannot be loaded. (`sys.modules["tensorflow"] = None` would not do: Keras takes the key for
-    TensorFlow itself.)
+    TensorFlow itself.) zoo/runs/keras_alone.py, which imports nothing of ours, does the same.
     """
 
     def exec_module(self, module):
-        raise ModuleNotFoundError("No module named 'tensorflow'", name="tensorflow")
+        why = f"not imported beside KERAS_BACKEND={os.environ['KERAS_BACKEND']}"
+        raise ModuleNotFoundError(f"No module named 'tensorflow': {why}", name="tensorflow")
 
     def find_spec(self, name, path=None, target=None):
         if name != "tensorflow":

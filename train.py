@@ -135,10 +135,10 @@ def choose_fastest(path):
             f"Received: --strategy=multiworker {' '.join(f'--{name}=auto' for name in auto)}."
         )
     command = [sys.executable, "-m", "zoo.fastest", "--json", f"--model={FLAGS.model}"]
-    command += [f"--dataset={FLAGS.dataset}", f"--preset={FLAGS.preset}"]
+    command += [f"--dataset={from_here(FLAGS.dataset)}", f"--preset={FLAGS.preset}"]
     command += [f"--set={text}" for text in FLAGS.set]
     if FLAGS.data_dir:
-        command.append(f"--data_dir={FLAGS.data_dir}")
+        command.append(f"--data_dir={os.path.abspath(os.path.expanduser(FLAGS.data_dir))}")
     if FLAGS.batch_size is not None:
         command.append(f"--set=batch_size={FLAGS.batch_size}")
     if FLAGS.backend != "auto":
@@ -156,6 +156,12 @@ def choose_fastest(path):
     for name in auto:
         FLAGS[name].value = answer[name]
     print("fastest    " + ", ".join(answer[name] for name in auto))
+
+
+def from_here(dataset):
+    """Returns the name of a data set as another working directory understands it."""
+    source, colon, path = dataset.partition(":")
+    return f"folder:{os.path.abspath(path)}" if (source, colon) == ("folder", ":") else dataset
 
 
 def changes(path, overrides):

@@ -36,16 +36,16 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="module")
 def quick_compilation():
-    """For toys: JAX compiles each step anew, and they do not repay the time its optimiser takes."""
-    _optimise(False)
+    """For toys: JAX compiles each step anew, and they do not repay the time its optimiser takes.
+
+    Where one test of a module asks for it, all have it.
+    """
 
 
 @pytest.fixture(scope="module", autouse=True)
-def full_compilation(request):
-    """Where nothing in a module asks for `quick_compilation`."""
+def compilation(request):
     own = (item for item in request.session.items if item.path == request.path)
-    if not any("quick_compilation" in item.fixturenames for item in own):
-        _optimise(True)
+    _optimise(not any("quick_compilation" in item.fixturenames for item in own))
 
 
 def _optimise(wanted):

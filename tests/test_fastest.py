@@ -101,6 +101,24 @@ def test_where_nothing_can_be_measured_the_reason_is_said(asked):
         fastest.measure({**SMALL, "overrides": {}}, ["torch"], ["float32"])
 
 
+def test_train_names_a_folder_as_another_working_directory_understands_it(tmp_path):
+    code = f"import sys; sys.path[:0] = [{str(ROOT)!r}]; import train; "
+    code += "print(*map(train.from_here, ('folder:my/pets', 'folder:/pets', 'tfds:mnist')))"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.split() == [f"folder:{tmp_path}/my/pets", "folder:/pets", "tfds:mnist"]
+
+
+def test_a_backend_without_float16_is_left_out_and_a_bad_setting_is_refused(monkeypatch):
+    said = subprocess.CompletedProcess([], 2, "", "error: no float16 here")
+    monkeypatch.setattr(fastest.subprocess, "run", lambda *_, **__: said)
+    spec = {**SMALL, "overrides": {}, "data_dir": None}
+    found = fastest.ask({**spec, "precisions": ["mixed_float16"]}, "torch")
+    assert found == ({}, "no float16 here")
+    with pytest.raises(UsageError, match="no float16 here"):
+        fastest.ask({**spec, "precisions": ["float32"]}, "torch")
+
+
 def test_help_and_bad_flags_need_no_keras():
     for arguments, code in (["--help"], 0), (["--model=gaussian", "--backends=cntk"], 2):
         done = run("-X", "importtime", "-m", "zoo.fastest", *arguments)
@@ -117,7 +135,7 @@ def test_auto_trains_with_what_was_measured_and_a_bad_setting_is_one_sentence(tm
     cache = {"ZOO_CACHE_DIR": str(tmp_path / "cache"), "KERAS_BACKEND": name}
     measured = [f"--backends={name}", "--set=hidden=8"]
     model = ["--model=gaussian", "--dataset=ring8"]
-    done = run("-m", "zoo.fastest", *model, *measured, "--seconds=0.2", "--json", **cache)
+    done = run("-m", "zoo.fastest", *model, *measured, "--json", **cache)
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     rates = answer["images_per_second"][name]

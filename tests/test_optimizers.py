@@ -29,6 +29,12 @@ def test_compile_without_arguments_takes_the_models_settings():
     assert rates(gan) == pytest.approx([5e-3, 5e-3])
 
 
+def test_a_discriminator_rate_of_0_is_one():
+    gan = small("dcgan", discriminator_learning_rate=0.0)
+    gan.compile()
+    assert rates(gan)[1] == 0 < rates(gan)[0]
+
+
 def test_one_optimizer_given_becomes_two_of_the_same_configuration():
     gan = small("dcgan")
     gan.compile(optimizer=keras.optimizers.SGD(0.5, momentum=0.9))

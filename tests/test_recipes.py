@@ -14,10 +14,10 @@ from zoo.runs import config
 def test_every_setting_is_shown_once_and_explained(model):
     text = recipes.describe(model)
     blocks = re.findall(r"^(\w+) = (.*)\n((?:    .*\n?)+)", text, re.M)
-    knobs = config.knobs(model)
-    assert sorted(name for name, _, _ in blocks) == sorted(knobs)
+    recipe = config.resolve(model, "")
+    assert sorted(name for name, _, _ in blocks) == sorted(config.knobs(model))
     for name, value, meaning in blocks:
-        assert value.split("   (paper")[0] == repr(knobs[name][1])
+        assert value.split("   (paper")[0] == repr(recipe[name])
         assert meaning.strip(), name
 
 
@@ -29,3 +29,5 @@ def test_a_data_set_shows_its_recipe_and_the_paper_s_values():
     assert f"\ndecay_steps = {asked['decay_steps']}   (paper: 0)\n" in text
     with pytest.raises(UsageError, match="dcgan"):
         recipes.describe("dcgn")
+    with pytest.raises(UsageError, match="ring8"):
+        recipes.describe("gaussian", "rng8")

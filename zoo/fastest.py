@@ -18,6 +18,7 @@ import importlib.metadata
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -33,8 +34,9 @@ from zoo.files import write_atomically  # noqa: E402
 
 PRECISIONS = ("float32", "mixed_bfloat16")
 ALL_PRECISIONS = (*PRECISIONS, "mixed_float16")  # the last only where it is asked for
+SECONDS = 3.0  # that each precision is measured
 GAIN = 1.1  # how many times as fast mixed_bfloat16 must be to be chosen
-PATIENCE = 300  # seconds that the process of a backend has
+PATIENCE = 300  # seconds that the process of a backend has once its data are there
 # Settings that do not change how fast a step is.
 OTHERS = (
     *("seed", "epochs", "max_minutes", "max_cpu_seconds", "sample_every", "checkpoint_minutes"),
@@ -42,7 +44,7 @@ OTHERS = (
 )
 
 
-def measure(what, backends, precisions, again=False, data_dir=None, seconds=3.0):
+def measure(what, backends, precisions, again=False, data_dir=None):
     """Returns backend -> precision -> images per second, measured now or before.
 
     Args:
@@ -51,7 +53,6 @@ def measure(what, backends, precisions, again=False, data_dir=None, seconds=3.0)
         precisions: of `ALL_PRECISIONS`.
         again: bool, whether what was measured before is measured again.
         data_dir: str, where prepared data sets lie.
-        seconds: float, how long each precision is measured.
 
     Raises:
         UsageError: a setting is unknown or out of range, or no backend could be measured.
@@ -64,8 +65,7 @@ def measure(what, backends, precisions, again=False, data_dir=None, seconds=3.0)
         rates = known.get(key, {})
         if not set(precisions) <= set(rates):
             print(f"measuring {what['model']} on {backend}", end=" ", file=sys.stderr, flush=True)
-            how = {"precisions": precisions, "data_dir": data_dir, "seconds": seconds}
-            rates, failure = ask({**what, **how}, backend)
+            rates, failure = ask({**what, "precisions": precisions, "data_dir": data_dir}, backend)
             print(failure or told(rates), file=sys.stderr, flush=True)
             if failure:
                 failures.append(f"{backend}: {failure}")
@@ -79,17 +79,16 @@ def measure(what, backends, precisions, again=False, data_dir=None, seconds=3.0)
 
 def ask(spec, backend):
     """Measures one backend. Returns `(rates, None)` or `({}, sentence)`. Raises UsageError."""
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "zoo.runs.speed", json.dumps(spec)],
-            cwd=ROOT,
-            env=os.environ | {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-        )
-    except subprocess.TimeoutExpired:
+    spec = {**spec, "seconds": SECONDS, "patience": PATIENCE}
+    done = subprocess.run(
+        [sys.executable, "-m", "zoo.runs.speed", json.dumps(spec)],
+        cwd=ROOT,
+        env=os.environ | {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    if hasattr(signal, "SIGALRM") and done.returncode == -signal.SIGALRM:
         return {}, f"not done after {PATIENCE} seconds"
     lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
     if done.returncode == 2 and lines:
@@ -165,7 +164,6 @@ def parse(argv):
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="As of train.py.")
     add("--backends", help="Separated by commas; by default all that are installed.")
     add("--precisions", default=",".join(PRECISIONS), help="Separated by commas.")
-    add("--seconds", type=float, default=3.0, help="How long each precision is measured.")
     add("--again", action="store_true", help="Measure what was measured before, too.")
     add("--json", action="store_true", help="Print one JSON object instead of the table.")
 
@@ -197,7 +195,7 @@ def main(argv):
         overrides[name.strip()] = value.strip()
     what = {name: getattr(arguments, name) for name in ("model", "dataset", "preset")}
     what["overrides"] = overrides
-    how = ("backends", "precisions", "again", "data_dir", "seconds")
+    how = ("backends", "precisions", "again", "data_dir")
     found = measure(what, **{name: getattr(arguments, name) for name in how})
     backend, precision = choose(found)
     if arguments.json:

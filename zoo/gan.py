@@ -164,12 +164,8 @@ class GAN(keras.Model):
         self.penalise = regularizers.get(penalty) if penalty else None
         self.penalty_weight = check("penalty_weight", penalty_weight, 0.0)
         self.penalty_every = check("penalty_every", penalty_every, 1)
-        self.weight_clip = weight_clip
-        if weight_clip is not None:
-            check("weight_clip", weight_clip, 1e-6)
-        self.gradient_clip = gradient_clip
-        if gradient_clip is not None:
-            check("gradient_clip", gradient_clip, 1e-6)
+        self.weight_clip = weight_clip and check("weight_clip", weight_clip, 1e-6)
+        self.gradient_clip = gradient_clip and check("gradient_clip", gradient_clip, 1e-6)
         self.instance_noise = check("instance_noise", instance_noise, 0.0)
         self.instance_noise_images = check("instance_noise_images", instance_noise_images, 1.0)
         self.augment = augment
@@ -836,7 +832,11 @@ class GAN(keras.Model):
     def defaults_at(cls, image_shape):
         """Returns the defaults that depend on the shape of a sample, setting -> value.
 
-        Such a setting is None in the constructor's signature.
+        Such a setting is None in the constructor's signature, and the constructor takes it from
+        here.
+
+        Args:
+            image_shape: tuple, the shape of one sample.
         """
         return {}
 

@@ -9,6 +9,8 @@ import re
 import sys
 import textwrap
 
+from zoo.errors import UsageError, nearest
+
 
 def describe(model, dataset=None):
     """Returns what `--set` takes for `model` as text: the model's own settings, then the run's.
@@ -17,19 +19,21 @@ def describe(model, dataset=None):
 
     Args:
         model: str, name of a variant.
-        dataset: str, whose recipe is shown; by default the values where no data set changes them.
+        dataset: str, whose recipe is shown; by default that of no data set in particular.
 
     Raises:
-        zoo.errors.UsageError: the model is unknown.
+        UsageError: the model or the data set is unknown.
     """
     import zoo
+    from zoo import data
     from zoo.runs import config
 
+    source = (dataset or "").partition(":")[0]
+    if dataset and source not in data.SOURCES:
+        raise UsageError(f"There is no data set {dataset!r}.{nearest(dataset, data.SOURCES)}")
     cls = zoo.get(model)
-    default = {name: value for name, (_, value) in config.knobs(model).items()}
-    if dataset:
-        default = config.resolve(model, dataset)
-    paper = config.resolve(model, dataset or "mnist", "paper")
+    default = config.resolve(model, dataset or "")
+    paper = config.resolve(model, dataset or "", "paper")
     meanings = {}
     for owner in reversed(cls.__mro__[: cls.__mro__.index(zoo.gan.GAN) + 1]):
         meanings |= _arguments(owner.__doc__)
@@ -65,8 +69,6 @@ def _arguments(docstring):
 
 
 def main():
-    from zoo.errors import UsageError
-
     try:
         if len(sys.argv) not in (2, 3):
             raise UsageError("Expected a model, as in `python -m zoo.recipes dcgan`.")

@@ -14,7 +14,7 @@ from small_generators import make_run, pictures, points
 
 from zoo import data
 from zoo.errors import UsageError
-from zoo.metrics import classifier, extractors, features, frechet
+from zoo.metrics import classifier, extractors, features, frechet, manifold
 from zoo.metrics.splits import splits
 from zoo.runs import config, evaluate, generate, results, scoring
 
@@ -347,6 +347,18 @@ def test_scoring_again_and_again_computes_the_reference_once(train, monkeypatch)
         found = scoring.scores(train.samples[:300], None, reference, extractor, ["frechet"])
     assert set(found) == {"frechet"} and 0 < found["frechet"] < 50
     assert counted == [300, 179, 300, 300] and extracted == [300, 300, 300]
+
+    balls, radii = [], manifold.squared_radii
+    monkeypatch.setattr(
+        manifold, "squared_radii", lambda x, k: balls.append((len(x), k)) or radii(x, k)
+    )
+    for _ in range(2):
+        names = ["precision_recall", "density_coverage"]
+        found = scoring.scores(train.samples[:300], None, reference, extractor, names)
+    assert sorted(balls) == [(179, 3), (179, 5), (300, 3), (300, 3)]
+    pair = extractor.features(train.samples[:300]), reference.features
+    expected = manifold.precision_recall(*pair, k=3) + manifold.density_coverage(*pair, k=5)
+    assert (*found.values(),) == expected
 
 
 def test_a_run_is_told_when_its_data_have_changed(run):

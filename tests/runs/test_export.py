@@ -361,7 +361,7 @@ def test_cats_and_dogs_h5_files_have_their_founding_names(tmp_path):
     assert os.listdir(tmp_path / "out") == ["generator.h5"]
 
 
-@pytest.mark.slow  # TensorFlow starts twice for each network.
+@pytest.mark.slow  # TensorFlow starts twice.
 @needs_onnx
 def test_a_discriminator_with_classes_becomes_savedmodel_and_onnx(tmp_path):
     path, _ = trained(tmp_path / "run", "conditional")

@@ -34,7 +34,8 @@ def wait_for(ready, process):
 def test_two_epochs_resumed_to_four_equal_four(straight, tmp_path):
     first = running.start(tmp_path, "halves", epochs=2)
     assert first.step == 2 * running.STEPS
-    second = running.resume(first.directory, epochs=4)
+    # None is the default, which the config of the run holds as a number.
+    second = running.resume(first.directory, epochs=4, learning_rate=None)
     assert (second.first_step, second.step) == (first.step, 4 * running.STEPS)
     running.assert_equal_runs(first.directory, straight[0].directory)
     assert steps_of(first.directory) == [16, 32, 48, 64]

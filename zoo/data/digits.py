@@ -31,7 +31,10 @@ def load(name, *, split, image_size, channels, resize, data_dir=None, strict=Fal
     """
     if split not in SPLITS:
         raise UsageError(f"digits has no split {split!r}.{nearest(split, SPLITS)}")
-    samples, labels, digest = _prepared(split, image_size or IMAGE_SIZE, channels, resize)
+    size = image_size or IMAGE_SIZE
+    # Small ones are kept as well as handed out.
+    prepared = _prepared if size <= 2 * IMAGE_SIZE else _prepared.__wrapped__
+    samples, labels, digest = prepared(split, size, channels, resize)
     return Dataset(name, samples.copy(), labels.copy(), CLASS_NAMES, digest)
 
 
@@ -53,10 +56,11 @@ def _read():
     """Returns the counts of ink `(n, 64)` and the labels `(n,)`."""
     # From its file where that is, because the import of sklearn.datasets takes a second.
     package = importlib.util.find_spec("sklearn")
-    path = package and pathlib.Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
-    if path and path.is_file():
-        table = np.loadtxt(path, delimiter=",")
-        return table[:, :-1], table[:, -1]
+    if package and package.origin:
+        path = pathlib.Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
+        if path.is_file():
+            table = np.loadtxt(path, delimiter=",")
+            return table[:, :-1], table[:, -1]
     from sklearn.datasets import load_digits
 
     return load_digits(return_X_y=True)

@@ -1,4 +1,4 @@
-"""Features: the vectors that turn pictures into what the other metrics compare."""
+"""Features: the vectors that pictures are turned into, which the other metrics compare."""
 
 import hashlib
 import json

@@ -1,13 +1,13 @@
 """Opens network files with Keras alone, and is the fresh process that export.py trusts.
 
 Imported, it gives `load` and what can be read off a generator or discriminator. Run as a program it
-carries out one task of `zoo.runs.export` in a process that cannot import this package:
+carries out a task of `zoo.runs.export` in a process that cannot import this package:
 
     python keras_alone.py TASK.json
 
-TASK.json holds the arguments of `convert` or `check`; the answer, or `{"error": sentence}`, is
-written to the path named in it. Heavy imports happen where they are used, so that each process
-loads only the library that its artefact needs.
+TASK.json holds the arguments of one or several calls of `convert` or `check`; their answers, as
+`{"results": [...]}`, or `{"error": sentence}`, are written to the path named in it. Heavy imports
+happen where they are used, so that each process loads only the library that its artefact needs.
 """
 
 import functools
@@ -169,7 +169,8 @@ def check(artefacts, reference, network="generator"):
                 worst = float(np.maximum(worst, np.abs(outputs - expected[:size]).max()))
         except Exception as error:
             raise ValueError(
-                f"The {name} artefact does not work in a fresh process: {_why(error)}."
+                f"The {name} artefact of the {network} does not work in a fresh process: "
+                f"{_why(error)}."
             ) from error
         differences[name] = worst
     return differences

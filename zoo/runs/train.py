@@ -101,6 +101,10 @@ def resume(path, *, source, changes=None, layout=ALONE):
     """
     config = read_config(path)
     changes = changes or {}
+    # None asks for the default, which may depend on the samples.
+    unset = config | {name: None for name, value in changes.items() if value is None}
+    sized = configs.sized(unset, config["sample_shape"])
+    changes = {name: sized[name] if value is None else value for name, value in changes.items()}
     differing = configs.differences(config, changes, ignored=configs.RESUMABLE)
     if differing:
         raise UsageError(
