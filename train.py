@@ -24,12 +24,7 @@ flags.DEFINE_string("model", None, "Which variant; --list shows them.")
 flags.DEFINE_string("dataset", None, "Which data; --list shows them.")
 AUTO = "; auto measures what is fastest"
 flags.DEFINE_enum("backend", None, [*programs.BACKENDS, "auto"], f"What Keras computes with{AUTO}.")
-flags.DEFINE_enum(
-    "strategy",
-    "auto",
-    STRATEGIES,
-    "How devices share the work; auto takes all GPUs.",
-)
+flags.DEFINE_enum("strategy", "auto", STRATEGIES, "How devices share the work; auto: all GPUs.")
 flags.DEFINE_integer("devices", None, "How many; without GPUs the CPU is divided into so many.")
 flags.DEFINE_string("name", None, "Name of the run; by default made of model and data set.")
 flags.DEFINE_string("runs_dir", "runs", "Where run directories are kept.")
