@@ -21,12 +21,10 @@ def cases():
     from zoo.objectives.regularizers import PENALTIES
 
     found = {name: (name, {}) for name in zoo.names()}
-    found |= {f"loss {loss}": ("dcgan", {"loss": loss}) for loss in LOSSES}
-    # A penalty is per sample only without batch normalisation.
-    found |= {
-        f"penalty {name}": ("dcgan", {"penalty": name, "discriminator_norm": "none"})
-        for name in PENALTIES
-    }
+    found |= {f"loss {loss}": ("vanilla", {"loss": loss}) for loss in LOSSES}
+    found |= {f"penalty {name}": ("vanilla", {"penalty": name}) for name in PENALTIES}
+    # Second derivatives of convolutions. A penalty is per sample without batch normalisation only.
+    found["unnormalised"] = ("dcgan", {"penalty": "r1_r2", "discriminator_norm": "none"})
     found["n_critic"] = ("dcgan", {"n_critic": 2, "loss": "hinge"})
     found["weight_clip"] = ("dcgan", {"weight_clip": 0.05, "loss": "wasserstein"})
     found["discriminators"] = ("dcgan", {"discriminators": 2, "combination": "softmax"})

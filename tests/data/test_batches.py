@@ -2,9 +2,11 @@
 
 import itertools
 
+import keras
 import numpy as np
 import pytest
 
+from zoo import backend
 from zoo.data import Dataset
 from zoo.data.batches import batches, steps_per_epoch
 from zoo.errors import UsageError
@@ -65,3 +67,12 @@ def test_a_batch_of_the_whole_data_is_one_step_and_a_larger_one_is_refused():
     assert sorted(take(1, dataset, 10)[0]) == list(range(10))
     with pytest.raises(UsageError, match=r"at most 10;.*--batch_size.*Received: 11"):
         next(batches(dataset, 11))
+
+
+@pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="tf.data is TensorFlow's")
+def test_no_tuner_holds_up_the_end_of_training(gan):
+    # One that is not woken lets go of the iterator at its next look, a minute later at worst.
+    stream = backend.stream(gan, lambda: batches(numbered(8), 4))
+    assert stream.options().autotune.enabled is False
+    images, labels = next(iter(stream))
+    assert images.dtype == "uint8" and images.shape == (4, 2, 2, 1) and labels.dtype == "int32"

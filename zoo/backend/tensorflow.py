@@ -129,16 +129,20 @@ def _several_workers(strategy):
 
 
 def stream(model, make):
-    if replicas_of(model) == 1:
-        return make()
-    # Keras iterates over a distributed generator twice, and loses what was read ahead in between.
+    # Not the generator itself: Keras iterates over a distributed one twice, and loses what was read
+    # ahead in between.
     first = next(make())
     signature = keras.tree.map_structure(
         lambda x: tf.TensorSpec((None, *x.shape[1:]), x.dtype), first
     )
+    # An iterator that is tuned may not end before the tuner looks again, up to a minute later:
+    # tf.data wakes it before it marks it as cancelled.
+    untuned = tf.data.Options()
+    untuned.autotune.enabled = False
     strategy = model.distribute_strategy
     if not _several_workers(strategy):
-        return tf.data.Dataset.from_generator(make, output_signature=signature)
+        dataset = tf.data.Dataset.from_generator(make, output_signature=signature)
+        return dataset.prefetch(2 * replicas_of(model)).with_options(untuned)
 
     def own_parts(context):
         """The parts of each batch that are those of this worker's replicas, one after the other."""
@@ -154,7 +158,7 @@ def stream(model, make):
         dataset = tf.data.Dataset.from_generator(parts, output_signature=signature)
         # Said to be endless, so that the workers need not ask each other whether there is more.
         endless = tf.data.experimental.assert_cardinality(tf.data.experimental.INFINITE_CARDINALITY)
-        return dataset.prefetch(2 * own).apply(endless)
+        return dataset.prefetch(2 * own).apply(endless).with_options(untuned)
 
     # Keras would first take the mean of a batch over all replicas, to build a model that is built,
     # and cannot: a batch is a tuple.
