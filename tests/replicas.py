@@ -92,7 +92,7 @@ def play(name, variant, settings, layout):
         losses = gan.fit(stream, steps_per_epoch=1, shuffle=False, verbose=0).history
     yield "losses", np.array([losses[key][0] for key in sorted(losses)])
     for i, (variable, value) in enumerate(zip(gan.weights, before, strict=True)):
-        yield f"{i:03d} {variable.path}", helpers.numpy(variable) - value
+        yield f"{i:03d} {variable.name}", helpers.numpy(variable) - value
 
 
 def steps(devices, out, *names):

@@ -76,6 +76,14 @@ def test_a_variant_is_made_again_from_its_config(variant):
 
 
 @helpers.each_variant
+def test_a_default_that_follows_the_size_is_taken_where_none_is_given(variant):
+    cls = type(variant)
+    for name, value in cls.defaults_at(variant.image_shape).items():
+        assert cls.settings()[name].default is None
+        assert getattr(variant, name) == variant.get_config()[name] == value
+
+
+@helpers.each_variant
 def test_the_seed_decides_the_initial_weights(variant):
     make = type(variant).from_config
     first, again = make(variant.get_config()), make(variant.get_config())

@@ -70,21 +70,25 @@ def apply(optimizer, gradients, variables):
         # Keras would first clip what each replica has and then add it up.
         inner._all_reduce_sum_gradients = list
     elif type(inner) is keras.optimizers.Adam and not inner.amsgrad:
-        inner.update_step = functools.partial(_adam_step, inner)
+        dtype = variables[0].dtype
+        step = tf.cast(inner.iterations + 1, dtype)
+        powers = [tf.cast(beta, dtype) ** step for beta in (inner.beta_1, inner.beta_2)]
+        inner.update_step = functools.partial(_adam_step, inner, powers)
     optimizer.apply(gradients, variables)
+    # It may hold tensors of a graph.
+    vars(inner).pop("update_step", None)
 
 
-def _adam_step(adam, gradient, variable, learning_rate):
+def _adam_step(adam, powers, gradient, variable, learning_rate):
     """What `adam.update_step` computes, by one kernel instead of a dozen operations."""
     index = adam._get_variable_index(variable)
     dtype = variable.dtype
-    step = tf.cast(adam.iterations + 1, dtype)
     tf.raw_ops.ResourceApplyAdam(
         var=variable.handle,
         m=adam._momentums[index].value.handle,
         v=adam._velocities[index].value.handle,
-        beta1_power=tf.cast(adam.beta_1, dtype) ** step,
-        beta2_power=tf.cast(adam.beta_2, dtype) ** step,
+        beta1_power=tf.cast(powers[0], dtype),
+        beta2_power=tf.cast(powers[1], dtype),
         lr=tf.cast(learning_rate, dtype),
         beta1=adam.beta_1,
         beta2=adam.beta_2,

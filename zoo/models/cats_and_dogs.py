@@ -95,7 +95,7 @@ class CatsAndDogsGAN(GAN):
     ):
         check_shape(image_shape)
         if penalty_weight is None:
-            penalty_weight = (image_shape[0] / 64) ** 2
+            penalty_weight = self.defaults_at(image_shape)["penalty_weight"]
         super().__init__(
             image_shape,
             latent_dim=latent_dim,
@@ -122,6 +122,10 @@ class CatsAndDogsGAN(GAN):
                 f"Received: packing={self.packing}, num_classes={num_classes}."
             )
         self.build_networks()
+
+    @classmethod
+    def defaults_at(cls, image_shape):
+        return {"penalty_weight": (image_shape[0] / 64) ** 2}
 
     # Generator
 
