@@ -30,8 +30,8 @@ def test_the_rate_follows_the_size_unless_one_is_given():
         return zoo.create("dcgan", image_shape=(size, size, 1), width=2, **settings)
 
     rates = {size: made(size).learning_rate for size in (16, 28, 32, 33, 64)}
-    assert rates == {16: 4e-3, 28: 4e-3, 32: 4e-3, 33: 1e-3, 64: 1e-3}
-    assert made(64, learning_rate=2e-3).learning_rate == 2e-3
+    assert rates == {16: 2e-3, 28: 2e-3, 32: 2e-3, 33: 1e-3, 64: 1e-3}
+    assert made(64, learning_rate=3e-3).learning_rate == 3e-3
     again = DCGAN.from_config(made(64).get_config())
     assert again.learning_rate == 1e-3
     # The config of a run says what was taken.

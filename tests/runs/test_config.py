@@ -72,7 +72,7 @@ def test_values_get_the_type_of_their_setting(name, text, value):
         ("max_minutes", "-0.5", "at least 0"),
         ("max_cpu_seconds", "-1", "at least 0"),
         ("checkpoint_minutes", "-1", "at least 0"),
-        ("accumulate", "3", r"divisible by accumulate \* packing = 3\. Received: batch_size=64"),
+        ("accumulate", "3", r"divisible by accumulate \* packing = 3\. Received: batch_size=32"),
         ("packing", "5", r"divisible by accumulate \* packing = 5"),
         ("precision", "float16", "mixed_bfloat16"),
         ("resize", "squash", "crop, pad, stretch"),

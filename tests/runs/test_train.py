@@ -57,7 +57,7 @@ def test_the_config_holds_every_resolved_value_and_what_the_data_are(straight):
     resolved = running.resolve(image_size=16)
     # The rest follows from the data.
     changed = {name for name in resolved if config[name] != resolved[name]}
-    assert changed == {"channels", "learning_rate"} and config["learning_rate"] == 4e-3
+    assert changed == {"channels", "learning_rate"} and config["learning_rate"] == 2e-3
     assert (config["image_size"], config["channels"], config["samples"]) == (16, 1, 1618)
     assert config["class_names"] == list("0123456789")
     assert len(config["data_fingerprint"]) == 64
