@@ -23,6 +23,7 @@ from absl import flags
 
 import programs
 from benchmarks import table
+from benchmarks.measure import BATCH
 
 FLAGS = flags.FLAGS
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -81,7 +82,8 @@ def candidates(models, backends, widths, batch_sizes=(), quick=False):
     found = [Candidate("product", b, table.PRODUCT, spec={"side": side}) for b in backends]
     for width in widths if "dcgan" in models else ():
         label = f"dcgan, width {width}, no penalty"
-        compared = {"model": "dcgan", "overrides": {"width": width, "penalty": None}}
+        same = {"width": width, "penalty": None, "batch_size": BATCH}
+        compared = {"model": "dcgan", "overrides": same}
         compared["examples"] = 1000 if quick else 60_000
         found += [Candidate("zoo", b, label, table.OURS, compared) for b in backends]
         halved = compared | {"overrides": compared["overrides"] | {"precision": "mixed_bfloat16"}}

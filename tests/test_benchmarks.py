@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import runpy
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ from keras import layers
 
 import zoo
 from benchmarks import operations, table
+from benchmarks.measure import BATCH
 
 WIDTH = 4
 
@@ -52,6 +54,13 @@ def test_quick_measures_every_column(tmp_path):
     assert page.read_text() == f"before\n<!-- benchmarks -->\n{text}<!-- /benchmarks -->\nafter\n"
     assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
     assert "round 1 of 1" in done.stderr and "left" in done.stderr
+
+
+def test_what_is_compared_has_the_batch_of_the_references():
+    found = runpy.run_module("benchmarks", run_name="benchmarks")["candidates"]
+    beside = [c for c in found(["dcgan"], ["jax"], [64]) if "no penalty" in c.label]
+    assert len(beside) == 2
+    assert {c.spec["overrides"]["batch_size"] for c in beside} == {BATCH}
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ pytestmark = [
 # Every case alone and on four devices; on two, where less differs, a few. None named means all.
 ON_TWO = [] if helpers.ALL_FAULTS else ["compiled", "minibatch_std", "packing", *zoo.names()]
 ON_DEVICES = {1: [], 2: ON_TWO, 4: []}
+assert set(ON_TWO) <= set(replicas.cases())
 # With batch normalisation second derivatives are sums of large terms that nearly cancel, of which
 # the weights here move by 0.5.
 WIDER = {"normalised": 2e-6}
@@ -66,6 +67,7 @@ def played(tmp_path_factory):
     return {n: dict(np.load(folder / f"{n}.npz")) for n in ON_DEVICES}
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("case", replicas.cases())
 def test_the_step_is_the_same_on_any_number_of_devices(played, case):
     for number, cases in ON_DEVICES.items():

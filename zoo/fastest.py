@@ -123,7 +123,8 @@ def machine(backend):
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     devices = {name: os.environ.get(name) for name in ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")}
     gpus = sorted(map(str, pathlib.Path("/proc/driver/nvidia/gpus").glob("*")))
-    code = max(path.stat().st_mtime for path in (ROOT / "zoo").rglob("*.py"))
+    files = [path for folder in ("zoo", "configs") for path in (ROOT / folder).rglob("*.py")]
+    code = max(path.stat().st_mtime for path in files)
     return [programs.processor(), count, devices, gpus, versions, code]
 
 

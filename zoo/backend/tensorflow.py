@@ -70,13 +70,14 @@ def apply(optimizer, gradients, variables):
         # Keras would first clip what each replica has and then add it up.
         inner._all_reduce_sum_gradients = list
     elif type(inner) is keras.optimizers.Adam and not inner.amsgrad:
-        dtype = variables[0].dtype
-        step = tf.cast(inner.iterations + 1, dtype)
-        powers = [tf.cast(beta, dtype) ** step for beta in (inner.beta_1, inner.beta_2)]
+        step = tf.cast(inner.iterations + 1, tf.float32)
+        powers = [tf.cast(beta, tf.float32) ** step for beta in (inner.beta_1, inner.beta_2)]
         inner.update_step = functools.partial(_adam_step, inner, powers)
-    optimizer.apply(gradients, variables)
-    # It may hold tensors of a graph.
-    vars(inner).pop("update_step", None)
+    try:
+        optimizer.apply(gradients, variables)
+    finally:
+        # It may hold tensors of a graph.
+        vars(inner).pop("update_step", None)
 
 
 def _adam_step(adam, powers, gradient, variable, learning_rate):
@@ -133,8 +134,8 @@ def _several_workers(strategy):
 
 
 def stream(model, make):
-    # Not the generator itself: Keras iterates over a distributed one twice, and loses what was read
-    # ahead in between.
+    # Not the generator itself, which Keras would have tuned, and which it iterates over twice where
+    # there are several replicas, losing what was read ahead in between.
     first = next(make())
     signature = keras.tree.map_structure(
         lambda x: tf.TensorSpec((None, *x.shape[1:]), x.dtype), first

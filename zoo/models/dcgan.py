@@ -15,8 +15,8 @@ Where and why this file deviates; `--preset=paper` undoes what is marked with a 
 - noise from N(0, 1) instead of U(-1, 1), as nearly everybody does since.
 - * `width` 32 channels at the largest resolution instead of 128: a laptop can train it.
 - * kernels of 4x4 instead of 5x5: a third less to compute.
-- * learning rate 2e-3 instead of 2e-4, and 1e-3 beyond 32 pixels, with minibatches of 32:
-  docs/recipes.md.
+- * learning rate 2e-3, and 1e-3 beyond 32 pixels, instead of 2e-4, and minibatches of 32 instead of
+  128: docs/recipes.md.
 - * the penalty R1 (Mescheder et al. 2018, eq. 9) on a quarter of the real samples, against a
   discriminator that wins. Its weight is 0.3: with 1 the discriminator comes near to guessing after
   some minutes, and the scores stay behind.

@@ -115,6 +115,8 @@ def resolve(model, dataset, preset="default", overrides=None):
 
 def sized(config, sample_shape):
     """Returns a whole config with the defaults that depend on the shape of a sample, a tuple."""
+    if not sample_shape:
+        return config
     found = zoo.get(config["model"]).defaults_at(tuple(sample_shape))
     return config | {name: value for name, value in found.items() if config[name] is None}
 

@@ -198,7 +198,8 @@ def _settings(config, command):
     """What a run's config changes of its recipe, but for when it ends: "loss=hinge width=64"."""
     try:
         recipe = configs.resolve(config["model"], config["dataset"], config["preset"])
-        recipe = configs.sized(recipe, config.get("sample_shape") or ())
+        shape = config.get("sample_shape")
+        recipe, config = configs.sized(recipe, shape), configs.sized(config, shape)
     except (KeyError, UsageError):
         return ""
     # Where nobody asked for a size the config has that of the data, which is no change.
