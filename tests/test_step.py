@@ -220,13 +220,14 @@ def test_the_shared_forward_gives_the_gradient_of_the_composed_loss(loss):
 
 def test_history_holds_the_mean_of_each_epochs_steps(gan):
     x, _ = data(gan, 4 * BATCH)
+    gan.optimizer.learning_rate = 0.05
     state = snapshot(gan)
     steps = [step(gan, batch) for _ in range(2) for batch in np.split(x, 4)]
     helpers.restore(gan, state)
     history = train(gan, epochs=2, count=4 * BATCH).history
     for name in ("loss", "d_loss", "g_loss", "d_real", "d_fake"):
         values = np.array([s[name] for s in steps]).reshape(2, 4)
-        assert np.ptp(values, axis=1).min() > 1e-3, "equal steps would prove nothing"
+        assert np.ptp(values, axis=1).min() > 1e-2, "equal steps would prove nothing"
         np.testing.assert_allclose(history[name], values.mean(axis=1), rtol=1e-4, atol=1e-5)
     losses = np.array([[s["d_loss"] + s["g_loss"], s["loss"]] for s in steps])
     np.testing.assert_allclose(losses[:, 0], losses[:, 1], rtol=1e-5)
