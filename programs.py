@@ -42,7 +42,7 @@ def main(run):
     # TensorFlow's C++ side reads this when it is imported; see also `_TensorFlow`.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if not any(isinstance(finder, _TensorFlow) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _TensorFlow())
+        sys.meta_path[:0] = [_TensorFlow(), _ScikitLearn()]
     try:
         app.run(lambda _: run(), flags_parser=_parse)
     except KeyboardInterrupt:
@@ -242,6 +242,23 @@ class _TensorFlow(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
             spec.loader.exec_module = execute_quietly
         return spec
+
+
+class _ScikitLearn(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Keeps Keras, while it is itself imported, from importing scikit-learn.
+
+    It would take most of a second, for wrappers around Keras models that no program here uses. To
+    all that is imported later it is there.
+    """
+
+    def exec_module(self, module):
+        raise ModuleNotFoundError("not imported for Keras", name="sklearn")
+
+    def find_spec(self, name, path=None, target=None):
+        keras = getattr(sys.modules.get("keras"), "__spec__", None)
+        if name == "sklearn" and getattr(keras, "_initializing", False):
+            return importlib.machinery.ModuleSpec(name, self)
+        return None
 
 
 def _parse(argv):

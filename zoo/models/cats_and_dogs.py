@@ -33,8 +33,8 @@ import pathlib
 import keras
 from keras import layers
 
-from zoo.errors import UsageError
-from zoo.gan import GAN, check
+from zoo.errors import UsageError, check, one_of
+from zoo.gan import GAN
 from zoo.layers import SpectralConv2D, SpectralDense
 
 SIZES = (16, 32, 64, 128, 256, 512)
@@ -279,15 +279,6 @@ class CatsAndDogsGAN(GAN):
             network.save(part)
             os.replace(part, folder / name)
         return tuple(folder / name for name in networks)
-
-
-def one_of(name, value, options):
-    if value not in options:
-        raise UsageError(
-            f"`{name}` is unknown. Expected {' or '.join(map(repr, options))}. "
-            f"Received: {name}={value!r}."
-        )
-    return value
 
 
 def check_shape(image_shape):

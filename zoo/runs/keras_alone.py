@@ -319,6 +319,8 @@ if __name__ == "__main__":
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path = [entry for entry in sys.path if os.path.abspath(entry) != here]
     sys.modules["zoo"] = None
+    # Keras would import it, for most of a second, to wrap models for it.
+    sys.modules["sklearn"] = None
     if os.environ.get("KERAS_BACKEND") != "tensorflow":
         # Keras imports it for seconds, whenever it saves, only to learn that it is there.
         sys.meta_path.insert(0, _NoTensorFlow())

@@ -6,7 +6,7 @@ import time
 from zoo.runs.session import SessionCallback
 
 
-class Progress(SessionCallback):
+class TrainingProgress(SessionCallback):
     """One line that tells where training is, how fast it goes and how long it will take."""
 
     def __init__(self, session, out=None):
@@ -60,8 +60,8 @@ class Progress(SessionCallback):
             print(file=self.out)
 
 
-class WarmStartProgress(Progress):
-    """`Progress` of a warm start, whose session counts its own steps."""
+class WarmStartProgress(TrainingProgress):
+    """`TrainingProgress` of a warm start, whose session counts its own steps."""
 
     def line(self, logs):
         session = self.session

@@ -23,7 +23,7 @@ from zoo.errors import UsageError
 from zoo.runs import callbacks, checkpoints, directory, keras_alone, memory, pictures, report, views
 from zoo.runs import config as configs
 from zoo.runs.judge import find_judge
-from zoo.runs.progress import Progress, WarmStartProgress
+from zoo.runs.progress import TrainingProgress, WarmStartProgress
 from zoo.runs.session import Clock, DirectoryThere, FiniteLosses, Session, StopSignals
 
 
@@ -269,7 +269,7 @@ def writers(dataset, session, stack):
         scores,
         callbacks.Samples(session, events, dataset),
         callbacks.Checkpoints(session),
-        Progress(session),
+        TrainingProgress(session),
     ]
 
 
