@@ -39,10 +39,7 @@ def main(run):
     Args:
         run: function without arguments. What it returns is the exit code; None is 0.
     """
-    # TensorFlow's C++ side reads this when it is imported; see also `_TensorFlow`.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    if not any(isinstance(finder, _TensorFlow) for finder in sys.meta_path):
-        sys.meta_path[:0] = [_TensorFlow(), _ScikitLearn()]
+    import_quietly()
     try:
         app.run(lambda _: run(), flags_parser=_parse)
     except KeyboardInterrupt:
@@ -53,6 +50,14 @@ def main(run):
             raise
         print(f"error: {_sentence(error)}", file=sys.stderr)
         sys.exit(2)
+
+
+def import_quietly():
+    """Has Keras imported without TensorFlow's messages, and without what no program here uses."""
+    # TensorFlow's C++ side reads this when it is imported.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if not any(isinstance(finder, _TensorFlow) for finder in sys.meta_path):
+        sys.meta_path[:0] = [_TensorFlow(), _ScikitLearn()]
 
 
 def choose_backend(wanted=None, recorded=None):

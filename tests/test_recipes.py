@@ -1,7 +1,10 @@
 """`python -m zoo.recipes`: every setting that `--set` takes, with its meaning."""
 
 import re
+import subprocess
+import sys
 
+import helpers
 import pytest
 
 import zoo
@@ -31,3 +34,11 @@ def test_a_data_set_shows_its_recipe_and_the_paper_s_values():
         recipes.describe("dcgn")
     with pytest.raises(UsageError, match="ring8"):
         recipes.describe("gaussian", "rng8")
+
+
+@pytest.mark.slow  # starts a process: what an import prints shows in a fresh one only
+def test_the_program_prints_the_settings_and_nothing_else():
+    command = [sys.executable, "-m", "zoo.recipes", "gaussian"]
+    done = subprocess.run(command, cwd=helpers.ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stderr == ""
+    assert done.stdout == recipes.describe("gaussian") + "\n"

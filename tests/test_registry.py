@@ -80,7 +80,9 @@ def test_a_default_that_follows_the_size_is_taken_where_none_is_given(variant):
     settings, found = variant.settings(), variant.defaults_at(variant.image_shape)
     chosen = variant.get_config()
     left = {name for name, parameter in settings.items() if parameter.default is None}
+    # What the small models of the tests are given does not follow.
     left -= {*helpers.SMALL, "name", "dtype"}
+    found = {name: value for name, value in found.items() if name not in helpers.SMALL}
     assert {name for name in left if chosen[name] is not None} == found.keys()
     for name, value in found.items():
         assert getattr(variant, name) == chosen[name] == value

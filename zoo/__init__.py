@@ -20,9 +20,10 @@ from zoo.registry import MODELS
 __version__ = "0.1.0"
 
 # Programs that make no model: the doctor is for where the import of Keras may fail, a sweep waits
-# beside runs that need the memory, and `fastest` finds out with what to import Keras. While Python
-# looks for the module it is to run, "-m" stands in the place of its file.
-_WITHOUT_KERAS = ("zoo.doctor", "zoo.fastest", "zoo.sweep")
+# beside runs that need the memory, `fastest` finds out with what to import Keras, and `recipes`
+# imports it quietly. While Python looks for the module it is to run, "-m" stands in the place of
+# its file.
+_WITHOUT_KERAS = ("zoo.doctor", "zoo.fastest", "zoo.recipes", "zoo.sweep")
 _alone = sys.argv[:1] == ["-m"] and sys.orig_argv[-len(sys.argv)] in _WITHOUT_KERAS
 
 for _module, _class, _ in () if _alone else MODELS.values():
@@ -38,7 +39,8 @@ def get(name):
     """Returns the class of the variant `name`. Raises UsageError for an unknown one."""
     if name not in MODELS:
         raise UsageError(f"There is no model named {name!r}.{nearest(name, MODELS)}")
-    return globals()[MODELS[name][1]]
+    module, variant, _ = MODELS[name]
+    return getattr(importlib.import_module(module), variant)
 
 
 def create(name, **settings):

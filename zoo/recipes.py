@@ -4,6 +4,7 @@ python -m zoo.recipes dcgan
 python -m zoo.recipes gaussian ring8     # the values of the recipe for a data set
 """
 
+import contextlib
 import inspect
 import re
 import sys
@@ -26,6 +27,7 @@ def describe(model, dataset=None):
     """
     import zoo
     from zoo import data
+    from zoo.gan import GAN
     from zoo.runs import config
 
     source = (dataset or "").partition(":")[0]
@@ -35,7 +37,7 @@ def describe(model, dataset=None):
     default = config.resolve(model, dataset or "")
     paper = config.resolve(model, dataset or "", "paper")
     meanings = {}
-    for owner in reversed(cls.__mro__[: cls.__mro__.index(zoo.gan.GAN) + 1]):
+    for owner in reversed(cls.__mro__[: cls.__mro__.index(GAN) + 1]):
         meanings |= _arguments(owner.__doc__)
     run = _arguments(config.RunSettings.__doc__)
     meanings |= run
@@ -69,6 +71,11 @@ def _arguments(docstring):
 
 
 def main():
+    # Beside a checkout only.
+    with contextlib.suppress(ImportError):
+        import programs
+
+        programs.import_quietly()
     try:
         if len(sys.argv) not in (2, 3):
             raise UsageError("Expected a model, as in `python -m zoo.recipes dcgan`.")
