@@ -6,6 +6,7 @@ python results/table.py
 import collections
 import csv
 import pathlib
+import re
 import runpy
 import statistics
 
@@ -28,8 +29,8 @@ def read(name="results"):
 def table(rows):
     """Returns a markdown table: one line for each protocol, mean and deviation over its seeds.
 
-    Behind each score stands its floor, what real samples have in the place of generated ones, and
-    what was published, if anything was.
+    Behind each score stands its floor, what real samples have in the place of generated ones, how
+    many times the floor a Frechet distance is, and what was published, if anything was.
     """
     lines = collections.defaultdict(lambda: collections.defaultdict(list))
     for row in rows:
@@ -47,7 +48,9 @@ def table(rows):
         "measured on",
     ]
     table = [titles, ["---"] * len(titles)]
-    for metrics in lines.values():
+    # Those of a model and its data together, in the order of their first rows.
+    places = {key[:2]: place for place, key in reversed([*enumerate(lines)])}
+    for _, metrics in sorted(lines.items(), key=lambda line: places[line[0][:2]]):
         first = next(iter(metrics.values()))
         row = first[0]
         recipe = " ".join(filter(None, [row["preset"], row["settings"]]))
@@ -64,7 +67,9 @@ def score(rows):
     if len(values) > 1:
         text += f" ± {number(statistics.stdev(values))}"
     if floors := [float(row["floor"]) for row in rows if row["floor"]]:
-        text += f" ({number(statistics.fmean(floors))})"
+        floor = statistics.fmean(floors)
+        times = f", {statistics.fmean(values) / floor:.1f} times" * (rows[0]["metric"] == "frechet")
+        text += f" ({number(floor)}{times})"
     return text + (f", published {rows[0]['reference']}" if rows[0]["reference"] else "")
 
 
@@ -129,13 +134,21 @@ def filled(text, tables):
 
 
 def longer(trials, results):
-    """Returns name -> markdown table of the trials at each budget, beside the recipe's own rows."""
-    kinds = dict.fromkeys((row["model"], row["dataset"], row["budget"]) for row in trials)
+    """Returns name -> markdown table of the trials at each size and budget.
+
+    The recipe's own rows stand beside them.
+    """
+
+    def kind(row):
+        size = re.search(r"image_size=(\d+)", row["settings"])
+        return row["model"], row["dataset"], row["budget"], size and f"{size[1]} pixels"
+
     tables = {}
-    for kind in kinds:
-        rows = [r for r in [*trials, *results] if (r["model"], r["dataset"], r["budget"]) == kind]
+    for each in dict.fromkeys(map(kind, trials)):
+        rows = [row for row in [*trials, *results] if kind(row) == each]
         rows = [row for row in rows if row["backend"] == trials[0]["backend"]]
-        tables[f"{kind[0]}, {kind[2]}"] = ablation(rows, kind[0])
+        model, _, *rest = each
+        tables[", ".join(filter(None, [model, *rest]))] = ablation(rows, model)
     return tables
 
 
