@@ -25,20 +25,27 @@ def test_the_side_is_halved_until_the_whole_picture_is_seen(name, size, smaller)
     assert tuple(down) == smaller and tuple(reversed(up)) == smaller
 
 
-def test_the_rate_follows_the_size_unless_one_is_given():
-    def made(size, **settings):
-        return zoo.create("dcgan", image_shape=(size, size, 1), width=2, **settings)
+def test_rate_and_width_follow_the_size_unless_they_are_given():
+    taken = {size: DCGAN.defaults_at((size, size, 3)) for size in (16, 32, 33, 64)}
+    small, large = {"width": 32, "learning_rate": 2e-3}, {"width": 16, "learning_rate": 1e-3}
+    assert taken == {16: small, 32: small, 33: large, 64: large}
+    gan = zoo.create("dcgan", image_shape=(33, 33, 1))
+    assert (gan.width, gan.learning_rate) == (16, 1e-3)
+    assert gan.discriminator.get_layer("down_0").filters == 16
+    again = DCGAN.from_config(gan.get_config())
+    assert (again.width, again.learning_rate) == (16, 1e-3)
+    given = zoo.create("dcgan", image_shape=(33, 33, 1), width=2, learning_rate=3e-3)
+    assert (given.width, given.learning_rate) == (2, 3e-3)
 
-    rates = {size: made(size).learning_rate for size in (16, 28, 32, 33, 64)}
-    assert rates == {16: 2e-3, 28: 2e-3, 32: 2e-3, 33: 1e-3, 64: 1e-3}
-    assert made(64, learning_rate=3e-3).learning_rate == 3e-3
-    again = DCGAN.from_config(made(64).get_config())
-    assert again.learning_rate == 1e-3
-    # The config of a run says what was taken.
-    for asked, taken in (({}, 1e-3), ({"learning_rate": "0.5"}, 0.5)):
-        resolved = config.resolve("dcgan", "digits", overrides={"image_size": "64", **asked})
-        digits = train.load_data(resolved, train.Source())
-        assert train.complete(resolved, digits)["learning_rate"] == taken
+
+@pytest.mark.parametrize(
+    ("asked", "taken"), [({}, (16, 1e-3)), ({"learning_rate": "0.5", "width": "3"}, (3, 0.5))]
+)
+def test_the_config_of_a_run_says_what_was_taken_at_its_size(asked, taken):
+    resolved = config.resolve("dcgan", "digits", overrides={"image_size": "64", **asked})
+    digits = train.load_data(resolved, train.Source())
+    completed = train.complete(resolved, digits)
+    assert (completed["width"], completed["learning_rate"]) == taken
 
 
 def test_the_paper_preset_is_the_network_of_the_papers_figure():

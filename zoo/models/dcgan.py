@@ -13,7 +13,8 @@ Where and why this file deviates; `--preset=paper` undoes what is marked with a 
 
 - images of other sizes than 64: as many halvings as bring them to 3x3 or 4x4.
 - noise from N(0, 1) instead of U(-1, 1), as nearly everybody does since.
-- * `width` 32 channels at the largest resolution instead of 128: a laptop can train it.
+- * `width` 32 channels at the largest resolution instead of 128, and 16 beyond 32 pixels: a laptop
+  can train it. With a GPU or a day of time, take more.
 - * kernels of 4x4 instead of 5x5: a third less to compute.
 - * learning rate 2e-3, and 1e-3 beyond 32 pixels, instead of 2e-4, and minibatches of 32 instead of
   128: docs/recipes.md.
@@ -46,7 +47,8 @@ class DCGAN(GAN):
 
     Args:
         image_shape: (size, size, channels), size of at least 9, channels 1 or 3.
-        width: int, channels at the largest resolution; they double with each halving of it.
+        width: int, channels at the largest resolution; they double with each halving of it. By
+            default 32 up to 32 pixels and 16 beyond.
         kernel_size: int, side of all kernels in pixels.
         learning_rate: float, step size of the generator; by default 2e-3 up to 32 pixels and 1e-3
             beyond.
@@ -62,7 +64,7 @@ class DCGAN(GAN):
         self,
         image_shape: tuple = (28, 28, 1),
         *,
-        width: int = 32,
+        width: int | None = None,
         kernel_size: int = 4,
         discriminator_norm: str = "batch",
         penalty: str | None = "r1",
@@ -72,8 +74,9 @@ class DCGAN(GAN):
         ema_half_life: float = 1_000_000.0,
         **kwargs,
     ):
-        if learning_rate is None:
-            learning_rate = self.defaults_at(image_shape)["learning_rate"]
+        defaults = self.defaults_at(image_shape)
+        width = defaults["width"] if width is None else width
+        learning_rate = defaults["learning_rate"] if learning_rate is None else learning_rate
         super().__init__(
             image_shape,
             penalty=penalty,
@@ -91,7 +94,8 @@ class DCGAN(GAN):
 
     @classmethod
     def defaults_at(cls, image_shape):
-        return {"learning_rate": 2e-3 if max(image_shape, default=0) <= 32 else 1e-3}
+        small = max(image_shape, default=0) <= 32
+        return {"width": 32 if small else 16, "learning_rate": 2e-3 if small else 1e-3}
 
     def build_generator(self):
         z = keras.Input((self.latent_dim,), name="z")
