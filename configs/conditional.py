@@ -30,4 +30,4 @@ def get_config(dataset, preset):
             "ema_half_life": 0.0,
             "batch_size": 128,
         }
-    return {}
+    return {"batch_size": 32}

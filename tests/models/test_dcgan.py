@@ -5,6 +5,7 @@ import pytest
 
 import zoo
 from configs import dcgan
+from zoo.models.conditional import ConditionalGAN
 from zoo.models.dcgan import DCGAN
 from zoo.runs import config, train
 
@@ -36,6 +37,13 @@ def test_rate_and_width_follow_the_size_unless_they_are_given():
     assert (again.width, again.learning_rate) == (16, 1e-3)
     given = zoo.create("dcgan", image_shape=(33, 33, 1), width=2, learning_rate=3e-3)
     assert (given.width, given.learning_rate) == (2, 3e-3)
+
+
+def test_the_width_of_conditional_follows_the_size_likewise():
+    taken = {size: ConditionalGAN.defaults_at((size, size, 3)) for size in (28, 32, 33)}
+    assert taken == {28: {"width": 32}, 32: {"width": 32}, 33: {"width": 16}}
+    gan = zoo.create("conditional", image_shape=(33, 33, 1), num_classes=2)
+    assert gan.width == gan.discriminator.get_layer("down_0").filters == 16
 
 
 @pytest.mark.parametrize(

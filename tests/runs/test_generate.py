@@ -81,6 +81,22 @@ def test_classes_take_turns(labelled, tmp_path):
     assert labels(count=2, classes="red, green") == [2, 2]
 
 
+@pytest.mark.parametrize(
+    ("options", "columns"),
+    [
+        ({"count": 6}, 4),
+        ({"count": 60}, 8),
+        ({"count": 9, "classes": "dog,cat"}, 4),
+        ({"count": 9, "classes": "dog"}, 3),
+        ({"seed": [0, 1, 2, 3, 5, 4, 8, 9, 10]}, 3),
+    ],
+)
+def test_in_a_grid_classes_that_take_turns_keep_their_columns(labelled, tmp_path, options, columns):
+    (path,) = generate(labelled, out=str(tmp_path / "grid.png"), **options)
+    with Image.open(path) as picture:
+        assert picture.width == columns * 66 - 2, "tiles of 64 pixels, and 2 between them"
+
+
 def test_classes_of_a_bare_file_are_read_off_the_model(labelled, tmp_path):
     found = arrays(f"{labelled}/generator.keras", tmp_path, count=5)
     assert found["labels"].tolist() == [0, 1, 2, 3, 0]

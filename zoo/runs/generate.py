@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import os
 import re
 
@@ -88,7 +89,7 @@ def generate(
         arrays = {"images" if is_image else "samples": samples, "seeds": seeds, "indices": indices}
         _save_npz(paths[0], arrays if labels is None else arrays | {"labels": labels})
     else:
-        _save_pictures(paths, format, samples)
+        _save_pictures(paths, format, samples, labels)
     return list(dict.fromkeys(paths))
 
 
@@ -286,11 +287,19 @@ def _save_npz(path, arrays):
     write_atomically(path, file.getvalue())
 
 
-def _save_pictures(paths, format, images):
+def _columns(labels):
+    """Returns tiles in a row with which classes that take turns keep their columns, or None."""
+    count = 0 if labels is None else len(np.unique(labels))
+    if not 2 <= count <= 16 or (labels != np.resize(labels[:count], len(labels))).any():
+        return None
+    return count * max(1, round(math.sqrt(len(labels)) / count))
+
+
+def _save_pictures(paths, format, images, labels):
     from zoo.runs import pictures
 
     if format == "grid":
-        pictures.save_png(paths[0], pictures.grid(images))
+        pictures.save_png(paths[0], pictures.grid(images, _columns(labels)))
     elif format == "walk":
         tiles = [pictures.grid(image[np.newaxis]) for image in images]
         pictures.save_gif(paths[0], tiles, milliseconds=60)
