@@ -54,9 +54,9 @@ def test_values_get_the_type_of_their_setting(name, text, value):
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("width", "abc", r"`width` has the wrong type\. Expected int, .*Received: width='abc'"),
+        ("kernel_size", "abc", r"`kernel_size` has the wrong type\. Expected int, .*='abc'"),
         ("width", "1.5", "Expected int"),
-        ("width", "none", "Expected int,"),
+        ("kernel_size", "none", "Expected int,"),
         ("width", "", "Expected int"),
         ("epochs", "1e3", "Expected int"),
         ("learning_rate", "fast", "Expected float"),

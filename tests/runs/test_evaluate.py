@@ -233,7 +233,8 @@ def test_each_score_is_a_row_of_results(run, tmp_path):
         row["seed"] = "3"
     last = made["table"](made["read"]() + rows[:2]).splitlines()[-1]
     value, floor = (made["number"](float(row[name])) for name in ("value", "floor"))
-    assert f"| 1 | frechet {value} ({floor})<br>" in last
+    times = f"{float(row['value']) / float(row['floor']):.1f}"
+    assert f"| 1 | frechet {value} ({floor}, {times} times)<br>" in last
     assert last.endswith("| 200 samples, classifier:digits |")
 
 
