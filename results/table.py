@@ -48,9 +48,12 @@ def table(rows):
         "measured on",
     ]
     table = [titles, ["---"] * len(titles)]
-    # Those of a model and its data together, in the order of their first rows.
-    places = {key[:2]: place for place, key in reversed([*enumerate(lines)])}
-    for _, metrics in sorted(lines.items(), key=lambda line: places[line[0][:2]]):
+    # Those of a model and of its data together, in the order of their first rows.
+    places = {}
+    for place, key in enumerate(lines):
+        places.setdefault(key[:1], place)
+        places.setdefault(key[:2], place)
+    for _, metrics in sorted(lines.items(), key=lambda x: (places[x[0][:1]], places[x[0][:2]])):
         first = next(iter(metrics.values()))
         row = first[0]
         recipe = " ".join(filter(None, [row["preset"], row["settings"]]))
@@ -136,7 +139,7 @@ def filled(text, tables):
 def longer(trials, results):
     """Returns name -> markdown table of the trials at each size and budget.
 
-    The recipe's own rows stand beside them.
+    The recipe's own rows stand beside them. Raises ValueError for two tables of one name.
     """
 
     def kind(row):
@@ -147,8 +150,11 @@ def longer(trials, results):
     for each in dict.fromkeys(map(kind, trials)):
         rows = [row for row in [*trials, *results] if kind(row) == each]
         rows = [row for row in rows if row["backend"] == trials[0]["backend"]]
-        model, _, *rest = each
-        tables[", ".join(filter(None, [model, *rest]))] = ablation(rows, model)
+        model, data, *rest = each
+        name = ", ".join(filter(None, [model, *rest]))
+        if name in tables:
+            raise ValueError(f"There is a table {name!r} already, and not of {data}.")
+        tables[name] = ablation(rows, model)
     return tables
 
 

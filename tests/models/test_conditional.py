@@ -175,7 +175,8 @@ def test_samples_without_labels_are_refused():
 
 def test_the_paper_preset_is_the_founding_network():
     config = conditional.get_config("mnist", "paper")
-    assert config["image_size"] == 32
+    assert (config["image_size"], config["width"], config["batch_size"]) == (32, 64, 128)
+    assert conditional.get_config("mnist", "default")["batch_size"] == 32
     own = ConditionalGAN.settings()
     settings = {k: v for k, v in config.items() if k in own} | {"width": 2}
     gan = ConditionalGAN((32, 32, 1), num_classes=10, **settings)

@@ -47,10 +47,15 @@ def test_the_width_of_conditional_follows_the_size_likewise():
 
 
 @pytest.mark.parametrize(
-    ("asked", "taken"), [({}, (16, 1e-3)), ({"learning_rate": "0.5", "width": "3"}, (3, 0.5))]
+    ("preset", "asked", "taken"),
+    [
+        ("default", {}, (16, 1e-3)),
+        ("default", {"learning_rate": "0.5", "width": "3"}, (3, 0.5)),
+        ("paper", {}, (128, 2e-4)),
+    ],
 )
-def test_the_config_of_a_run_says_what_was_taken_at_its_size(asked, taken):
-    resolved = config.resolve("dcgan", "digits", overrides={"image_size": "64", **asked})
+def test_the_config_of_a_run_says_what_was_taken_at_its_size(preset, asked, taken):
+    resolved = config.resolve("dcgan", "digits", preset, overrides={"image_size": "64", **asked})
     digits = train.load_data(resolved, train.Source())
     completed = train.complete(resolved, digits)
     assert (completed["width"], completed["learning_rate"]) == taken

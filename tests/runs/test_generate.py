@@ -84,10 +84,12 @@ def test_classes_take_turns(labelled, tmp_path):
 @pytest.mark.parametrize(
     ("options", "columns"),
     [
+        ({"count": 4}, 2),
         ({"count": 6}, 4),
         ({"count": 60}, 8),
         ({"count": 9, "classes": "dog,cat"}, 4),
         ({"count": 9, "classes": "dog"}, 3),
+        ({"seed": [1, 2, 3]}, 2),
         ({"seed": [0, 1, 2, 3, 5, 4, 8, 9, 10]}, 3),
     ],
 )

@@ -40,10 +40,10 @@ def generate(
         classes: str or None, names or indices of classes, separated by commas, for a model with
             classes. They take turns; by default all classes do. A sample's turn is its index, or
             its seed where a list of seeds is given.
-        format: "png" (a file per sample), "grid" (one PNG), "npz" (`images` uint8 NHWC, or float32
-            `samples` where they are not pictures; `labels` int32 for a model with classes;
-            `seeds` int64; `indices` int32), or "walk" (a GIF along a spherical path through the
-            samples and back to the first).
+        format: "png" (a file per sample), "grid" (one PNG; classes that take turns keep their
+            columns), "npz" (`images` uint8 NHWC, or float32 `samples` where they are not pictures;
+            `labels` int32 for a model with classes; `seeds` int64; `indices` int32), or "walk" (a
+            GIF along a spherical path through the samples and back to the first).
         frames: int, frames of a walk from one sample to the next.
         out: file or folder to write to; by default `generated` in the run, or `generated`.
         overwrite: bool, whether files that exist are replaced.
@@ -288,9 +288,17 @@ def _save_npz(path, arrays):
 
 
 def _columns(labels):
-    """Returns tiles in a row with which classes that take turns keep their columns, or None."""
+    """Returns tiles in a row with which classes that take turns keep their columns.
+
+    Args:
+        labels: int32 `(n,)` or None.
+
+    Returns:
+        int, or None where no class has a second turn.
+    """
     count = 0 if labels is None else len(np.unique(labels))
-    if not 2 <= count <= 16 or (labels != np.resize(labels[:count], len(labels))).any():
+    turns = 2 <= count <= 16 and count < len(labels)
+    if not turns or (labels != np.resize(labels[:count], len(labels))).any():
         return None
     return count * max(1, round(math.sqrt(len(labels)) / count))
 
