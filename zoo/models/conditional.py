@@ -19,7 +19,7 @@ Where and why this file deviates; `--preset=paper` undoes it:
 - projection instead of label planes: the pictures obey their labels after less than half the time.
 - one discriminator update per generator update, learning rate 1e-3.
 - minibatches of 32 instead of 128, and `width` 32 channels at the largest resolution instead of
-  64, 16 beyond 32 pixels: a CPU makes more steps, docs/recipes.md.
+  64, 16 beyond 32 pixels: a CPU learns from more images, docs/recipes.md.
 - the exported generator is an average over the last training steps.
 """
 
