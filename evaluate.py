@@ -70,7 +70,8 @@ def run():
         source = programs.find_source(FLAGS.run, FLAGS.generator, FLAGS.runs_dir)
         programs.choose_backend(FLAGS.backend, programs.recorded_backend(source))
     with programs.quietly():
-        from zoo.runs import evaluate, report
+        from zoo.report import report
+        from zoo.scoring import evaluate
 
     evaluate.evaluate(
         source,

@@ -31,7 +31,7 @@ def run():
     source = programs.find_source(FLAGS.run, FLAGS.generator, FLAGS.runs_dir)
     programs.choose_backend(FLAGS.backend, programs.recorded_backend(source))
     with programs.quietly():
-        from zoo.runs.export import export
+        from zoo.outputs.export import export
 
     export(source, FORMAT.value, OUT.value, discriminator=DISCRIMINATOR.value)
 

@@ -52,7 +52,7 @@ def run():
     source = programs.find_source(FLAGS.run, FLAGS.generator, FLAGS.runs_dir)
     programs.choose_backend(FLAGS.backend, programs.recorded_backend(source))
     with programs.quietly():
-        from zoo.runs import generate
+        from zoo.outputs import generate
 
     paths = generate.generate(
         source,

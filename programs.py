@@ -224,7 +224,7 @@ class _TensorFlow(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     Under every backend Keras imports it when it first saves a model, for seconds and some hundred
     megabytes, only to learn that it is there. Then it is found, because PyTorch asks where it is,
     and cannot be loaded. (`sys.modules["tensorflow"] = None` would not do: Keras takes the key for
-    TensorFlow itself.) zoo/runs/keras_alone.py, which imports nothing of ours, does the same.
+    TensorFlow itself.) zoo/outputs/keras_alone.py, which imports nothing of ours, does the same.
     """
 
     def exec_module(self, module):

@@ -75,13 +75,14 @@ def run():
 
 def work(path, layout, recorded, backend):
     """Trains on the devices of `layout`: a new run, or what is left of that at `path`."""
-    from zoo.runs import config, train
+    from zoo.runs import assembly, config
+    from zoo.training import train
 
     if not layout.chief:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, until the process ends
     overrides = config.parse_assignments(FLAGS.set)
     overrides |= {n: FLAGS[n].value for n in SHORTHANDS if FLAGS[n].value is not None}
-    source = train.Source(FLAGS.data_dir, FLAGS.strict)
+    source = assembly.Source(FLAGS.data_dir, FLAGS.strict)
     if path:
         beside = [f"--{n}" for n in ("name", "overwrite", "init_from") if FLAGS[n].present]
         if beside:
@@ -93,7 +94,7 @@ def work(path, layout, recorded, backend):
             print(f"note: begun with {recorded}; with {backend} it goes on, but not bit for bit")
         asked = changes(path, overrides)
         if FLAGS.dry_run:
-            print(train.dry_run(train.read_config(path) | asked, source, layout))
+            print(train.dry_run(config.read(path) | asked, source, layout))
             return 0
         session = train.resume(pathlib.Path(path), source=source, changes=asked, layout=layout)
     else:
@@ -162,9 +163,9 @@ def from_here(dataset):
 def changes(path, overrides):
     """Returns the settings asked for on resuming, typed as those of the run."""
     from zoo import errors
-    from zoo.runs import config, train
+    from zoo.runs import config
 
-    recorded = train.read_config(path)
+    recorded = config.read(path)
     asked = {name: FLAGS[name].value for name in ("model", "dataset") if FLAGS[name].value}
     if FLAGS["preset"].present:
         asked["preset"] = FLAGS.preset

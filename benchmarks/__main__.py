@@ -244,8 +244,9 @@ def report(measurements, notes, rounds, seconds, minutes, backend):
 
 def write(results, folder, readme):
     """Writes all files and prints the table, or the JSON."""
+    from zoo.drawing import pictures
     from zoo.files import write_atomically
-    from zoo.runs import directory, pictures
+    from zoo.runs import directory
 
     text = table.markdown(results)
     directory.write_json(folder / "results.json", results)

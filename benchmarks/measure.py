@@ -85,15 +85,16 @@ def zoo(spec):
 
     from benchmarks import operations
     from zoo import backend
+    from zoo.runs import assembly
     from zoo.runs import config as configs
-    from zoo.runs import speed, train
+    from zoo.training import speed
 
     config = configs.resolve(spec["model"], "made up", "default", spec["overrides"])
     dataset = speed.made_up(config, spec["examples"])
-    gan = train.build(train.complete(config, dataset))
+    gan = assembly.build(assembly.complete(config, dataset))
     spent = [0.0]
     watch = Watch(spec, spent)
-    size = train.batch_size(config)
+    size = assembly.batch_size(config)
     stream = backend.stream(gan, lambda: timed(dataset, size, spent))
     fit(gan, stream, watch, "loss")
     return watch.result(size, operations.of_step(gan), imported)

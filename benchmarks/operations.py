@@ -14,7 +14,7 @@ import math
 import keras
 
 from zoo.gan import GAN
-from zoo.objectives import regularizers
+from zoo.parts import penalties
 
 CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 TRANSPOSED = (
@@ -64,7 +64,7 @@ def passes(gan):
     generator = 3 + (gan.n_critic - 1) + (gan.accumulate > 1)
     # Only r1_r2 looks at real and generated samples.
     penalised = {None: 0, "r1_r2": 2}.get(gan.penalty, 1) / gan.penalty_every
-    more = 3 if gan.penalty in regularizers.AT and gan.penalty_every == 1 else 6
+    more = 3 if gan.penalty in penalties.AT and gan.penalty_every == 1 else 6
     discriminator = gan.n_critic * (6 + more * penalised) + 2 + gan.objective.uses_real
     return float(generator), discriminator / gan.packing
 

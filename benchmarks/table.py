@@ -138,7 +138,7 @@ def picture(results):
     Returns:
         uint8 RGB array `(height, 1350, 3)`.
     """
-    from zoo.runs import plots
+    from zoo.drawing import plots
 
     rows = results["rows"]
     names = [f"{r['label']}: {r['implementation']}, {r['backend']}" for r in rows]

@@ -17,8 +17,8 @@ BATCH = 8
 def cases():
     """Returns name -> (variant, settings)."""
     import zoo
-    from zoo.objectives.losses import LOSSES
-    from zoo.objectives.regularizers import PENALTIES
+    from zoo.parts.losses import LOSSES
+    from zoo.parts.penalties import PENALTIES
 
     found = {name: (name, {}) for name in zoo.names()}
     found |= {f"loss {loss}": ("vanilla", {"loss": loss}) for loss in LOSSES}

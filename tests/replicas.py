@@ -17,9 +17,9 @@ BATCH = 16
 def cases():
     """Returns name -> (variant, settings)."""
     import zoo
-    from zoo.objectives.augment import TRANSFORMATIONS
-    from zoo.objectives.losses import LOSSES
-    from zoo.objectives.regularizers import PENALTIES
+    from zoo.parts.augmentation import TRANSFORMATIONS
+    from zoo.parts.losses import LOSSES
+    from zoo.parts.penalties import PENALTIES
 
     # Every loss and every penalty, in as few cases as hold them all.
     pairs = zip(LOSSES, itertools.cycle(PENALTIES), strict=False)
@@ -118,7 +118,8 @@ def steps(devices, out, *names):
 def turns(folder):
     """Trains each run, changing devices in the middle of its epochs."""
     from zoo import backend
-    from zoo.runs import config, train
+    from zoo.runs import assembly, config
+    from zoo.training import train
 
     layouts = {1: backend.Layout(), 2: backend.distribute("mirrored", 2)}
     assert layouts[2].replicas == 2
@@ -128,7 +129,7 @@ def turns(folder):
     settings["slope"] = 1.0
     resolved = config.resolve("vanilla", "digits", overrides=settings)
     for path in ("1-1-1", "2-1-2"):
-        source = train.Source()
+        source = assembly.Source()
         counts = [int(n) for n in path.split("-")]
         # Of 4 steps an epoch: stops in the middle of the first and the second.
         for i, (count, stop) in enumerate(zip(counts, (2, 6, None), strict=True)):
@@ -142,7 +143,7 @@ def turns(folder):
 
 def stopping(step):
     """Makes runs stop after `step`, if it is not None, as a signal would."""
-    from zoo.runs.session import Clock
+    from zoo.training.session import Clock
 
     counted = Clock.on_train_batch_begin
 

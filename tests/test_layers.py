@@ -5,7 +5,7 @@ from keras import ops
 
 from zoo import backend
 from zoo.layers import MinibatchStdDev, SpectralConv2D, SpectralDense, fold, folded
-from zoo.objectives import regularizers
+from zoo.parts import penalties
 
 LAYERS = {
     "dense": (lambda: SpectralDense(5, activation="tanh"), (4, 7)),
@@ -101,7 +101,7 @@ class Critic(keras.Model):
         def loss():
             # The call in inference mode uses `u`, which the later calls then assign.
             values = logits(x, training=False), logits(x), logits(-x)
-            penalty = regularizers.r1(logits, x, -x, None)
+            penalty = penalties.r1(logits, x, -x, None)
             return sum(ops.mean(ops.softplus(v)) for v in values) + 10 * penalty, ()
 
         variables = self.network.trainable_variables

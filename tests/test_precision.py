@@ -9,7 +9,7 @@ from keras import ops
 
 from zoo.errors import UsageError
 from zoo.optimizers import OptimizerPair
-from zoo.runs import session
+from zoo.training import session
 
 pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
 

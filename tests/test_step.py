@@ -10,8 +10,8 @@ from keras import ops
 import zoo
 from zoo import backend
 from zoo.errors import UsageError
-from zoo.objectives import regularizers
-from zoo.objectives.losses import LOSSES
+from zoo.parts import penalties
+from zoo.parts.losses import LOSSES
 
 pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
 
@@ -393,7 +393,7 @@ def test_a_penalty_that_shares_the_forward_pass_of_the_loss_is_the_same(penalty,
     judge = gan.discriminate
     gan.discriminate = lambda *args, **kwargs: passes.append(1) or judge(*args, **kwargs)
     found = [backend.value_and_grad(objective, variables) for objective in (shared, apart)]
-    assert len(passes) == 2 + 2 + len(regularizers.AT[penalty])
+    assert len(passes) == 2 + 2 + len(penalties.AT[penalty])
     (loss, _, grads), (expected, _, expected_grads) = found
     assert float(numpy(loss)) == pytest.approx(float(numpy(expected)), rel=1e-5)
     for one, other in zip(grads, expected_grads, strict=True):

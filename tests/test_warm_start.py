@@ -12,9 +12,8 @@ from keras import ops
 from zoo import warm_start
 from zoo.errors import UsageError
 from zoo.runs import checkpoints
-from zoo.runs.session import Clock
+from zoo.training.session import Clock
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent / "runs"))
 import running
 
 pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]

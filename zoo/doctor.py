@@ -231,7 +231,7 @@ def backends(flags):
 
 
 def judged(name, told, gpus):
-    """Yields a line for each stage that a backend's process told of, see `zoo.runs.toy`."""
+    """Yields a line for each stage that a backend's process told of, see `zoo.training.toy`."""
     if "devices" in told:
         names, kind = told["devices"]["names"], told["devices"]["kind"]
         hiding = [v for v in ("CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS") if v in os.environ]
@@ -275,7 +275,7 @@ def nvidia():
 
 
 def probe(name, devices):
-    """Plays `zoo.runs.toy` in a process of its own.
+    """Plays `zoo.training.toy` in a process of its own.
 
     Returns:
         `(told, error)`: what it told, stage -> dict, and one line on why it is not whole, or None.
@@ -384,7 +384,7 @@ def main(argv):
     if flags.probe:
         os.environ["KERAS_BACKEND"] = flags.probe
         try:
-            from zoo.runs import toy
+            from zoo.training import toy
 
             for stage, told in toy.play(flags.devices, STEPS, FIRST):
                 print(json.dumps({stage: told}), flush=True)

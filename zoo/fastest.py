@@ -81,7 +81,7 @@ def ask(spec, backend):
     """Measures one backend. Returns `(rates, None)` or `({}, sentence)`. Raises UsageError."""
     spec = {**spec, "seconds": SECONDS, "patience": PATIENCE}
     done = subprocess.run(
-        [sys.executable, "-m", "zoo.runs.speed", json.dumps(spec)],
+        [sys.executable, "-m", "zoo.training.speed", json.dumps(spec)],
         cwd=ROOT,
         env=os.environ | {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"},
         stdin=subprocess.DEVNULL,

@@ -11,9 +11,9 @@ from keras import ops
 from zoo import backend, sampling
 from zoo.errors import UsageError, check, one_of
 from zoo.layers import MinibatchStdDev, folded
-from zoo.objectives import augment as augmentation
-from zoo.objectives import losses, regularizers
 from zoo.optimizers import OptimizerPair
+from zoo.parts import augmentation
+from zoo.parts import losses, penalties
 
 OPTIMIZERS = ("adam", "rmsprop", "sgd")
 DECAYS = ("linear", "cosine")
@@ -42,10 +42,10 @@ class GAN(keras.Model):
     Args:
         image_shape: (height, width, channels) of an image, or the shape of one sample.
         latent_dim: int, size of the noise `z`, drawn from N(0, 1).
-        loss: str, a name in `zoo.objectives.losses.LOSSES`.
+        loss: str, a name in `zoo.parts.losses.LOSSES`.
         label_smoothing: float in [0, 0.5), taken off the target 1 of real samples, where the loss
             has one (Salimans et al. 2016, section 3.4).
-        penalty: str or None, a name in `zoo.objectives.regularizers.PENALTIES`, added to the
+        penalty: str or None, a name in `zoo.parts.penalties.PENALTIES`, added to the
             discriminator's loss.
         penalty_weight: float, its weight: the paper's gamma or lambda.
         penalty_every: int, of every how many-th sample of a minibatch the penalty is computed: the
@@ -161,7 +161,7 @@ class GAN(keras.Model):
         self.label_smoothing = label_smoothing
         self.objective = losses.get(loss, label_smoothing)
         self.penalty = penalty
-        self.penalise = regularizers.get(penalty) if penalty else None
+        self.penalise = penalties.get(penalty) if penalty else None
         self.penalty_weight = check("penalty_weight", penalty_weight, 0.0)
         self.penalty_every = check("penalty_every", penalty_every, 1)
         self.weight_clip = weight_clip and check("weight_clip", weight_clip, 1e-6)
@@ -499,7 +499,7 @@ class GAN(keras.Model):
         with backend.no_grad():
             backend.apply(optimizer, total, variables)
             if self.weight_clip:
-                regularizers.clip_weights(variables, self.weight_clip)
+                penalties.clip_weights(variables, self.weight_clip)
         losses, real_logits, fake_logits = zip(*outputs, strict=True)
         return (
             sum(losses) / self.accumulate,
@@ -523,11 +523,11 @@ class GAN(keras.Model):
         """One discriminator's logits of real and generated samples, and the penalty, unweighted."""
         discriminate = functools.partial(self.discriminate, labels=labels, network=network)
         # A penalty at the samples themselves needs no forward pass of its own.
-        at = regularizers.AT.get(self.penalty, ()) if self.penalty_every == 1 else ()
+        at = penalties.AT.get(self.penalty, ()) if self.penalty_every == 1 else ()
         logits, penalty = [], 0.0
         for name, samples in (("real", real), ("fake", fake)):
             if name in at:
-                values, squared = regularizers.squared_norm(discriminate, samples)
+                values, squared = penalties.squared_norm(discriminate, samples)
                 penalty += ops.mean(squared) / 2
             else:
                 values = discriminate(samples)

@@ -60,6 +60,35 @@ def run_generator(generator, z, labels=None, chunk=CHUNK):
     return np.concatenate(outputs)
 
 
+def walk(points, frames):
+    """Returns a closed spherical path: from each point to the next, and back to the first.
+
+    Between two points the direction turns at constant speed and the length changes with it
+    (slerp; White 2016, "Sampling Generative Networks", section 2.1), because points between normal
+    ones on a straight line are shorter than any the generator was trained on. Where two points
+    give no plane to turn in, the line is straight.
+
+    Args:
+        points: float32 `(n, d)`.
+        frames: int, points from one to the next, the first of the two among them.
+
+    Returns:
+        float32 `(n * frames, d)`; row `i * frames` equals `points[i]`.
+    """
+    path = []
+    for a, b in zip(points, np.roll(points, -1, axis=0), strict=True):
+        lengths = np.linalg.norm(a) * np.linalg.norm(b)
+        angle = np.arccos(np.clip(np.dot(a, b) / lengths, -1, 1)) if lengths else 0.0
+        for t in np.arange(frames) / frames:
+            if t == 0:
+                path.append(a)
+            elif np.sin(angle) < 1e-4:
+                path.append((1 - t) * a + t * b)
+            else:
+                path.append((np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(angle))
+    return np.asarray(path, "float32")
+
+
 def _to_numpy(tensor):
     import keras
 

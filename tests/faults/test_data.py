@@ -11,7 +11,8 @@ from PIL import Image
 
 from zoo import data
 from zoo.errors import UsageError
-from zoo.runs import train
+from zoo.runs import assembly
+from zoo.training import train
 
 FILES = 100_000 if ALL_FAULTS else 2_000
 
@@ -41,7 +42,7 @@ def test_pictures_that_change_between_start_and_resume_are_noticed(tmp_path, mon
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     fill(tmp_path / "pictures", 120)
     config = running.resolve(epochs=1) | {"dataset": f"folder:{tmp_path / 'pictures'}"}
-    session = train.start(config, source=train.Source(), runs_dir=tmp_path / "runs", name="one")
+    session = train.start(config, source=assembly.Source(), runs_dir=tmp_path / "runs", name="one")
     before = {p: p.read_bytes() for p in session.directory.rglob("*") if p.is_file()}
     change(tmp_path / "pictures")
     with pytest.raises(UsageError, match=r"has changed since .*--init_from=") as caught:

@@ -14,8 +14,8 @@ from keras import ops
 import zoo
 from zoo import backend, machine
 from zoo.errors import UsageError
-from zoo.runs import memory
-from zoo.runs.session import Clock
+from zoo.training import memory
+from zoo.training.session import Clock
 
 STEPS = 5000 if ALL_FAULTS else 1000
 LEVEL = f"""

@@ -9,7 +9,7 @@ import keras
 import pytest
 from keras import layers
 
-from zoo.runs import keras_alone
+from zoo.outputs import keras_alone
 
 
 @pytest.fixture

@@ -9,8 +9,10 @@ from keras import ops
 
 from zoo.errors import UsageError
 from zoo.models.dcgan import DCGAN
-from zoo.runs import callbacks, checkpoints, views
+from zoo.runs import checkpoints
 from zoo.runs.csv_files import read_csv
+from zoo.tasks import views
+from zoo.training import callbacks
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 

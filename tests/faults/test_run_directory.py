@@ -13,9 +13,10 @@ import pytest
 import running
 
 from zoo.errors import UsageError
-from zoo.runs import checkpoints, directory, train
+from zoo.runs import assembly, checkpoints, directory
 from zoo.runs.csv_files import read_csv
-from zoo.runs.session import Clock
+from zoo.training import train
+from zoo.training.session import Clock
 
 HOLDS = """
 import sys, time
@@ -61,7 +62,7 @@ def test_of_two_processes_in_one_run_the_second_is_refused(tmp_path, untrained):
         config = running.resolve()
         with pytest.raises(UsageError, match="Another process trains"):
             train.start(
-                config, source=train.Source(), runs_dir=tmp_path, name="one", overwrite=True
+                config, source=assembly.Source(), runs_dir=tmp_path, name="one", overwrite=True
             )
         assert {p: p.stat().st_mtime_ns for p in path.rglob("*")} == before
     finally:

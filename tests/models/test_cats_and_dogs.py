@@ -12,7 +12,7 @@ from keras import ops
 from configs import cats_and_dogs
 from zoo.errors import UsageError
 from zoo.models.cats_and_dogs import CatsAndDogsGAN
-from zoo.runs import views
+from zoo.tasks import views
 
 pytestmark = pytest.mark.backend
 

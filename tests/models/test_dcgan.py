@@ -7,7 +7,7 @@ import zoo
 from configs import dcgan
 from zoo.models.conditional import ConditionalGAN
 from zoo.models.dcgan import DCGAN
-from zoo.runs import config, train
+from zoo.runs import assembly, config
 
 pytestmark = pytest.mark.backend
 
@@ -56,8 +56,8 @@ def test_the_width_of_conditional_follows_the_size_likewise():
 )
 def test_the_config_of_a_run_says_what_was_taken_at_its_size(preset, asked, taken):
     resolved = config.resolve("dcgan", "digits", preset, overrides={"image_size": "64", **asked})
-    digits = train.load_data(resolved, train.Source())
-    completed = train.complete(resolved, digits)
+    digits = assembly.load_data(resolved, assembly.Source())
+    completed = assembly.complete(resolved, digits)
     assert (completed["width"], completed["learning_rate"]) == taken
 
 

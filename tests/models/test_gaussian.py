@@ -9,7 +9,7 @@ from configs import gaussian
 from zoo.data import synthetic
 from zoo.errors import UsageError
 from zoo.models.gaussian import GaussianGAN
-from zoo.runs import views
+from zoo.tasks import views
 
 pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
 

@@ -16,8 +16,9 @@ import pytest
 import running
 
 from zoo.errors import UsageError
-from zoo.runs import callbacks, checkpoints
-from zoo.runs.session import Session
+from zoo.runs import checkpoints
+from zoo.training import callbacks
+from zoo.training.session import Session
 
 pytestmark = [pytest.mark.backend, pytest.mark.faults]
 
@@ -144,7 +145,7 @@ def test_a_run_with_only_damaged_checkpoints_is_refused(straight, tmp_path, caps
     assert checkpoints.step_of(good) == 0
     truncate(newest)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("zoo.runs.train.train", lambda gan, dataset, session: session)
+        patch.setattr("zoo.training.train.train", lambda gan, dataset, session: session)
         assert running.resume(path).step == 0
     assert capsys.readouterr().err.startswith("warning: ")
     truncate(good)

@@ -25,7 +25,7 @@ from keras import layers
 from zoo import backend
 from zoo.errors import UsageError, check
 from zoo.gan import GAN
-from zoo.objectives import regularizers
+from zoo.parts import penalties
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -118,7 +118,7 @@ class SineGAN(GAN):
         if self.generator_weight_clip:
             with backend.no_grad():
                 variables = self.generator.trainable_variables
-                regularizers.clip_weights(variables, self.generator_weight_clip)
+                penalties.clip_weights(variables, self.generator_weight_clip)
         return loss
 
     def _kernel(self):

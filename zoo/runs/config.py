@@ -2,6 +2,8 @@
 
 import dataclasses
 import importlib
+import json
+import pathlib
 import types
 import typing
 
@@ -210,3 +212,21 @@ def _at_least(name, value, least):
 def _is_whole_float(value, knob):
     options = typing.get_args(knob[0]) or (knob[0],)
     return float in options and isinstance(value, int) and not isinstance(value, bool)
+
+
+def read(path):
+    """Returns the config of a run; a setting that is newer than the run has its default.
+
+    Raises:
+        UsageError: it cannot be read, or lacks what every run has.
+    """
+    file = pathlib.Path(path) / "config.json"
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+        missing = {"model", "dataset", "data_fingerprint", "sample_shape"} - set(config)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{file} cannot be read ({error}).") from None
+    if missing:
+        raise UsageError(f"{file} is damaged: it lacks {', '.join(sorted(missing))}.")
+    defaults = {name: default for name, (_, default) in knobs(config["model"]).items()}
+    return defaults | config

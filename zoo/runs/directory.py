@@ -96,6 +96,32 @@ def locked(path):
         lock.release()
 
 
+def find_generator(source):
+    """Returns the path of a generator file, given that path or a run directory.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if os.path.isdir(source):
+        path = os.path.join(source, "generator.keras")
+        if not os.path.isfile(path):
+            raise UsageError(
+                f"The run {source} has no generator.keras yet. Expected one, which training writes "
+                "with its first checkpoint; wait for that, or use another run."
+            )
+        return path
+    if not os.path.isfile(source):
+        raise UsageError(
+            f"There is no generator file {source}. Expected a run directory or the path of a "
+            ".keras or .h5 file."
+        )
+    if os.path.splitext(source)[1] not in (".keras", ".h5"):
+        raise UsageError(
+            f"A generator file is a .keras or .h5 file. Received: {source}, which is neither."
+        )
+    return source
+
+
 def write_json(path, content):
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     write_atomically(path, text.encode())

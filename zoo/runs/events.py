@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from zoo.runs.pictures import png_bytes
+from zoo.drawing.pictures import png_bytes
 
 _number = itertools.count()
 

@@ -104,7 +104,8 @@ def resolve(request):
         zoo.errors.UsageError: something of it is unknown or out of range.
     """
     from zoo import data, errors
-    from zoo.runs import config, results, scoring
+    from zoo.runs import config
+    from zoo.scoring import results, scores
 
     dataset = request["dataset"]
     source = dataset.partition(":")[0]
@@ -118,7 +119,7 @@ def resolve(request):
             "--features."
         )
     for name in request["metrics"] or ():
-        errors.one_of("metric", name, scoring.METRICS)
+        errors.one_of("metric", name, scores.METRICS)
     if request["features"]:
         errors.one_of(
             "feature extractor",

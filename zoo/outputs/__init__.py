@@ -1,0 +1,1 @@
+"""What leaves a run: samples and exported networks."""

@@ -1,0 +1,321 @@
+"""Exports networks to files that load without this package, each checked before it counts."""
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+
+from zoo.errors import UsageError, nearest
+from zoo.outputs import keras_alone
+from zoo.runs import assembly, directory
+
+ARTEFACTS = {
+    "keras": "generator.keras",
+    "h5": "generator.h5",
+    "savedmodel": "generator_savedmodel",
+    "onnx": "generator.onnx",
+}
+DISCRIMINATORS = {
+    name: file.replace("generator", "discriminator") for name, file in ARTEFACTS.items()
+}
+# Largest absolute difference from the original for outputs up to 1, and in proportion beyond. It is
+# float32 rounding (a 64-pixel DCGAN differs by 4e-7 between JAX and TensorFlow) and far below the
+# 8e-3 of one grey level.
+TOLERANCE = 1e-5
+# A logit is a sum, over all of a picture, of terms that cancel.
+LOGIT_TOLERANCE = 1e-4
+_NEEDS = {
+    "savedmodel": {"tensorflow": "tensorflow"},
+    "onnx": {"tensorflow": "tensorflow", "tf2onnx": "tf2onnx", "onnxruntime": "onnxruntime"},
+}
+
+
+def export(source, formats, out=None, backend=None, say=print, discriminator=False):
+    """Writes the generator of a run in other formats, and its discriminator if asked.
+
+    Everything happens in fresh processes that cannot import `zoo` and see no GPU, so a run can be
+    exported while it trains. `keras` and `h5` are written with `backend`, `savedmodel` and `onnx`
+    with TensorFlow. Then every artefact is loaded again in another fresh process and compared with
+    the original at batch sizes 1 and 5. Only when all agree do they replace older ones.
+
+    The discriminator is the exception: this process builds the model of the run and gives it the
+    weights of the newest checkpoint, before the fresh ones take over.
+
+    Args:
+        source: run directory, whose `generator.keras` is taken, or path of a generator file.
+        formats: list of str from `ARTEFACTS`.
+        out: folder to write to; by default `export` in the run, or `exports` for a file.
+        backend: "tensorflow", "jax" or "torch"; by default the one Keras runs on.
+        say: function called once for each artefact with a text that is Python: a comment with path
+            and largest difference, and the lines that load it.
+        discriminator: bool, whether the discriminator is exported too. Where a variant has names
+            of its own for the two `.h5` files, both get them.
+
+    Returns:
+        list of str: the absolute paths of the artefacts, in the order of `formats`; after the
+        generator's the discriminator's.
+
+    Raises:
+        UsageError: an unknown format; a missing, damaged or unsafe generator; no checkpoint of the
+            discriminator; a library that is not installed; an artefact that differs from the
+            original. Nothing is written then.
+    """
+    formats = list(dict.fromkeys(formats))
+    _check_formats(formats)
+    sources = {"generator": directory.find_generator(source)}
+    files = {"generator": ARTEFACTS}
+    if discriminator:
+        gan = assembly.trained(source)
+        sources["discriminator"] = f"the discriminator of {source}"
+        files["discriminator"] = DISCRIMINATORS
+        if gan.h5_names:
+            for (network, names), name in zip(files.items(), gan.h5_names, strict=True):
+                files[network] = {**names, "h5": name}
+    out = os.path.abspath(
+        out or (os.path.join(source, "export") if os.path.isdir(source) else "exports")
+    )
+    paths = {
+        (network, name): os.path.join(out, files[network][name])
+        for network in sources
+        for name in formats
+    }
+    _check_targets(out, paths)
+    if backend is None:
+        import keras
+
+        backend = keras.config.backend()
+
+    os.makedirs(out, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=out) as folder:
+        originals = {}
+        # Copied first: a run that trains on replaces its file between two readings.
+        suffix = os.path.splitext(sources["generator"])[1]
+        originals["generator"] = os.path.join(folder, "original" + suffix)
+        shutil.copyfile(sources["generator"], originals["generator"])
+        if discriminator:
+            originals["discriminator"] = os.path.join(folder, "original_discriminator.keras")
+            gan.inference_discriminator().save(originals["discriminator"])
+        facts, differences = _convert(originals, formats, folder, backend, sources)
+        for (network, name), path in paths.items():
+            new = os.path.join(folder, f"{network}.{name}")
+            _put_in_place(new, path, os.path.join(folder, "replaced"))
+    for (network, name), path in paths.items():
+        difference = differences[network][name]
+        comment = f"# {path}: {_size(path)}, differs by at most {difference:.1g}"
+        say(f"{comment}\n{loading_code(name, path, **facts[network], network=network)}\n")
+    return list(paths.values())
+
+
+def _convert(originals, formats, folder, backend, sources):
+    """Writes and checks `<folder>/<network>.<format>`, in fresh processes.
+
+    Args:
+        originals: network ("generator" or "discriminator") -> path of the Keras file to convert.
+        formats: list of str.
+        folder: that the processes work in.
+        backend: for the formats that need no particular one.
+        sources: network -> str, what a person knows the original by.
+
+    Returns:
+        `(facts, differences)`: network -> what `keras_alone.convert` tells of it, and network ->
+        format -> the largest difference.
+
+    Raises:
+        UsageError: one cannot be written or loaded, or differs.
+    """
+    groups = {backend: []}
+    for name in formats:
+        groups.setdefault("tensorflow" if name in _NEEDS else backend, []).append(name)
+    common = {
+        network: {"reference": os.path.join(folder, f"{network}_reference.npz"), "network": network}
+        for network in originals
+    }
+    differences, facts = {network: {} for network in originals}, {}
+    for group_backend, names in groups.items():
+        arguments = [
+            {"original": original, "folder": folder, "formats": names, **common[network]}
+            for network, original in originals.items()
+        ]
+        answers = _in_fresh_process("convert", arguments, folder, group_backend, sources)
+        facts = facts or dict(zip(originals, answers, strict=True))
+    for group_backend, names in groups.items():
+        if not names:
+            continue
+        arguments = [
+            {
+                "artefacts": {name: os.path.join(folder, f"{network}.{name}") for name in names},
+                **common[network],
+            }
+            for network in originals
+        ]
+        answers = _in_fresh_process("check", arguments, folder, group_backend, sources)
+        for network, answer in zip(originals, answers, strict=True):
+            differences[network] |= answer
+    for network in originals:
+        _check_differences(differences[network], common[network]["reference"], network)
+    return facts, differences
+
+
+def loading_code(format, path, inputs, shape, classes, outputs, network="generator"):
+    """Returns lines of Python that load an artefact and run it, ready to be pasted.
+
+    Args:
+        format: str from `ARTEFACTS`.
+        path: str, absolute path of the artefact.
+        inputs: sequence of str, their names; the second one are labels.
+        shape: sequence of int, the shape of the first one for one sample.
+        classes: int, 0 for a model without labels; None where the number is unknown.
+        outputs: str, what the output is called.
+        network: "generator" or "discriminator".
+    """
+    first = inputs[0]
+    labelled = len(inputs) == 2
+    batch = ", ".join(str(size) for size in (16, *shape))
+    random = f"uniform(-1, 1, ({batch}))" if first == "image" else f"standard_normal(({batch}))"
+    given = [f'{first} = np.random.{random}.astype("float32")']
+    if labelled:
+        given.append(f'label = np.arange(16, dtype="int32") % {classes or 1}')
+    arguments = f"[{first}, label]" if labelled else first
+    if format in ("keras", "h5"):
+        lines = [
+            "import keras, numpy as np",
+            f"{network} = keras.models.load_model({path!r}, compile=False)",
+            *given,
+            f"{outputs} = {network}.predict({arguments}, verbose=0)",
+        ]
+    elif format == "savedmodel":
+        named = ", ".join(f"{name}=tf.constant({name})" for name in inputs)
+        # TFSMLayer needs the TensorFlow backend, and TensorFlow itself imports Keras.
+        lines = [
+            'import os; os.environ["KERAS_BACKEND"] = "tensorflow"',
+            "import numpy as np, tensorflow as tf",
+            f"module = tf.saved_model.load({path!r})",
+            *given,
+            f'{outputs} = module.signatures["serving_default"]({named})["{outputs}"]',
+            "# or as a Keras layer:",
+            "import keras",
+            f"layer = keras.layers.TFSMLayer({path!r}, call_endpoint='serve')",
+            f"{outputs} = layer({arguments})",
+        ]
+    else:
+        named = "{" + ", ".join(f'"{name}": {name}' for name in inputs) + "}"
+        lines = [
+            "import numpy as np, onnxruntime",
+            f'session = onnxruntime.InferenceSession({path!r}, providers=["CPUExecutionProvider"])',
+            *given,
+            f"{outputs} = session.run(None, {named})[0]",
+        ]
+    return "\n".join(lines)
+
+
+def _check_formats(formats):
+    if not formats:
+        raise UsageError(f"Expected at least one format.{nearest('', ARTEFACTS)} Received: none.")
+    for name in formats:
+        if name not in ARTEFACTS:
+            raise UsageError(f"There is no export format {name!r}.{nearest(name, ARTEFACTS)}")
+    for name in formats:
+        missing = [
+            package
+            for module, package in _NEEDS.get(name, {}).items()
+            if importlib.util.find_spec(module) is None
+        ]
+        if missing:
+            raise UsageError(
+                f"Exporting to {name} needs {' and '.join(missing)}, which this Python has not. "
+                f"Install with `pip install {' '.join(missing)}`; keras and h5 work without."
+            )
+
+
+def _check_targets(out, paths):
+    if os.path.exists(out) and not os.path.isdir(out):
+        raise UsageError(f"Expected a folder to write to. Received: {out}, which is a file.")
+    for (_, name), path in paths.items():
+        if not os.path.exists(path):
+            continue
+        if name == "savedmodel":
+            ours = os.path.isfile(os.path.join(path, "saved_model.pb"))
+        else:
+            ours = os.path.isfile(path)
+        if not ours:
+            raise UsageError(
+                f"{path} exists and is not a {name} artefact, so it is left alone. Move it away or "
+                "choose another folder."
+            )
+
+
+def _in_fresh_process(do, arguments, folder, backend, sources):
+    """Returns what a function of keras_alone.py returns, for each dict of `arguments` in turn."""
+    task, answer = (os.path.join(folder, name) for name in ("task.json", "answer.json"))
+    with open(task, "w", encoding="utf-8") as file:
+        json.dump({"do": do, "arguments": arguments, "answer": answer}, file)
+    environment = os.environ | {
+        "KERAS_BACKEND": backend,
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        # On a GPU float32 may mean less than float32, and its memory belongs to the training.
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "JAX_PLATFORMS": "cpu",
+    }
+    done = subprocess.run(
+        [sys.executable, keras_alone.__file__, task],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
+    if done.returncode or not os.path.exists(answer):
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise UsageError(
+            f"The process that exports with {backend} ended with code {done.returncode}: {last} "
+            "Check that this backend works and that there is memory enough."
+        )
+    with open(answer, encoding="utf-8") as file:
+        result = json.load(file)
+    os.remove(answer)
+    if "error" in result:
+        # A person knows the files by other names.
+        sentence = result["error"]
+        for own in arguments:
+            sentence = sentence.replace(own.get("original", "\n"), sources[own["network"]])
+        raise UsageError(sentence)
+    return result["results"]
+
+
+def _check_differences(differences, reference, network="generator"):
+    tolerance = TOLERANCE if network == "generator" else LOGIT_TOLERANCE
+    with np.load(reference) as file:
+        allowed = tolerance * max(1.0, float(np.abs(file["outputs"]).max()))
+    # Written so that NaN counts as different.
+    wrong = {name: value for name, value in differences.items() if not value <= allowed}
+    if wrong:
+        text = ", ".join(f"{name} by {value:.3g}" for name, value in wrong.items())
+        raise UsageError(
+            f"What was exported differs from the {network}: {text}. Expected at most "
+            f"{allowed:.1g}; nothing was written."
+        )
+
+
+def _put_in_place(new, path, replaced):
+    if not os.path.isdir(path):
+        os.replace(new, path)
+        return
+    # A folder cannot replace another in one step.
+    os.rename(path, replaced)
+    try:
+        os.rename(new, path)
+    except OSError:
+        os.rename(replaced, path)
+        raise
+
+
+def _size(path):
+    files = [path]
+    if os.path.isdir(path):
+        files = [os.path.join(folder, f) for folder, _, names in os.walk(path) for f in names]
+    return f"{sum(os.path.getsize(file) for file in files) / 1e6:.1f} MB"

@@ -1,0 +1,286 @@
+"""Draws samples with a generator file and writes them as pictures, arrays or a walk."""
+
+import io
+import json
+import math
+import os
+import re
+
+import numpy as np
+
+from zoo import sampling
+from zoo.errors import UsageError, nearest
+from zoo.runs import directory, network_files
+
+SUFFIXES = {"png": "", "grid": ".png", "npz": ".npz", "walk": ".gif"}
+MOST_SAMPLES = 1_000_000
+
+
+def generate(
+    source,
+    count=16,
+    seed=0,
+    classes=None,
+    format="grid",
+    frames=12,
+    out=None,
+    overwrite=False,
+):
+    """Draws samples and writes them to files.
+
+    A sample depends on its seed, its index and its class alone: the same ones give the same picture
+    on the same backend, however many are drawn beside it.
+
+    Args:
+        source: run directory, whose `generator.keras` is used, or path of a generator file.
+        count: int, how many samples a single `seed` gives: indices 0 to count - 1.
+        seed: int, or a list of ints, each of which gives its sample of index 0 (`count` is then
+            not used). See `zoo.sampling.latents`.
+        classes: str or None, names or indices of classes, separated by commas, for a model with
+            classes. They take turns; by default all classes do. A sample's turn is its index, or
+            its seed where a list of seeds is given.
+        format: "png" (a file per sample), "grid" (one PNG; classes that take turns keep their
+            columns), "npz" (`images` uint8 NHWC, or float32 `samples` where they are not pictures;
+            `labels` int32 for a model with classes; `seeds` int64; `indices` int32), or "walk" (a
+            GIF along a spherical path through the samples and back to the first).
+        frames: int, frames of a walk from one sample to the next.
+        out: file or folder to write to; by default `generated` in the run, or `generated`.
+        overwrite: bool, whether files that exist are replaced.
+
+    Returns:
+        list of str: the paths written.
+
+    Raises:
+        UsageError: a class the model does not have, samples that the format cannot hold, a file
+            that exists, or a generator that cannot be loaded. Nothing is written then.
+    """
+    if format not in SUFFIXES:
+        raise UsageError(f"There is no format {format!r}.{nearest(format, SUFFIXES)}")
+    seeds, indices = _names(count, seed)
+    if format == "walk" and (len(seeds) < 2 or frames < 1):
+        raise UsageError(
+            "A walk leads through at least 2 seeds, with at least 1 frame from one to the next. "
+            f"Received: {len(seeds)} seeds, {frames} frames."
+        )
+    generator = load_generator(source)
+    is_image = network_files.output_name(generator) == "images"
+    if format != "npz" and not is_image:
+        raise UsageError(
+            f"Samples of shape {tuple(generator.outputs[0].shape[1:])} are not pictures with 1 or "
+            f"3 channels, so {format} cannot show them; use --format=npz, which holds them as "
+            "`samples`."
+        )
+    turns = indices if np.ndim(seed) == 0 else seeds
+    labels = _labels(generator, source, classes, turns)
+    if out is None:
+        out = os.path.join(source if os.path.isdir(source) else "", "generated", "")
+    paths = _paths(out, format, seeds, indices, labels, np.ndim(seed) == 0)
+    if not overwrite:
+        _refuse_existing(paths)
+
+    latent_dim = generator.inputs[0].shape[1:]
+    z = sampling.latents(len(seeds), int(np.prod(latent_dim)), seed)
+    if format == "walk":
+        z, labels = sampling.walk(z, frames), _nearest_labels(labels, frames)
+    samples = _draw(generator, z.reshape(-1, *latent_dim), labels, is_image)
+    os.makedirs(os.path.dirname(os.path.abspath(paths[0])), exist_ok=True)
+    if format == "npz":
+        arrays = {"images" if is_image else "samples": samples, "seeds": seeds, "indices": indices}
+        _save_npz(paths[0], arrays if labels is None else arrays | {"labels": labels})
+    else:
+        _save_pictures(paths, format, samples, labels)
+    return list(dict.fromkeys(paths))
+
+
+def load_generator(source):
+    """Loads the generator of a run directory or a generator file, in safe mode.
+
+    Returns:
+        keras.Model with input `z`, or `[z, label]`.
+
+    Raises:
+        UsageError: it is missing, damaged, or holds code or objects that Keras does not load.
+    """
+    try:
+        return network_files.load(directory.find_generator(source))
+    except UsageError:
+        raise
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def parse_seeds(text):
+    """Returns the list of ints of a text such as "0-3,7,9".
+
+    Raises:
+        UsageError: it is not a list of numbers and rising ranges, or names too many.
+    """
+    seeds = []
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if last < first:
+            raise UsageError(
+                "Expected seeds as whole numbers and rising ranges from 0 up, such as 0-3,7,9. "
+                f"Received: {part!r} in {text!r}."
+            )
+        if last >= 2**63 or len(seeds) + last - first >= MOST_SAMPLES:
+            raise UsageError(
+                f"Expected at most {MOST_SAMPLES} seeds below 2**63. Received: {text!r}."
+            )
+        seeds.extend(range(first, last + 1))
+    return seeds
+
+
+def _names(count, seed):
+    single = np.ndim(seed) == 0
+    if not 1 <= (count if single else len(seed)) <= MOST_SAMPLES or np.min(seed) < 0:
+        raise UsageError(
+            f"Expected 1 to {MOST_SAMPLES} samples and seeds from 0 up. "
+            f"Received: {f'count={count}, seed={seed}' if single else f'{len(seed)} seeds'}."
+        )
+    if single:
+        return np.full(count, seed, "int64"), np.arange(count, dtype="int32")
+    return np.asarray(seed, "int64"), np.zeros(len(seed), "int32")
+
+
+def _labels(generator, source, classes, turns):
+    """Returns the labels, int32 `(n,)`, or None for a generator without classes."""
+    if len(generator.inputs) == 1:
+        if classes is not None:
+            raise UsageError(
+                "This generator has no classes, so none can be asked for. Leave out --class or use "
+                f"a run of a model with classes. Received: --class={classes}."
+            )
+        return None
+    names = _class_names(source)
+    count = network_files.class_count(generator) or len(names)
+    names = [*names, *map(str, range(len(names), count))][:count]
+    if classes is None and not count:
+        raise UsageError(
+            "Neither the generator nor a config.json says how many classes there are. Ask for some "
+            "with --class, such as --class=0,1,2."
+        )
+    chosen = list(range(count)) if classes is None else _class_indices(classes, names)
+    return np.asarray([chosen[turn % len(chosen)] for turn in turns.tolist()], "int32")
+
+
+def _class_names(source):
+    path = os.path.join(source, "config.json")
+    if not os.path.isfile(path):
+        return []
+    try:
+        with open(path, encoding="utf-8") as file:
+            return [str(name) for name in json.load(file).get("class_names") or []]
+    except (ValueError, AttributeError, TypeError) as error:
+        raise UsageError(
+            f"{path} is damaged: expected one JSON object ({error}). Restore it, or use "
+            "--generator with the generator file of the run."
+        ) from error
+
+
+def _class_indices(classes, names):
+    # A name may hold a comma.
+    asked = [classes] if classes in names else [part.strip() for part in classes.split(",")]
+    indices = []
+    for name in asked:
+        if name in names:
+            indices.append(names.index(name))
+        elif name.isdecimal() and (not names or int(name) < len(names)):
+            indices.append(int(name))
+        else:
+            valid = nearest(name, names) if names else " Expected whole numbers from 0 up."
+            raise UsageError(f"There is no class {name!r}.{valid} An index works as well.")
+    return indices
+
+
+def _paths(out, format, seeds, indices, labels, single):
+    suffix = SUFFIXES[format] or ".png"
+    found = os.path.splitext(out)[1].lower()
+    is_file = found == suffix and not os.path.isdir(out) and (format != "png" or len(seeds) == 1)
+    if is_file:
+        return [out]
+    if found in (".png", ".npz", ".gif", ".jpg", ".jpeg", ".npy") or os.path.isfile(out):
+        expected = "a folder" if format == "png" else f"a {suffix} file or a folder"
+        raise UsageError(f"--out is {expected} for {format}. Received: {out}.")
+    if format == "png":
+        names = [f"seed{s}" for s in seeds]
+        if single:
+            names = [f"{name}_{i:04d}" for name, i in zip(names, indices, strict=True)]
+        if labels is not None:
+            names = [f"{name}_class{c}" for name, c in zip(names, labels, strict=True)]
+        return [os.path.join(out, f"{name}.png") for name in names]
+    if single:
+        what = f"seed{seeds[0]}_count{len(seeds)}"
+    else:
+        runs = np.split(seeds, np.where(np.diff(seeds) != 1)[0] + 1)
+        parts = [str(r[0]) if len(r) == 1 else f"{r[0]}-{r[-1]}" for r in runs]
+        shown = parts if len(parts) <= 8 else [*parts[:8], f"and{len(seeds)}"]
+        what = f"seeds{'_'.join(shown)}"
+    return [os.path.join(out, f"{'samples' if format == 'npz' else format}_{what}{suffix}")]
+
+
+def _refuse_existing(paths):
+    existing = [path for path in paths if os.path.exists(path)]
+    if existing:
+        more = f" and {len(existing) - 1} more" if len(existing) > 1 else ""
+        raise UsageError(
+            f"{existing[0]}{more} would be replaced, and nothing was written. Choose another "
+            "--out, or allow it with --overwrite."
+        )
+
+
+def _nearest_labels(labels, frames):
+    if labels is None:
+        return None
+    position = np.arange(len(labels) * frames) / frames
+    return labels[np.floor(position + 0.5).astype(int) % len(labels)]
+
+
+def _draw(generator, z, labels, is_image):
+    # In pieces, so that only the finished uint8 pictures are all in memory.
+    parts = []
+    for start in range(0, len(z), 16 * sampling.CHUNK):
+        piece = slice(start, start + 16 * sampling.CHUNK)
+        part = sampling.run_generator(
+            generator, z[piece], None if labels is None else labels[piece]
+        )
+        parts.append(sampling.to_uint8(part) if is_image else part)
+    return np.concatenate(parts)
+
+
+def _save_npz(path, arrays):
+    from zoo.files import write_atomically
+
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    write_atomically(path, file.getvalue())
+
+
+def _columns(labels):
+    """Returns tiles in a row with which classes that take turns keep their columns.
+
+    Args:
+        labels: int32 `(n,)` or None.
+
+    Returns:
+        int, or None where no class has a second turn.
+    """
+    count = 0 if labels is None else len(np.unique(labels))
+    turns = 2 <= count <= 16 and count < len(labels)
+    if not turns or (labels != np.resize(labels[:count], len(labels))).any():
+        return None
+    return count * max(1, round(math.sqrt(len(labels)) / count))
+
+
+def _save_pictures(paths, format, images, labels):
+    from zoo.drawing import pictures
+
+    if format == "grid":
+        pictures.save_png(paths[0], pictures.grid(images, _columns(labels)))
+    elif format == "walk":
+        tiles = [pictures.grid(image[np.newaxis]) for image in images]
+        pictures.save_gif(paths[0], tiles, milliseconds=60)
+    else:
+        for path, image in zip(paths, images, strict=True):
+            pictures.save_png(path, image)

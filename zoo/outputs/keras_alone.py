@@ -1,0 +1,239 @@
+"""The fresh process that export.py trusts: it opens network files with Keras alone.
+
+Run as a program it carries out a task of `zoo.outputs.export` in a process that cannot import this
+package:
+
+    python keras_alone.py TASK.json
+
+TASK.json holds the arguments of one or several calls of `convert` or `check`; their answers, as
+`{"results": [...]}`, or `{"error": sentence}`, are written to the path named in it. Heavy imports
+happen where they are used, so that each process loads only the library that its artefact needs.
+"""
+
+import functools
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import json
+import os
+import pathlib
+import sys
+
+import numpy as np
+
+# By its path: the package is not to be found here.
+_FILE = pathlib.Path(__file__).parent.parent / "runs" / "network_files.py"
+_SPEC = importlib.util.spec_from_file_location("network_files", _FILE)
+network_files = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(network_files)
+
+BATCH_SIZES = (1, 5)
+# What onnxruntime reads since 1.12 (2022). tf2onnx's own default is 15.
+OPSET = 17
+
+
+def convert(original, folder, formats, reference, network="generator"):
+    """Writes artefacts of a generator or discriminator file, with the backend of this process.
+
+    Args:
+        original: path of the file.
+        folder: where `<network>.<format>` is written.
+        formats: list of the formats to write.
+        reference: path of the npz with fixed inputs and what the network makes of them. It is made
+            if it does not exist.
+        network: "generator" or "discriminator".
+
+    Returns:
+        dict: `inputs`, their names; `shape` of the first one for one sample; `classes` (0 without
+        labels, None if unknown); and `outputs`, what the output is called.
+
+    Raises:
+        ValueError: one sentence saying what failed.
+    """
+    model = network_files.load(original, network)
+    names = network_files.input_names(model, network)
+    outputs = network_files.output_name(model, network)
+    classes = network_files.class_count(model) if len(model.inputs) == 2 else 0
+    if not os.path.exists(reference):
+        _make_reference(model, names, classes, reference)
+    for name in formats:
+        path = os.path.join(folder, f"{network}.{name}")
+        try:
+            if name in ("keras", "h5"):
+                model.save(path)
+            elif name == "savedmodel":
+                _save_savedmodel(model, names, outputs, path)
+            else:
+                _with_named_inputs(model, names).export(
+                    path, format="onnx", opset_version=OPSET, verbose=False
+                )
+        except Exception as error:
+            raise ValueError(
+                f"The {network} could not be converted to {name}: {network_files.why(error)}."
+            ) from error
+    shape = list(model.inputs[0].shape[1:])
+    return {"inputs": list(names), "shape": shape, "classes": classes, "outputs": outputs}
+
+
+def check(artefacts, reference, network="generator"):
+    """Returns, by format, the largest absolute difference of an artefact from the original.
+
+    Each artefact is loaded and run at every one of `BATCH_SIZES`.
+
+    Args:
+        artefacts: dict, format to path.
+        reference: the npz written by `convert`.
+        network: "generator" or "discriminator".
+
+    Raises:
+        ValueError: an artefact cannot be loaded or run; one sentence.
+    """
+    with np.load(reference) as file:
+        expected = file["outputs"]
+        inputs = {name: file[name] for name in file.files if name != "outputs"}
+    differences = {}
+    for name, path in artefacts.items():
+        try:
+            run = _load_keras(path, network) if name in ("keras", "h5") else _LOADERS[name](path)
+            worst = 0.0
+            for size in BATCH_SIZES:
+                outputs = np.asarray(run({key: value[:size] for key, value in inputs.items()}))
+                if outputs.shape != expected[:size].shape:
+                    raise ValueError(f"its output has shape {outputs.shape} at batch size {size}")
+                # Unlike `max`, this keeps NaN.
+                worst = float(np.maximum(worst, np.abs(outputs - expected[:size]).max()))
+        except Exception as error:
+            raise ValueError(
+                f"The {name} artefact of the {network} does not work in a fresh process: "
+                f"{network_files.why(error)}."
+            ) from error
+        differences[name] = worst
+    return differences
+
+
+def _make_reference(model, names, classes, path):
+    size = max(BATCH_SIZES)
+    rng = np.random.default_rng(0)
+    # Images are in [-1, 1], latent points and other samples about as large.
+    draw = functools.partial(rng.uniform, -1, 1) if names[0] == "image" else rng.normal
+    first = draw(size=(size, *model.inputs[0].shape[1:])).astype("float32")
+    inputs = {names[0]: first}
+    if len(model.inputs) == 2:
+        label = np.arange(size, dtype="int32") % (classes or 1)
+        inputs["label"] = label.reshape(size, *model.inputs[1].shape[1:])
+    outputs = _run_keras(model, inputs)
+    if not np.isfinite(outputs).all():
+        network = "generator" if names[0] == "z" else "discriminator"
+        raise ValueError(
+            f"The {network} gives values that are not finite, so its training has diverged; use an "
+            "earlier one."
+        )
+    np.savez(path, outputs=outputs, **inputs)
+
+
+def _save_savedmodel(model, names, output, path):
+    # Not `model.export`, which in Keras 3.15 writes every weight twice.
+    import tensorflow as tf
+
+    specs = [
+        tf.TensorSpec((None, *x.shape[1:]), x.dtype, name)
+        for x, name in zip(model.inputs, names, strict=True)
+    ]
+    inputs = specs if len(specs) > 1 else specs[0]
+    module = tf.Module()
+    module.model = model
+    module.serve = tf.function(lambda x: model(x, training=False), input_signature=[inputs])
+    named = tf.function(lambda x: {output: model(x, training=False)})
+    signatures = {"serving_default": named.get_concrete_function(inputs)}
+    tf.saved_model.save(module, path, signatures=signatures)
+
+
+def _with_named_inputs(model, names):
+    """Returns the model behind inputs of these names, whatever they were called in it."""
+    import keras
+
+    inputs = [
+        keras.Input(x.shape[1:], dtype=x.dtype, name=name)
+        for x, name in zip(model.inputs, names, strict=True)
+    ]
+    named = keras.Model(inputs, model(inputs if len(inputs) > 1 else inputs[0]))
+    # `export` refuses a model that has never been called.
+    named([np.zeros((1, *x.shape[1:]), x.dtype) for x in inputs])
+    return named
+
+
+def _run_keras(model, inputs):
+    import keras
+
+    arrays = list(inputs.values())
+    outputs = model(arrays if len(arrays) > 1 else arrays[0], training=False)
+    return keras.ops.convert_to_numpy(outputs)
+
+
+def _load_keras(path, network):
+    model = network_files.load(path, network)
+    return lambda inputs: _run_keras(model, inputs)
+
+
+def _load_savedmodel(path):
+    import tensorflow as tf
+
+    # The module must outlive the call: the signature holds its variables weakly.
+    module = tf.saved_model.load(path)
+
+    def run(inputs):
+        tensors = {name: tf.constant(value) for name, value in inputs.items()}
+        (outputs,) = module.signatures["serving_default"](**tensors).values()
+        return outputs.numpy()
+
+    return run
+
+
+def _load_onnx(path):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return lambda inputs: session.run(None, inputs)[0]
+
+
+_LOADERS = {"savedmodel": _load_savedmodel, "onnx": _load_onnx}
+
+
+class _NoTensorFlow(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Lets TensorFlow be missing.
+
+    Not by `sys.modules["tensorflow"] = None`: Keras takes the key for TensorFlow itself when it
+    runs a Rescaling layer. And not by an error while it is looked for: PyTorch asks where it is
+    when it starts. So it is found, and cannot be loaded.
+    """
+
+    def find_spec(self, name, path=None, target=None):
+        return importlib.machinery.ModuleSpec(name, self) if name == "tensorflow" else None
+
+    def exec_module(self, module):
+        raise ModuleNotFoundError("No module named 'tensorflow'", name="tensorflow")
+
+
+def _main(path):
+    with open(path, encoding="utf-8") as file:
+        task = json.load(file)
+    try:
+        work = {"convert": convert, "check": check}[task["do"]]
+        result = {"results": [work(**arguments) for arguments in task["arguments"]]}
+    except (ValueError, OSError) as error:
+        result = {"error": str(error)}
+    with open(task["answer"], "w", encoding="utf-8") as file:
+        json.dump(result, file)
+
+
+if __name__ == "__main__":
+    # Neither this folder's modules nor the package may be found, wherever it is installed.
+    here = os.path.dirname(os.path.abspath(__file__))
+    sys.path = [entry for entry in sys.path if os.path.abspath(entry) != here]
+    sys.modules["zoo"] = None
+    # Keras would import it, for most of a second, to wrap models for it.
+    sys.modules["sklearn"] = None
+    if os.environ.get("KERAS_BACKEND") != "tensorflow":
+        # Keras imports it for seconds, whenever it saves, only to learn that it is there.
+        sys.meta_path.insert(0, _NoTensorFlow())
+    _main(sys.argv[1])

@@ -1,0 +1,1 @@
+"""Ingredients that many games share, each with its own settings."""

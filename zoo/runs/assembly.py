@@ -1,0 +1,147 @@
+"""From the config of a run to its data set and its model."""
+
+import contextlib
+import dataclasses
+import os
+
+import keras
+import numpy as np
+
+import zoo
+from zoo import backend, data
+from zoo.backend import ALONE
+from zoo.errors import UsageError
+from zoo.runs import checkpoints, network_files
+from zoo.runs import config as configs
+
+
+@dataclasses.dataclass
+class Source:
+    """Where the data come from on this machine; no part of what a run computes."""
+
+    data_dir: str | None = None
+    strict: bool = False
+
+
+def load_data(config, source):
+    options = {"target": config["target"]} if config.get("target") else {}
+    return data.load(
+        config["dataset"],
+        image_size=config["image_size"],
+        channels=config["channels"],
+        resize=config["resize"],
+        data_dir=source.data_dir,
+        strict=source.strict,
+        **options,
+    )
+
+
+def complete(config, dataset):
+    """Returns the config with what only the data and the process can tell."""
+    shape = dataset.samples.shape[1:]
+    images = {"image_size": shape[0], "channels": shape[-1]} if len(shape) == 3 else {}
+    return {
+        **configs.sized(config, shape),
+        **images,
+        "sample_shape": list(shape),
+        "samples": len(dataset.samples),
+        "class_names": list(dataset.class_names),
+        "data_fingerprint": dataset.fingerprint,
+        "backend": keras.config.backend(),
+    }
+
+
+def build(config, layout=ALONE):
+    """Returns the compiled model of a completed config, to be trained on the devices of `layout`.
+
+    Raises:
+        UsageError: the model has classes and the data set has none, a batch cannot be shared out to
+            the devices, or the memory does not hold the networks.
+    """
+    decided = {"image_shape": config["sample_shape"], "seed": config["seed"]}
+    if "num_classes" in zoo.get(config["model"]).settings():
+        decided["num_classes"] = len(config["class_names"]) or None
+    with layout.making(), enough_for_networks():
+        gan = zoo.create(
+            config["model"],
+            dtype=config["precision"],
+            **decided,
+            **configs.model_settings(config),
+        )
+        gan.check_batch(config["batch_size"])
+        gan.compile()
+    return gan
+
+
+def batch_size(config):
+    """Samples a step takes: a minibatch for each discriminator update."""
+    return config["batch_size"] * config.get("n_critic", 1)
+
+
+def trained(source):
+    """Returns the model of a run with the weights of its newest checkpoint.
+
+    Raises:
+        UsageError: `source` is no run, or has no checkpoint that can be read.
+    """
+    if not os.path.isdir(source):
+        raise UsageError(
+            "A generator file holds no discriminator. Expected a run directory, --run=NAME, beside "
+            f"--discriminator. Received: {source}."
+        )
+    config = configs.read(source)
+    found = checkpoints.newest(os.path.join(source, "checkpoints"))
+    if found is None:
+        raise UsageError(
+            f"The run {source} has no checkpoint that can be read, and only a checkpoint holds the "
+            "discriminator. Train on, or export without --discriminator."
+        )
+    gan = build(config)
+    checkpoints.restore(gan, found[1], ("trainable", "other"))
+    return gan
+
+
+def take_over(gan, path):
+    """Copies the weights of a run, or of a generator file, into a new model.
+
+    Raises:
+        UsageError: the file cannot be read or its weights have other shapes.
+    """
+    if path.is_dir():
+        found = checkpoints.newest(path / "checkpoints")
+        if found is None:
+            raise UsageError(f"{path} has no checkpoint that can be read.")
+        # The noise and the count of steps begin anew; moving averages belong to the networks.
+        own = [gan.noise.state, gan.finite_steps]
+        values = [keras.ops.convert_to_numpy(variable) for variable in own]
+        checkpoints.restore(gan, found[1], groups=("trainable", "other"))
+        for variable, value in zip(own, values, strict=True):
+            variable.assign(value)
+        return
+    try:
+        weights = network_files.load(path).get_weights()
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    expected = [w.shape for w in gan.generator.get_weights()]
+    if [np.shape(w) for w in weights] != expected:
+        raise UsageError(
+            f"The generator in {path} does not fit this model: the shapes of their weights differ. "
+            "Use the settings it was trained with."
+        )
+    gan.generator.set_weights(weights)
+    gan.ema_generator.set_weights(weights)
+
+
+@contextlib.contextmanager
+def enough_for_networks():
+    """Turns the failure to hold a new model's weights into a UsageError."""
+    try:
+        yield
+    except Exception as error:
+        if not backend.out_of_memory(error):
+            raise
+        raise UsageError(
+            "The memory is not enough for the weights of the networks. Expected a narrower model, "
+            "--set width=N, smaller kernels or fewer values in a layer. "
+            f"Received: {' '.join(str(error).split())[:200]}"
+        ) from error

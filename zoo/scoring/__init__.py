@@ -1,0 +1,1 @@
+"""Scores of samples: evaluate, the judge of a run in training, tables of results."""

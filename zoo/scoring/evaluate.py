@@ -1,0 +1,436 @@
+"""Judges samples: every score that applies, beside its floor, with what fixes the numbers."""
+
+import dataclasses
+import datetime
+import hashlib
+import json
+import os
+import pathlib
+import shlex
+import sys
+
+import numpy as np
+
+from zoo import data, sampling
+from zoo.data import synthetic
+from zoo.drawing import pictures
+from zoo.errors import UsageError, nearest
+from zoo.metrics import extractors
+from zoo.metrics.splits import splits
+from zoo.outputs.generate import load_generator
+from zoo.progress import Progress
+from zoo.runs import checkpoints, directory, network_files
+from zoo.scoring.results import append_rows, check_results, rows, table, write_evaluation
+from zoo.scoring.scores import KNOWN, KNOWN_VERSION, METRICS, gave, prepare, scores_of
+from zoo.tasks import views
+
+SAMPLES = 10_000
+
+
+@dataclasses.dataclass
+class Source:
+    """Samples, and where they come from.
+
+    Attributes:
+        samples: uint8 NHWC, or float32 `(n, d)` of data that are not pictures.
+        labels: int32 `(n,)`, the classes asked for, or None.
+        name: str, what is judged, for a person.
+        config: dict, the config of the run; empty for a file.
+        hash: str, SHA-256 in hex of the file that the samples come from.
+        step, seconds, cpu_seconds: of the run's newest checkpoint, or None.
+    """
+
+    samples: np.ndarray
+    labels: np.ndarray | None
+    name: str
+    config: dict
+    hash: str
+    step: int | None = None
+    seconds: float | None = None
+    cpu_seconds: float | None = None
+
+
+def evaluate(
+    source=None,
+    *,
+    samples=None,
+    dataset=None,
+    seed=0,
+    metrics=None,
+    features=None,
+    inception_weights=None,
+    data_dir=None,
+    budget=None,
+    results=None,
+    say=print,
+):
+    """Scores a generator or a file of samples, prints a table, and keeps the numbers.
+
+    A run also gets `neighbours.png` where its memorisation is scored: samples above the training
+    pictures nearest to them.
+
+    Beside each score stands its floor: the same function of as many real pictures of the train
+    split. Real and generated pictures pass through the same extractor, at the same size.
+
+    Args:
+        source: run directory or generator file, or None for samples from a file.
+        samples: int, how many to draw; or path of an .npz file with `images` uint8 NHWC or
+            `samples` float32, and perhaps `labels`, as generate.py writes it. By default 10,000,
+            or as many as the train split has, so that the floor has the same count.
+        dataset: str; by default the run's.
+        seed: int, of the samples and of what is chosen at random. The samples are those of
+            generate.py with this seed.
+        metrics: list of str from `METRICS`, or None for all that apply.
+        features: str, name of an extractor; by default `classifier:DATASET` for data with classes
+            and `raw` for others.
+        inception_weights: path of a weights file, or None.
+        data_dir: where prepared data sets lie.
+        budget: str, the training's, for the table of results; by default from the run's clock.
+        results: path of a CSV file to which a row for each score is added, or None.
+        say: function that takes the text of the table.
+
+    Returns:
+        dict: what was written under its features' name into the run's `evaluation.json`.
+
+    Raises:
+        UsageError: see the messages. Nothing is written then.
+    """
+    _check_names(metrics, features, seed)
+    if results is not None:
+        check_results(results)
+    config = read_config(source)
+    dataset = dataset or config.get("dataset")
+    if not dataset:
+        raise UsageError(
+            "It is not known which data the samples are compared with. Name it by --dataset, as "
+            "in --dataset=mnist."
+        )
+    if data.SOURCES.get(dataset.partition(":")[0]) == "synthetic":
+        if metrics is not None or features is not None:
+            raise UsageError(
+                f"The scores of {dataset} follow from its known distribution: leave out "
+                "--metrics and --features."
+            )
+        record, found = _evaluate_known(source, samples, dataset, seed, config)
+        neighbours = None
+    else:
+        record, found, neighbours = _evaluate_pictures(
+            source,
+            samples,
+            dataset,
+            seed,
+            config,
+            metrics,
+            features,
+            inception_weights,
+            data_dir,
+        )
+    say(table(record))
+    # All files last, so that a failure leaves none.
+    if source is not None and os.path.isdir(source):
+        if neighbours is not None:
+            pictures.save_png(pathlib.Path(source) / "neighbours.png", *neighbours)
+        write_evaluation(pathlib.Path(source), record)
+    if results is not None:
+        append_rows(results, rows(record, found, dataset, budget, source))
+    return record
+
+
+def read_config(source):
+    """Returns the config of a run directory as it stands, or {} for anything else.
+
+    Raises:
+        UsageError: it is damaged.
+    """
+    if source is None or not os.path.isdir(source):
+        return {}
+    path = os.path.join(source, "config.json")
+    try:
+        with open(path, encoding="utf-8") as file:
+            config = json.load(file)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read ({error}).") from None
+    if not isinstance(config, dict):
+        raise UsageError(f"{path} is damaged: expected one JSON object.")
+    return config
+
+
+def read_samples(path):
+    """Returns the `Source` of an .npz file.
+
+    Raises:
+        UsageError: there is none, or it holds no samples.
+    """
+    try:
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        raise UsageError(
+            f"There is no file of samples {path!r}. Expected --samples=COUNT, or the path of an "
+            ".npz file, as generate.py --format=npz writes it."
+        ) from None
+    except (*checkpoints.DAMAGED, OSError, AttributeError) as error:
+        raise UsageError(
+            f"{path} is not an .npz file that can be read ({error}). Expected one as "
+            "generate.py --format=npz writes it."
+        ) from None
+    found = arrays.get("images", arrays.get("samples"))
+    if found is None or found.ndim < 2 or not len(found):
+        raise UsageError(
+            f"{path} holds no samples. Expected an array `images`, uint8 (n, height, width, 1 or "
+            f"3), or `samples`, float (n, d). Received: {', '.join(arrays) or 'no array'}."
+        )
+    labels = arrays.get("labels")
+    if labels is not None and (labels.shape != found.shape[:1] or labels.dtype.kind not in "iu"):
+        raise UsageError(
+            f"`labels` of {path} must be whole numbers, one for each sample. Expected shape "
+            f"({len(found)},). Received: {labels.dtype} of shape {labels.shape}."
+        )
+    if found.ndim == 4:
+        found = _pictures(found, path)
+    return Source(found, labels, os.path.basename(path), {}, _file_hash(path))
+
+
+def draw(source, generator, count, seed, config):
+    """Draws samples with `generator`, that of a run directory or file, classes in turn.
+
+    Returns:
+        `Source`.
+
+    Raises:
+        UsageError: it gives pictures that are not finite, or does not tell its classes.
+    """
+    shape = generator.inputs[0].shape[1:]
+    labels = None
+    if len(generator.inputs) == 2:
+        classes = network_files.class_count(generator) or len(config.get("class_names") or [])
+        if not classes:
+            raise UsageError(
+                f"Neither the generator of {source} nor a config.json says how many classes there "
+                "are. Draw samples with generate.py --class=... --format=npz, and judge that file "
+                "with --samples=FILE."
+            )
+        labels = np.arange(count, dtype="int32") % classes
+    parts = []
+    with Progress("samples", count) as progress:
+        z = sampling.latents(count, int(np.prod(shape)), seed).reshape(-1, *shape)
+        # In pieces, so that only the finished pictures are all in memory.
+        for start in range(0, count, 16 * sampling.CHUNK):
+            piece = slice(start, start + 16 * sampling.CHUNK)
+            part = sampling.run_generator(
+                generator, z[piece], None if labels is None else labels[piece]
+            )
+            parts.append(_pictures(part, source) if part.ndim == 4 else part)
+            progress(start + len(part))
+    is_run = os.path.isdir(source)
+    meta = _newest_meta(source) if is_run else {}
+    path = os.path.join(source, "generator.keras") if is_run else source
+    return Source(
+        np.concatenate(parts),
+        labels,
+        os.path.basename(os.path.abspath(source)),
+        config,
+        _file_hash(path),
+        *(meta.get(key) for key in ("step", "seconds", "cpu_seconds")),
+    )
+
+
+def _evaluate_pictures(
+    source, samples, dataset, seed, config, metrics, features, inception_weights, data_dir
+):
+    own = dataset == config.get("dataset")
+    found = read_samples(samples) if source is None else None
+    generator = load_generator(source) if found is None else None
+    shape = _picture_shape(found.samples if found else generator.outputs[0])
+    parts = splits(
+        dataset,
+        image_size=shape[0],
+        channels=shape[-1],
+        resize=config.get("resize", "crop") if own else "crop",
+        data_dir=data_dir,
+    )
+    train = parts.train
+    notes = []
+    recorded = config.get("data_fingerprint")
+    if own and parts.own and recorded not in (None, train.fingerprint):
+        notes.append(f"{dataset} has changed since the run was trained on it")
+    if not parts.own:
+        notes.append(f"{dataset} has no test split, so the run has seen the pictures held out here")
+    if features is None:
+        features = f"classifier:{dataset}" if len(train.class_names) > 1 else "raw"
+    extractor = extractors.extractor(
+        features, data_dir=data_dir, inception_weights=inception_weights
+    )
+    if extractor.comparable:
+        notes.append(extractor.comparable)
+    count = min(SAMPLES, len(train.samples)) if samples is None else samples
+    found = found or draw(source, generator, count, seed, config)
+    count = len(found.samples)
+
+    whole = memorises(metrics, parts.own, extractor)
+    reference, real, real_labels = prepare(parts, extractor, count, whole)
+    generated = extractor.extract(found.samples, "samples")
+    neighbours = distance = None
+    if whole:
+        from zoo.metrics.memorisation import nearest_neighbours
+
+        distance, which = nearest_neighbours(generated[0], reference.train)
+        step = "" if found.step is None else f" of step {found.step:,}"
+        neighbours = (
+            views.neighbours(found.samples, train.samples, distance, which),
+            f"Samples{step}, each above the training picture of {dataset} that is nearest to it in "
+            f"the features {extractor.name}; copies would show among the closest.",
+        )
+    values, left_out = scores_of(*generated, found.labels, reference, metrics, seed, distance)
+    if not values:
+        raise UsageError(
+            "No metric applies: " + "; ".join(f"{n}: {w}" for n, w in left_out.items()) + "."
+        )
+    # Of what the train split is itself measured against, it has no floor.
+    comparable = [name for name in METRICS if name != "memorisation" and gave(name, values)]
+    labels = real_labels if found.labels is not None else None
+    floor = {}
+    for name in comparable:
+        floor |= scores_of(*real, labels, reference, [name], seed)[0]
+    if len(real[0]) < count:
+        notes.append(
+            f"the floor is that of {len(real[0]):,} pictures, all there are for training, and of "
+            "more it would be lower"
+        )
+    notes += [f"{name} left out: {why}" for name, why in left_out.items() if _is_news(name, why)]
+    protocol = _protocol(found, seed, notes) | {
+        "dataset": dataset,
+        "reference": f"{len(reference.features):,} of {dataset}'s {parts.reference}",
+        "reference_split": parts.reference,
+        "reference_count": len(reference.features),
+        "floor_samples": len(real[0]),
+        "features": extractor.name,
+        "features_hash": extractor.hash,
+        "features_accuracy": extractor.accuracy,
+        "resizer": extractor.resizer(shape),
+        "metrics": {name: METRICS[name][0] for name in METRICS if gave(name, values)},
+    }
+    return {"protocol": protocol, "scores": values, "floor": floor}, found, neighbours
+
+
+def memorises(metrics, own, extractor):
+    """Returns whether the features of the whole train split are needed."""
+    if metrics is not None:
+        return "memorisation" in metrics and own
+    # 60,000 pictures through Inception are an hour on a CPU, so it must be asked for.
+    return own and extractor.name != "inception"
+
+
+class _Given:
+    """Samples in the place of the model that `views.score` asks for them."""
+
+    def __init__(self, samples):
+        self.samples = samples
+
+    def generate(self, count, seed):
+        return self.samples
+
+
+def _evaluate_known(source, samples, dataset, seed, config):
+    count = SAMPLES if samples is None else samples
+    if source is None:
+        found = read_samples(samples)
+    else:
+        found = draw(source, load_generator(source), count, seed, config)
+    count = len(found.samples)
+    options = {}
+    if dataset == "gaussian" and config.get("target"):
+        options["target"] = config["target"]
+    real = synthetic.load(dataset, split="test", n=count, seed=seed, **options)
+    if found.samples.shape[1:] != real.samples.shape[1:]:
+        raise UsageError(
+            f"The samples of {found.name} are not like those of {dataset}. Expected shape "
+            f"(n, {real.samples.shape[1]}). Received: {found.samples.shape}."
+        )
+    values, floor = (
+        {name: float(v) for name, v in views.score(_Given(x), real, config).items()}
+        for x in (found.samples, real.samples)
+    )
+    protocol = _protocol(found, seed, []) | {
+        "dataset": dataset,
+        "reference": f"the known distribution of {dataset}",
+        "reference_split": "known distribution",
+        "reference_count": "",
+        "floor_samples": count,
+        "features": KNOWN,
+        "features_hash": "",
+        "features_accuracy": None,
+        "resizer": "none",
+        "metrics": {KNOWN: KNOWN_VERSION},
+    }
+    return {"protocol": protocol, "scores": values, "floor": floor}, found
+
+
+def _protocol(found, seed, notes):
+    return {
+        "judged": found.name,
+        "step": found.step,
+        "samples": len(found.samples),
+        "seed": seed,
+        "source_hash": found.hash,
+        "notes": notes,
+        "date": datetime.date.today().isoformat(),
+        "commit": directory.commit(),
+        "command": shlex.join(["python", os.path.basename(sys.argv[0]), *sys.argv[1:]]),
+    }
+
+
+def _check_names(metrics, features, seed):
+    for name in metrics or ():
+        if name not in METRICS:
+            raise UsageError(f"There is no metric {name!r}.{nearest(name, METRICS)}")
+    if metrics is not None and not metrics:
+        raise UsageError(f"Expected at least one metric.{nearest('', METRICS)}")
+    kind = None if features is None else features.partition(":")[0]
+    if kind not in (None, "classifier", "inception", "raw"):
+        raise UsageError(
+            f"There is no feature extractor {features!r}.{nearest(features, extractors.KINDS)}"
+        )
+    if seed < 0:
+        raise UsageError(f"Expected a seed from 0 up. Received: {seed}.")
+
+
+def _picture_shape(tensor):
+    shape = tuple(tensor.shape[1:])
+    if len(shape) != 3 or shape[-1] not in (1, 3) or shape[0] != shape[1]:
+        raise UsageError(
+            f"Samples of shape {shape} are not square pictures with 1 or 3 channels, so they "
+            "cannot be compared with pictures. Choose the --dataset they were trained on."
+        )
+    return shape
+
+
+def _pictures(images, path):
+    """Returns pictures as uint8: as they are, or from float in [-1, 1]."""
+    if images.dtype == np.uint8:
+        return images
+    if images.dtype.kind != "f" or not np.isfinite(images).all() or np.abs(images).max() > 1.01:
+        raise UsageError(
+            f"The pictures of {path} must be uint8, or finite float numbers in [-1, 1]. "
+            f"Received: {images.dtype} from {np.min(images):.3g} to {np.max(images):.3g}."
+        )
+    return sampling.to_uint8(images)
+
+
+def _newest_meta(run):
+    for path in reversed(checkpoints.listing(os.path.join(run, "checkpoints"))):
+        if meta := checkpoints.read_meta(path):
+            return meta
+    return {}
+
+
+def _file_hash(path):
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
+def _is_news(name, why):
+    # That a model without classes has no labels goes without saying.
+    return "no labels" not in why and name != "memorisation"

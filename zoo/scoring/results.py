@@ -1,0 +1,228 @@
+"""Writes down scores: a table for people, a run's evaluation.json, and rows of results.csv."""
+
+import csv
+import io
+import json
+import os
+import pathlib
+
+from zoo.errors import UsageError
+from zoo.runs import config as configs
+from zoo.runs import directory
+from zoo.scoring.scores import KNOWN, KNOWN_VERSION, METRICS
+
+COLUMNS = [
+    *("date", "model", "dataset", "preset", "backend", "seed", "budget", "metric", "value"),
+    # `reference` is the published value, and the columns behind `command` came later.
+    *("samples", "reference", "commit", "command", "features", "features_hash", "floor"),
+    *("floor_samples", "deviation", "reference_split", "reference_count", "resizer"),
+    *("metric_version", "sample_seed", "trained_by", "trained_commit", "settings"),
+    *("train_seconds", "train_cpu_seconds"),
+]
+
+
+def table(record):
+    """Returns the scores of a record as a text for people."""
+    protocol = record["protocol"]
+    values, floor = record["scores"], record["floor"]
+    step = "" if protocol["step"] is None else f", step {protocol['step']:,}"
+    lines = [
+        f"{protocol['judged']}{step}: {protocol['samples']:,} samples of seed {protocol['seed']} "
+        f"against {protocol['reference']}"
+    ]
+    if protocol["features"] != KNOWN:
+        right = protocol["features_accuracy"]
+        right = "" if right is None else f", {right:.2%} right on the held-out split"
+        lines.append(
+            f"features: {protocol['features']} ({protocol['features_hash'][:12]}{right}); "
+            f"resizer: {protocol['resizer']}"
+        )
+    lines += [f"note: {note}." for note in protocol["notes"]]
+    cells = [("score", "", f"floor ({protocol['floor_samples']:,} real)", "better")]
+    for name, value in values.items():
+        if not name.endswith("_deviation"):
+            cells.append(
+                (
+                    name,
+                    _shown(name, value, values),
+                    _shown(name, floor[name], floor) if name in floor else "-",
+                    _better(name),
+                )
+            )
+    widths = [max(len(row[i]) for row in cells) for i in range(4)]
+    lines.append("")
+    for name, value, real, better in cells:
+        line = f"{name:{widths[0]}}  {value:>{widths[1]}}  {real:>{widths[2]}}  {better}"
+        lines.append(line.rstrip())
+    return "\n".join(lines)
+
+
+def write_evaluation(run, record):
+    """Puts a record into the run's `evaluation.json`, under the name of its features.
+
+    What else is there stays: what training wrote, and other features' scores. Scores of the same
+    protocol and the same generator are added to, those of another are replaced.
+    """
+    path = run / "evaluation.json"
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        content = {}
+    content = content if isinstance(content, dict) else {}
+    kept = content.get("evaluations")
+    kept = dict(kept) if isinstance(kept, dict) else {}
+    name = record["protocol"]["features"]
+    try:
+        old = kept[name]
+        same = all(
+            old["protocol"][key] == record["protocol"][key]
+            for key in record["protocol"]
+            if key not in ("notes", "metrics", "date", "command", "commit")
+        )
+        if same:
+            versions = old["protocol"]["metrics"] | record["protocol"]["metrics"]
+            record = {
+                "protocol": record["protocol"] | {"metrics": versions},
+                **{part: old[part] | record[part] for part in ("scores", "floor")},
+            }
+    except (KeyError, TypeError):
+        pass
+    kept[name] = record
+    directory.write_json(path, content | {"evaluations": kept})
+
+
+def rows(record, found, dataset, budget=None, source=None):
+    """Returns the rows of results.csv for a record: a dict for each score.
+
+    Args:
+        found: the `Source` that was judged.
+        budget: str, or None for what the run's clock says.
+        source: run directory, whose `environment.json` tells how it was trained, or None.
+    """
+    protocol, config = record["protocol"], found.config
+    trained = _environment(source)
+    common = {
+        "date": protocol["date"],
+        "model": config.get("model") or found.name,
+        "dataset": config.get("dataset") or dataset,
+        "preset": config.get("preset", ""),
+        "backend": config.get("backend", ""),
+        "seed": config.get("seed", ""),
+        "budget": budget if budget is not None else _budget(found),
+        "samples": protocol["samples"],
+        "commit": protocol["commit"] or "",
+        "command": protocol["command"],
+        "features": protocol["features"],
+        "features_hash": protocol["features_hash"],
+        "floor_samples": protocol["floor_samples"],
+        "reference_split": protocol["reference_split"],
+        "reference_count": protocol["reference_count"],
+        "resizer": protocol["resizer"],
+        "sample_seed": protocol["seed"],
+        "trained_by": trained.get("command") or "",
+        "trained_commit": trained.get("commit") or "",
+        "settings": _settings(config, trained.get("command") or ""),
+        "train_seconds": "" if found.seconds is None else f"{found.seconds:.1f}",
+        "train_cpu_seconds": "" if found.cpu_seconds is None else f"{found.cpu_seconds:.1f}",
+    }
+    if dataset != common["dataset"]:
+        common["reference_split"] = f"{dataset}: {common['reference_split']}"
+    versions = {score: version for version, names in METRICS.values() for score in names}
+    return [
+        common
+        | {
+            "metric": name,
+            "value": f"{value:.6g}",
+            "floor": f"{record['floor'][name]:.6g}" if name in record["floor"] else "",
+            "deviation": _deviation(record["scores"], name),
+            "metric_version": versions.get(name, KNOWN_VERSION),
+        }
+        for name, value in record["scores"].items()
+        if not name.endswith("_deviation")
+    ]
+
+
+def append_rows(path, new):
+    """Adds rows to a CSV file with the columns of results.csv, which is made if it is missing."""
+    check_results(path)
+    path = pathlib.Path(path)
+    is_new = not path.exists() or not path.stat().st_size
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
+    if is_new:
+        writer.writeheader()
+    elif not path.read_bytes().endswith(b"\n"):
+        text.write("\n")
+    writer.writerows(new)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Appended in one write, so that two evaluations at once lose nothing.
+    with path.open("ab", buffering=0) as file:
+        file.write(text.getvalue().encode())
+
+
+def check_results(path):
+    """Raises UsageError for a file that rows cannot be added to, before any work is done."""
+    if os.path.isdir(path):
+        raise UsageError(f"--results={path} is a folder. Expected the path of a CSV file.")
+    if not os.path.exists(path) or not os.path.getsize(path):
+        return
+    with open(path, encoding="utf-8", errors="replace", newline="") as file:
+        header = next(csv.reader(file), [])
+    if header != COLUMNS:
+        raise UsageError(
+            f"--results={path} is not a table of results, and was left alone. Expected a new file, "
+            f"or one with the columns {', '.join(COLUMNS)}. Received: {', '.join(header)[:200]}."
+        )
+
+
+def _budget(found):
+    for seconds, unit in ((found.cpu_seconds, "CPU seconds"), (found.seconds, "seconds")):
+        if seconds:
+            # Two digits: seeds of one budget end a little apart and are one line of the table.
+            return f"{float(f'{seconds:.2g}'):,.0f} {unit}"
+    return ""
+
+
+def _environment(run):
+    """What a run's `environment.json` says of how it was trained; empty for a file."""
+    if run is None:
+        return {}
+    try:
+        content = json.loads(pathlib.Path(run, "environment.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _settings(config, command):
+    """What a run's config changes of its recipe, but for when it ends: "loss=hinge width=64"."""
+    try:
+        recipe = configs.resolve(config["model"], config["dataset"], config["preset"])
+        shape = config.get("sample_shape")
+        recipe, config = configs.sized(recipe, shape), configs.sized(config, shape)
+    except (KeyError, UsageError):
+        return ""
+    # Where nobody asked for a size the config has that of the data, which is no change.
+    own = [name for name in ("image_size", "channels") if f"{name}=" not in command]
+    ignored = (*configs.RESUMABLE, "seed", *own)
+    changed = (
+        (name, config[name])
+        for name, value in recipe.items()
+        if name in config and config[name] != value and name not in ignored
+    )
+    return " ".join(f"{name}={value}" for name, value in sorted(changed))
+
+
+def _better(name):
+    return next((names[name] for _, names in METRICS.values() if name in names), "")
+
+
+def _deviation(values, name):
+    value = values.get(f"{name}_deviation")
+    return "" if value is None else f"{value:.6g}"
+
+
+def _shown(name, value, values):
+    deviation = values.get(f"{name}_deviation")
+    more = "" if deviation is None else f" ± {deviation:.2g}"
+    return f"{value:.4g}{more}"

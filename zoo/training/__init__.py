@@ -1,0 +1,1 @@
+"""Training a run: sessions, callbacks, memory, speed."""

@@ -1,0 +1,352 @@
+"""What a run writes while it trains: tables, scores, pictures, checkpoints and the generator."""
+
+import contextlib
+import json
+import sys
+import time
+
+import keras
+
+from zoo import backend
+from zoo.drawing import pictures
+from zoo.errors import UsageError
+from zoo.runs import checkpoints, directory
+from zoo.runs.csv_files import append_csv, keep_scores, keep_whole_epochs, read_csv, write_csv
+from zoo.runs.events import EventWriter
+from zoo.tasks import views
+from zoo.training.session import SessionCallback
+
+SCORING = 0.05  # of the training time: what scores of pictures may take at most
+CHECKPOINTING = 0.02  # share of the time that writing checkpoints may take
+ALIKE = 0.1  # of the spread of real samples: below it generated ones have become one
+PATIENCE = 1000  # steps that a generator may take until its samples begin to differ
+
+
+class Tables(SessionCallback):
+    """metrics.csv, timings.csv and TensorBoard scalars, a row for each epoch.
+
+    metrics.csv holds what the seed determines, so two runs of one config can be compared with
+    `cmp`; what differs between machines is in timings.csv.
+    """
+
+    def __init__(self, session, events):
+        super().__init__(session)
+        self.events = events
+        self.metrics = session.directory / "metrics.csv"
+        self.timings = session.directory / "timings.csv"
+        for path in (self.metrics, self.timings):
+            keep_whole_epochs(path, session)
+        self.mark = None
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.mark is None:
+            self.mark = (time.monotonic(), self.session.step)
+
+    def on_epoch_end(self, epoch, logs=None):
+        session = self.session
+        row = {
+            "epoch": epoch + 1,
+            "step": session.step,
+            "images": session.images,
+            **{name: float(logs[name]) for name in self.model.trackers if name != "loss"},
+        }
+        for player, optimizer in zip(
+            ("generator", "discriminator"), self.model.optimizer.optimizers, strict=True
+        ):
+            rate = keras.ops.convert_to_numpy(optimizer.learning_rate)
+            row[f"{player}_learning_rate"] = float(rate)
+        append_csv(self.metrics, row)
+        (before, first), now = self.mark, time.monotonic()
+        speed = (session.step - first) * session.images_per_step / max(now - before, 1e-9)
+        self.mark = (now, session.step)
+        append_csv(
+            self.timings,
+            {
+                "epoch": epoch + 1,
+                "step": session.step,
+                "seconds": round(session.seconds + session.elapsed, 3),
+                "cpu_seconds": round(session.cpu_seconds + session.cpu_elapsed, 3),
+                "images_per_second": round(speed, 1),
+            },
+        )
+        scalars = {name: row[name] for name in row if name not in ("epoch", "step", "images")}
+        self.events.scalars(session.step, scalars | {"images_per_second": speed})
+
+
+class Samples(SessionCallback):
+    """Pictures of the averaged generator's samples, of the same latent points each time.
+
+    Where the samples of two pictures in a row are all alike, a warning says so: on stderr, in
+    TensorBoard, and in `warnings.csv`, which the report shows. `stop_on_collapse` ends the run. The
+    first samples of some networks hardly differ, which is no collapse before `PATIENCE` steps.
+    """
+
+    def __init__(self, session, events, dataset):
+        super().__init__(session)
+        self.events = events
+        self.dataset = dataset
+        self.alike = []  # steps of the latest pictures in a row whose samples are
+        self.differed = False
+        self.path = session.directory / "warnings.csv"
+        keep_scores(self.path, session.step, None)
+
+    def on_train_begin(self, logs=None):
+        if self.session.step == 0:
+            self.draw()
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.session.step % self.session.config["sample_every"] == 0:
+            self.draw()
+
+    def on_train_end(self, logs=None):
+        self.draw()
+
+    def draw(self):
+        session = self.session
+        drawn = views.draw(self.model, self.dataset, session.config)
+        path = session.directory / "samples" / f"step-{session.step:07d}.png"
+        pictures.save_png(path, drawn.picture)
+        self.events.image(session.step, "real and generated", drawn.comparison)
+        self.events.scalars(session.step, {"sample_diversity": drawn.diversity})
+        self.watch(drawn.diversity)
+
+    def watch(self, diversity):
+        session = self.session
+        if not diversity < ALIKE:
+            self.alike, self.differed = [], True
+        elif (self.differed or session.step >= PATIENCE) and session.step not in self.alike:
+            self.alike.append(session.step)
+            if len(self.alike) == 2:
+                self.warn(diversity)
+
+    def warn(self, diversity):
+        session = self.session
+        text = (
+            f"The samples are all alike since step {self.alike[0]:,}: they differ from one another "
+            f"by {diversity:.1%} of what real ones do. The generator has collapsed; README.md, "
+            '"When training goes wrong", says what helps.'
+        )
+        append_csv(self.path, {"step": session.step, "warning": text})
+        self.events.text(session.step, "warning", text)
+        print(f"\nwarning: {text}", file=sys.stderr)
+        if session.config["stop_on_collapse"]:
+            session.asked = "the samples are all alike"
+            # Where several workers train, its `Clock` tells the others first.
+            if session.layout.workers == 1:
+                session.stop = session.stop or session.asked
+                self.model.stop_training = True
+
+
+class Scores(SessionCallback):
+    """Scores against a known distribution: scores.csv, TensorBoard, and evaluation.json."""
+
+    def __init__(self, session, events, dataset):
+        super().__init__(session)
+        self.events = events
+        self.dataset = dataset
+        self.path = session.directory / "scores.csv"
+        keep_whole_epochs(self.path, session)
+
+    def on_epoch_end(self, epoch, logs=None):
+        session = self.session
+        scores = views.score(self.model, self.dataset, session.config)
+        if not scores:
+            return
+        scores = {name: float(value) for name, value in scores.items()}
+        append_csv(self.path, {"step": session.step, **scores})
+        path = session.directory / "evaluation.json"
+        content = {"step": session.step, "samples": views.SCORED, **scores}
+        # What evaluate.py found is of a checkpoint it names, and stays.
+        directory.write_json(path, content | _evaluations(path))
+        self.events.scalars(session.step, scores)
+
+    def say_best(self):
+        """Nothing: no generator but the latest is kept."""
+
+
+class ImageScores(SessionCallback):
+    """Scores of pictures while they are learned, and the best generator so far.
+
+    Every `score_every` thousand images the session's judge scores the averaged generator: a row of
+    scores.csv and TensorBoard scalars. A score that would make all of them together take more than
+    5 % of the training time so far is put off until it no longer does. Training is the same with
+    and without scores, bit for bit: samples are named by seeds of their own.
+
+    A score better than all before, of this session and of those that it resumes, is that of
+    `checkpoints/best.npz` and `generator-best.keras`. Scores of other features or another number of
+    samples cannot be compared: where a resumed run changes these, the best begins anew.
+    """
+
+    def __init__(self, session, events):
+        super().__init__(session)
+        self.events = events
+        self.judge = session.judge
+        self.path = session.directory / "scores.csv"
+        self.spent = 0.0
+        self.cost = self.judge.seconds if self.judge else 0.0
+        self.generator = None
+        # The file itself tells its score, so what it holds and what is known of it cannot differ.
+        self.best = checkpoints.read_meta(session.directory / "checkpoints" / checkpoints.BEST)
+        rows = keep_scores(self.path, session.step, self.best.get("step"))
+        self.plan(int(rows[-1]["images"]) if rows else 0)
+
+    def plan(self, images):
+        """Finds the next multiple of `score_every`, so that resuming does not shift them."""
+        every = max(1000 * (self.session.config["score_every"] or 0), 1)
+        self.following = (images // every + 1) * every
+
+    def on_train_batch_end(self, batch, logs=None):
+        session = self.session
+        if self.judge is None or session.images < self.following:
+            return
+        if self.spent + self.cost <= SCORING * session.elapsed:
+            self.plan(session.images)
+            start = time.monotonic()
+            self.score()
+            self.cost = time.monotonic() - start
+            self.spent += self.cost
+
+    def score(self):
+        session = self.session
+        with backend.single():
+            value = self.judge.score(self.model)
+        if value is None:
+            return  # `FiniteLosses` is about to say why
+        if not self.comparable() or value < self.best["frechet"]:
+            self.save(value)
+        row = {
+            "step": session.step,
+            "images": session.images,
+            "frechet": value,
+            "floor": self.judge.floor,
+            **self.judge.protocol,
+        }
+        others = [row for row in read_csv(self.path) if int(row["step"]) != session.step]
+        write_csv(self.path, sorted([*others, row], key=lambda row: int(row["step"])), list(row))
+        self.events.scalars(session.step, {"frechet": value, "frechet_floor": self.judge.floor})
+        session.scored = f"  frechet {value:.4g}"
+
+    def comparable(self):
+        """Returns whether there is a best one, found by the same protocol."""
+        return self.judge.protocol.items() <= self.best.items()
+
+    def save(self, value):
+        session = self.session
+        meta = {**session.meta(), "frechet": value, **self.judge.protocol}
+        if self.generator is None:
+            self.generator = self.model.inference_generator()
+        # The checkpoint last: after a crash between them the same score is found and saved again.
+        with saving(session):
+            save_generator(self.model, self.generator, session.directory / "generator-best.keras")
+            folder = session.directory / "checkpoints"
+            if checkpoints.save(folder, self.model, meta, name=checkpoints.BEST):
+                self.best = meta
+
+    def say_best(self):
+        """Prints the best score and what the scores took, if there are any."""
+        if not self.best:
+            return
+        best, session = self.best, self.session
+        text = (
+            f"best score: frechet {best['frechet']:.4g} at step {best['step']:,} "
+            f"({best['samples']:,} samples, {best['features']}"
+        )
+        if self.judge and self.comparable():
+            text += f", floor {self.judge.floor:.4g}"
+        text += f"), {session.directory / 'generator-best.keras'}"
+        if self.spent:
+            share = self.spent / max(session.elapsed, 1e-9)
+            text += f"; scores took {self.spent:.1f} s, {share:.1%} of the time"
+        print(text)
+
+
+class Checkpoints(SessionCallback):
+    """Checkpoints and the exported generator, every few minutes and at the end.
+
+    Where writing them takes long, less often, so that it takes no more than its share of the time.
+    """
+
+    def __init__(self, session):
+        super().__init__(session)
+        self.generator = None
+        self.cost = 0.0  # seconds that the last one took
+        self.saved_at = time.monotonic()
+        self.saved_step = None
+
+    def on_train_begin(self, logs=None):
+        if self.session.step == 0:
+            self.save()
+
+    def on_train_batch_end(self, batch, logs=None):
+        # The last step of an epoch waits until the epoch's row has been written.
+        if self.session.step % self.session.steps_per_epoch:
+            self.save_if_due()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.save_if_due()
+
+    def on_train_end(self, logs=None):
+        self.save()
+
+    def save_if_due(self):
+        wanted = 60 * self.session.config["checkpoint_minutes"]
+        # At 0 somebody wants one after each step, whatever it costs.
+        pause = max(wanted, self.cost / CHECKPOINTING) if wanted else 0.0
+        if self.model.stop_training or time.monotonic() - self.saved_at >= pause:
+            self.save()
+
+    def save(self):
+        session = self.session
+        if session.step == self.saved_step:
+            return
+        start = time.monotonic()
+        with saving(session):
+            folder = session.directory / "checkpoints"
+            if checkpoints.save(folder, self.model, session.meta()) is not None:
+                if self.generator is None:
+                    self.generator = self.model.inference_generator()
+                save_generator(self.model, self.generator, session.directory / "generator.keras")
+        self.saved_at, self.saved_step = time.monotonic(), session.step
+        self.cost = self.saved_at - start
+
+
+@contextlib.contextmanager
+def saving(session):
+    """Turns what the disk refuses into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"The checkpoint of step {session.step} could not be written ({error.strerror}). "
+            "The earlier ones are good: make room, then go on with "
+            f"python train.py --resume={session.directory}."
+        ) from error
+
+
+def save_generator(model, generator, path):
+    """Writes a GAN's averaged weights as the plain `generator` that it gave."""
+    generator.set_weights(model.ema_generator.get_weights())
+    save_model(generator, path)
+
+
+def save_model(model, path):
+    """Writes a Keras model file atomically."""
+    part = path.with_name(f".{path.stem}.part.keras")
+    try:
+        model.save(part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def new_events(session):
+    return EventWriter(session.directory / "events", resumed_at=session.step)
+
+
+def _evaluations(path):
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    found = content.get("evaluations") if isinstance(content, dict) else None
+    return {"evaluations": found} if isinstance(found, dict) else {}

@@ -1,0 +1,85 @@
+"""The line that tells where training is, how fast it goes and how long it will take."""
+
+import sys
+import time
+
+from zoo.training.session import SessionCallback
+
+
+class TrainingProgress(SessionCallback):
+    """One line that tells where training is, how fast it goes and how long it will take."""
+
+    def __init__(self, session, out=None):
+        super().__init__(session)
+        self.out = out or sys.stderr
+        self.live = self.out.isatty()
+        self.interval = 0.5 if self.live else 15.0
+        self.marks = []
+        self.width = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        now = time.monotonic()
+        if not self.marks:
+            # The first step compiles; the clock for the speed starts behind it.
+            self.marks = [(now, self.session.step)]
+        last = self.session.step >= self.session.total_steps or self.model.stop_training
+        if now - self.marks[-1][0] >= self.interval or last:
+            self.marks = [*self.marks[-20:], (now, self.session.step)]
+            self.show(self.line(logs))
+
+    def line(self, logs):
+        session = self.session
+        (start, first), (now, step) = self.marks[0], self.marks[-1]
+        text = (
+            f"epoch {min((step - 1) // session.steps_per_epoch + 1, session.config['epochs'])}"
+            f"/{session.config['epochs']}  step {step:,}/{session.total_steps:,}"
+            f"  d_loss {float(logs['d_loss']):.3f}  g_loss {float(logs['g_loss']):.3f}"
+            f"{session.scored}"
+        )
+        if now > start and step > first:
+            rate = (step - first) / (now - start)
+            left = (session.total_steps - step) / rate
+            if session.config["max_minutes"] is not None:
+                left = min(left, session.config["max_minutes"] * 60 - session.elapsed)
+            if session.config["max_cpu_seconds"] is not None:
+                used = session.cpu_elapsed / max(session.elapsed, 1e-9)
+                budget = session.config["max_cpu_seconds"] - session.cpu_elapsed
+                left = min(left, budget / max(used, 1e-9))
+            text += f"  {rate * session.images_per_step:,.0f} images/s  {clock(left)} left"
+        return text
+
+    def show(self, text):
+        if self.live:
+            print("\r" + text.ljust(self.width), end="", file=self.out, flush=True)
+            self.width = len(text)
+        else:
+            print(text, file=self.out, flush=True)
+
+    def on_train_end(self, logs=None):
+        if self.live and self.width:
+            print(file=self.out)
+
+
+class WarmStartProgress(TrainingProgress):
+    """`TrainingProgress` of a warm start, whose session counts its own steps."""
+
+    def line(self, logs):
+        session = self.session
+        (start, first), (now, step) = self.marks[0], self.marks[-1]
+        epochs = session.config["epochs"]
+        text = (
+            f"warm start: epoch {min((step - 1) // session.steps_per_epoch + 1, epochs)}/{epochs}"
+            f"  step {step:,}/{session.total_steps:,}  loss {float(logs['loss']):.3f}"
+        )
+        if now > start and step > first:
+            rate = (step - first) / (now - start)
+            left = clock((session.total_steps - step) / rate)
+            text += f"  {rate * session.config['batch_size']:,.0f} images/s  {left} left"
+        return text
+
+
+def clock(seconds):
+    """Returns a time as "h:mm:ss", or "mm:ss" below an hour."""
+    minutes, seconds = divmod(max(int(seconds), 0), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

@@ -1,0 +1,319 @@
+"""Training a run: from a config to a directory with a generator in it.
+
+That is `generator.keras`, as it was at the last checkpoint: what generate.py, evaluate.py and
+export.py take with --run. Where pictures are scored while training, the best of them is kept beside
+it, as `generator-best.keras` (--generator=FILE takes it) and `checkpoints/best.npz`.
+"""
+
+import contextlib
+import functools
+import json
+import pathlib
+import zlib
+
+from zoo import backend, warm_start
+from zoo.backend import ALONE
+from zoo.data import batches
+from zoo.drawing import pictures
+from zoo.errors import UsageError
+from zoo.report import report
+from zoo.runs import assembly, checkpoints, directory
+from zoo.runs import config as configs
+from zoo.scoring.judge import find_judge
+from zoo.tasks import views
+from zoo.training import callbacks, memory
+from zoo.training.progress import TrainingProgress, WarmStartProgress
+from zoo.training.session import Clock, DirectoryThere, FiniteLosses, Session, StopSignals
+
+
+def start(config, *, source, runs_dir, name=None, overwrite=False, init_from=None, layout=ALONE):
+    """Trains a new run. Returns the `Session` it ended with.
+
+    Args:
+        config: as `zoo.runs.config.resolve` returns it.
+        source: `zoo.runs.assembly.Source` of the data.
+        runs_dir: path in which the run directory is made.
+        name: of the run, or None.
+        overwrite: bool, whether an existing run of this name is deleted.
+        init_from: path of a run directory or generator file whose weights are taken over, or None.
+        layout: `zoo.backend.Layout`, the devices to train on.
+
+    Raises:
+        UsageError: see the messages.
+        SystemExit: a signal ended the warm start.
+    """
+    if init_from is not None and config["warm_start"] is not None:
+        raise UsageError(
+            "--init_from and warm_start both decide what the generator begins with. Leave one of "
+            f"them out. Received: --init_from={init_from}, warm_start={config['warm_start']!r}."
+        )
+    dataset = assembly.load_data(config, source)
+    config = assembly.complete(config, dataset)
+    steps = batches.steps_per_epoch(dataset, assembly.batch_size(config))
+    check_workers(layout, config)
+    gan = assembly.build(config, layout)
+    if init_from is not None:
+        assembly.take_over(gan, pathlib.Path(init_from))
+    if not layout.chief:
+        warm_up(gan, dataset, None, config, layout)
+        return train(gan, dataset, Session(None, config, steps, layout=layout))
+    judge = find_judge(config, source.data_dir)
+    path = directory.create(runs_dir, name, config["model"], config["dataset"], overwrite)
+    with directory.locked(path):
+        directory.write_json(path / "config.json", config)
+        shared = {"replicas": layout.replicas, "workers": layout.workers}
+        environment = {**directory.environment(), **shared}
+        directory.write_json(path / "environment.json", environment)
+        tell_rest(dataset, config)
+        if dataset.skipped:
+            lines = "".join(f"{name}\t{reason}\n" for name, reason in dataset.skipped)
+            (path / "skipped.tsv").write_text(lines, encoding="utf-8")
+            print(f"{len(dataset.skipped)} files were skipped; see {path / 'skipped.tsv'}")
+        memory.tell(gan, dataset, config)
+        warm_up(gan, dataset, path, config, layout)
+        session = Session(path, config, steps, judge=judge, layout=layout)
+        return train(gan, dataset, session)
+
+
+def resume(path, *, source, changes=None, layout=ALONE):
+    """Goes on with a run from its newest good checkpoint. Returns the `Session` it ended with.
+
+    Args:
+        path: pathlib.Path of the run directory.
+        source: `zoo.runs.assembly.Source` of the data.
+        changes: dict, settings asked for now; those in `config.RESUMABLE` may differ.
+        layout: `zoo.backend.Layout`, the devices to train on: as many as the run began with or not.
+            Each of several workers reads the same run directory.
+
+    Raises:
+        UsageError: a setting that decides what is computed differs, the data have changed, no
+            checkpoint can be read, another process trains in the run, or the workers do not read
+            the same checkpoint.
+    """
+    config = configs.read(path)
+    changes = changes or {}
+    # None asks for the default, which may depend on the samples.
+    unset = config | {name: None for name, value in changes.items() if value is None}
+    sized = configs.sized(unset, config["sample_shape"])
+    changes = {name: sized[name] if value is None else value for name, value in changes.items()}
+    differing = configs.differences(config, changes, ignored=configs.RESUMABLE)
+    if differing:
+        raise UsageError(
+            f"{path} was started with other settings. Leave them out to go on, or start a new run "
+            f"with --name. Received: {'; '.join(differing)}."
+        )
+    config |= {name: changes[name] for name in configs.RESUMABLE if name in changes}
+    configs.check(config)
+    dataset = assembly.load_data(config, source)
+    if dataset.fingerprint != config["data_fingerprint"]:
+        raise UsageError(
+            f"The data set {config['dataset']} has changed since {path} was started, so the run "
+            "cannot go on as it began. Expected the fingerprint "
+            f"{config['data_fingerprint'][:12]}; restore the data or start a new run with "
+            f"--init_from={path}. Received: {dataset.fingerprint[:12]}."
+        )
+    # The chief alone writes.
+    with directory.locked(path) if layout.chief else contextlib.nullcontext():
+        return go_on(path, config, dataset, source, layout)
+
+
+def go_on(path, config, dataset, source, layout):
+    """Trains what is left of a run, from its newest good checkpoint; see `resume`."""
+    if layout.chief:
+        checkpoints.tidy(path / "checkpoints")
+    steps = batches.steps_per_epoch(dataset, assembly.batch_size(config))
+    found = checkpoints.newest(path / "checkpoints")
+    check_workers(layout, config, found)
+    if not checkpoints.listing(path / "checkpoints") and config["warm_start"] is not None:
+        # It ended in the warm start, of which the config decides everything.
+        gan = assembly.build(config, layout)
+        session = Session(path, config, steps, layout=layout)
+        prepare(session, source)
+        warm_up(gan, dataset, path, config, layout)
+        return train(gan, dataset, session)
+    if found is None:
+        raise UsageError(
+            f"{path} has no checkpoint that can be read, so there is nothing to go on from. Start "
+            f"it anew with --name={path.name} --overwrite."
+        )
+    meta, arrays = found
+    gan = assembly.build(config, layout)
+    checkpoints.restore(gan, arrays)
+    memory.tell(gan, dataset, config)
+    session = Session(
+        path,
+        config,
+        steps,
+        step=meta["step"],
+        seconds=meta["seconds"],
+        cpu_seconds=meta.get("cpu_seconds", 0.0),
+        layout=layout,
+    )
+    if session.step >= session.total_steps:
+        print(
+            f"{path} is complete: {config['epochs']} epochs, {session.step:,} steps. "
+            f"Go on with --resume={path.name} --epochs={config['epochs'] * 2}."
+        )
+        return session
+    if session.step % steps:
+        session.metrics = [arrays[n] for n in sorted(arrays) if n.startswith("metrics/")]
+    prepare(session, source)
+    print(f"going on with {path} at step {session.step:,} of {session.total_steps:,}")
+    return train(gan, dataset, session)
+
+
+def prepare(session, source):
+    """Writes the config of a resumed run and finds its judge, on the worker that writes."""
+    if session.layout.chief:
+        session.judge = find_judge(session.config, source.data_dir)
+        directory.write_json(session.directory / "config.json", session.config)
+
+
+def check_workers(layout, config, found=None):
+    """Raises UsageError unless all workers have the same config and the same checkpoint.
+
+    Args:
+        layout: `zoo.backend.Layout`.
+        config: completed, with the fingerprint of the data.
+        found: as `checkpoints.newest` returns it.
+    """
+    step = found[0]["step"] if found else -1
+    digest = zlib.crc32(json.dumps(config, sort_keys=True).encode())
+    said = layout.gather([digest, step])
+    if any(other[0] != said[0][0] for other in said):
+        raise UsageError(
+            "The workers do not train the same: their settings or their data differ. Expected all "
+            "of them to be started with the same flags and to find the same data. "
+            f"Received: {', '.join(f'{int(other[0]):08x}' for other in said)}."
+        )
+    if any(other != said[0] for other in said):
+        raise UsageError(
+            "The workers do not find the same checkpoint to go on from. Expected the run directory "
+            "to be on a file system that all of them share. Received: the steps "
+            f"{', '.join(str(int(other[1])) for other in said)}."
+        )
+
+
+def warm_up(gan, dataset, path, config, layout=ALONE):
+    """Trains the generator of a new run as its setting `warm_start` says, if it is set.
+
+    Raises:
+        SystemExit: a signal ended it. The run has no checkpoint then, and resuming it begins here.
+    """
+    if config["warm_start"] is None:
+        return
+    epochs = warm_start.parse(config["warm_start"])
+    # A session of its own: none of this counts as steps or minutes of the run.
+    own = {**config, "epochs": epochs, "max_minutes": None, "max_cpu_seconds": None}
+    steps = batches.steps_per_epoch(dataset, config["batch_size"])
+    session = Session(path, own, steps, layout=layout)
+    times = f"{epochs} epochs" if epochs > 1 else "one epoch"
+    print(f"warm start: {times} as an autoencoder; not counted in steps and budgets")
+    watchers = [Clock(session)]
+    if layout.chief:
+        watchers.append(WarmStartProgress(session))
+    with StopSignals(session), layout.making():
+        warm_start.vae(
+            gan,
+            dataset.samples,
+            dataset.labels,
+            epochs=epochs,
+            batch_size=config["batch_size"],
+            seed=config["seed"],
+            callbacks=watchers,
+        )
+    if session.stop:
+        print(f"stopped in the warm start, which begins anew with: python train.py --resume={path}")
+        layout.leave()
+        raise SystemExit(128 + session.signal)
+
+
+def train(gan, dataset, session):
+    """Runs the steps that are left, and writes the latent walk and the report."""
+    watchers = [Clock(session), FiniteLosses(session)]
+    with contextlib.ExitStack() as stack:
+        if session.layout.chief:
+            watchers += writers(dataset, session, stack)
+        fit(gan, dataset, session, watchers)
+    if session.layout.chief:
+        if len(session.config["sample_shape"]) == 3:
+            pictures.save_png(session.directory / "walk.png", *views.walk(gan, dataset))
+        report.write_report(session.directory)
+    return session
+
+
+def writers(dataset, session, stack):
+    """Returns the callbacks that write and tell, whose ends are put on an `ExitStack`."""
+    config, events = session.config, callbacks.new_events(session)
+    stack.enter_context(contextlib.closing(events))
+    if len(config["sample_shape"]) == 3:
+        scores = callbacks.ImageScores(session, events)
+    else:
+        scores = callbacks.Scores(session, events, dataset)
+    # Said at the end of a run that diverged too: its best generator is still there.
+    stack.callback(scores.say_best)
+    if session.step == 0:
+        events.text(0, "config", "\n".join(f"- {k}: {v}" for k, v in config.items()))
+    return [
+        DirectoryThere(session),
+        callbacks.Tables(session, events),
+        scores,
+        callbacks.Samples(session, events, dataset),
+        callbacks.Checkpoints(session),
+        TrainingProgress(session),
+    ]
+
+
+def fit(gan, dataset, session, watchers):
+    """Runs the steps that are left."""
+    config, steps = session.config, session.steps_per_epoch
+    epoch, done = divmod(session.step, steps)
+    # A resumed epoch is shorter than the others, which one call to fit cannot express.
+    parts = [(epoch, epoch + 1, steps - done)] if done else []
+    parts.append((epoch + len(parts), config["epochs"], steps))
+    with (
+        StopSignals(session),
+        session.layout.training(),
+        memory.told(gan, dataset, session),
+    ):
+        for first, last, length in parts:
+            if first >= last or session.stop:
+                continue
+            # Not one stream for both parts: Keras reads ahead of the steps it takes.
+            arguments = dataset, assembly.batch_size(config), config["seed"], session.step
+            stream = backend.stream(gan, functools.partial(batches.batches, *arguments))
+            gan.fit(
+                stream,
+                initial_epoch=first,
+                epochs=last,
+                steps_per_epoch=length,
+                callbacks=watchers,
+                shuffle=False,
+                verbose=0,
+            )
+
+
+def dry_run(config, source, layout=ALONE):
+    """Returns what a run would be, as text: config, networks, steps and an estimate of memory."""
+    dataset = assembly.load_data(config, source)
+    config = assembly.complete(config, dataset)
+    steps = batches.steps_per_epoch(dataset, assembly.batch_size(config))
+    gan = assembly.build(config, layout)
+    lines = [f"{name:28} {value}" for name, value in config.items() if name != "class_names"]
+    lines += [
+        "",
+        f"{'generator':28} {gan.generator.count_params():,} parameters",
+        f"{'discriminator':28} {gan.discriminator.count_params():,} parameters",
+        f"{'devices':28} {layout.replicas}",
+        f"{'steps':28} {steps * config['epochs']:,}, {steps:,} in an epoch",
+        f"{'memory, at least':28} {memory.estimate(gan, config) / 2**20:,.0f} MiB for the step, "
+        f"{dataset.samples.nbytes / 2**20:,.0f} MiB for the data",
+    ]
+    return "\n".join(lines)
+
+
+def tell_rest(dataset, config):
+    """Prints how many samples of an epoch do not fill a batch, if any."""
+    count = len(dataset.samples)
+    if rest := count % assembly.batch_size(config):
+        print(f"{rest} of {count:,} samples fill no batch: each epoch leaves out as many at random")
