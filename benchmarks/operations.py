@@ -13,7 +13,7 @@ import math
 
 import keras
 
-from zoo.gan import GAN
+from zoo.game import GAN
 from zoo.parts import penalties
 
 CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
@@ -43,7 +43,7 @@ def of_network(network):
 
 
 def passes(gan):
-    """Returns the passes a step of `zoo.gan.GAN` takes for each sample of a minibatch.
+    """Returns the passes a step of `zoo.game.GAN` takes for each sample of a minibatch.
 
     The generator: forward and backward, 1 + 2, and forward once more for each further discriminator
     update, or where `accumulate` runs it twice. The discriminator: forward and backward at real and
@@ -53,7 +53,7 @@ def passes(gan):
     shares the forward pass of the loss, and the backward pass of that.
 
     Args:
-        gan: a `zoo.gan.GAN`.
+        gan: a `zoo.game.GAN`.
 
     Returns:
         `(generator, discriminator)`, float, in forward passes; or None for a variant with a step of

@@ -86,9 +86,10 @@ def play(variant, preset, settings):
     own = zoo.get(variant).settings()
     shape = SHAPES.get(variant, (16, 16, 1))
     resolved = config.resolve(variant, "ring8" if variant == "gaussian" else "mnist", preset)
-    chosen = config.model_settings(resolved) | {"image_shape": shape}
+    shaped = "image_shape" if "image_shape" in own else "sample_shape"
+    chosen = config.model_settings(resolved) | {shaped: shape}
     chosen |= {name: value for name, value in SMALL.items() if name in own} | settings
-    shape = chosen["image_shape"]
+    shape = chosen[shaped]
     gan = zoo.create(variant, **chosen)
     gan.compile()
     size = BATCH * chosen.get("n_critic", 1)

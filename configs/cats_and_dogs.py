@@ -9,30 +9,53 @@ One folder per class gives a generator that can be asked for a class. On a CPU:
 
 
 def get_config(dataset, preset):
-    """Returns what differs from the model's own defaults, name -> value.
+    """Returns the recipe: every number of it, setting -> value or function of the image's shape.
 
     Args:
         dataset: str, name of the data set.
         preset: "default", or "paper", the settings of FastGAN.
     """
-    run = {"image_size": 256, "batch_size": 16, "epochs": 200, "sample_every": 500}
     if preset == "paper":
         # Liu et al. 2021, section 4 and the authors' code: hinge loss, batch size 8, learning rate
         # 2e-4, beta_1 0.5, DiffAugment without flips, average of .999 per step, 50,000 steps.
         return {
-            **run,
-            "batch_size": 8,
-            "loss": "hinge",
-            "penalty": None,
+            "image_size": 256,
+            "latent_dim": 256,
+            "width": 64,
             "generator_norm": "batch",
             "discriminator_norm": "spectral",
+            "loss": "hinge",
+            "penalty": None,
+            "penalty_weight": lambda shape: (shape[0] / 64) ** 2,
             "augment": "color,translation,cutout",
+            "optimizer": "adam",
             "learning_rate": 2e-4,
             "beta_1": 0.5,
             "beta_2": 0.999,
             # 0.999 ** (5545 / 8) is a half.
             "ema_half_life": 5545.0,
             "ema_ramp_up": 1e6,
+            "batch_size": 8,
             "epochs": 110,
+            "sample_every": 500,
         }
-    return run
+    return {
+        "image_size": 256,
+        "latent_dim": 256,
+        "width": 64,
+        "generator_norm": "group",
+        "discriminator_norm": "none",
+        "loss": "relativistic",
+        "penalty": "r1_r2",
+        "penalty_weight": lambda shape: (shape[0] / 64) ** 2,
+        "augment": "flip,color,translation,cutout",
+        "optimizer": "adam",
+        "learning_rate": 2e-4,
+        "beta_1": 0.0,
+        "beta_2": 0.99,
+        "ema_half_life": 10_000.0,
+        "ema_ramp_up": 0.1,
+        "batch_size": 16,
+        "epochs": 200,
+        "sample_every": 500,
+    }

@@ -108,7 +108,7 @@ def straight(tmp_path_factory):
     """A small run of 4 epochs without interruption: its session and the History of its `fit`."""
     import running
 
-    from zoo.gan import GAN
+    from zoo.game import GAN
 
     histories, fit = [], GAN.fit
 

@@ -10,7 +10,7 @@ import pytest
 
 import zoo
 from zoo.errors import UsageError
-from zoo.gan import GAN
+from zoo.game import GAN
 from zoo.registry import MODELS
 from zoo.runs import config
 

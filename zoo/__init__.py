@@ -54,11 +54,10 @@ def create(name, **settings):
         UsageError: the name or a setting is unknown or out of range.
     """
     model = get(name)
+    known = model.settings()
     for setting in settings:
-        if setting not in model.settings():
-            raise UsageError(
-                f"{name} has no setting {setting!r}.{nearest(setting, model.settings())}"
-            )
+        if setting not in (*known, "name", "dtype"):
+            raise UsageError(f"{name} has no setting {setting!r}.{nearest(setting, known)}")
     return model(**settings)
 
 

@@ -40,7 +40,7 @@ PATIENCE = 300  # seconds that the process of a backend has once its data are th
 # Settings that do not change how fast a step is.
 OTHERS = (
     *("seed", "epochs", "max_minutes", "max_cpu_seconds", "sample_every", "checkpoint_minutes"),
-    *("stop_on_collapse", "score_every", "score_samples", "score_features", "warm_start"),
+    *("stop_on_collapse", "score_every", "score_samples", "score_features"),
 )
 
 

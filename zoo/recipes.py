@@ -6,7 +6,6 @@ python -m zoo.recipes gaussian ring8     # the values of the recipe for a data s
 
 import contextlib
 import inspect
-import re
 import sys
 import textwrap
 
@@ -27,8 +26,8 @@ def describe(model, dataset=None):
     """
     import zoo
     from zoo import data
-    from zoo.gan import GAN
     from zoo.runs import config
+    from zoo.settings import meanings
 
     source = (dataset or "").partition(":")[0]
     if dataset and source not in data.SOURCES:
@@ -36,11 +35,8 @@ def describe(model, dataset=None):
     cls = zoo.get(model)
     default = config.resolve(model, dataset or "")
     paper = config.resolve(model, dataset or "", "paper")
-    meanings = {}
-    for owner in reversed(cls.__mro__[: cls.__mro__.index(GAN) + 1]):
-        meanings |= _arguments(owner.__doc__)
-    run = _arguments(config.RunSettings.__doc__)
-    meanings |= run
+    run = meanings(config.RunSettings)
+    texts = cls.meanings() | run
     lines = [f"{model}: {inspect.getdoc(cls).splitlines()[0]}"]
     for name in [*(n for n in cls.settings() if n in default and n not in run), *run]:
         if name == next(iter(run)):
@@ -50,24 +46,9 @@ def describe(model, dataset=None):
             value += f"   (paper: {paper[name]!r})"
         lines += ["", value]
         lines += textwrap.wrap(
-            meanings.get(name, ""), 88, initial_indent="    ", subsequent_indent="    "
+            texts.get(name, ""), 88, initial_indent="    ", subsequent_indent="    "
         )
     return "\n".join(lines)
-
-
-def _arguments(docstring):
-    """Returns name -> text of the Args section of a docstring."""
-    section = re.search(
-        r"^Args:\n((?:    .*\n|\n)*)", inspect.cleandoc(docstring or "") + "\n", re.M
-    )
-    found = {}
-    for line in (section.group(1) if section else "").splitlines():
-        entry = re.match(r"    (\**\w+): (.*)", line)
-        if entry:
-            name, found[entry.group(1)] = entry.group(1), entry.group(2)
-        elif line.strip() and found:
-            found[name] += " " + line.strip()
-    return found
 
 
 def main():

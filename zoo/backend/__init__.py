@@ -2,8 +2,12 @@
 
 Each backend file offers the same few functions:
 
-- `vjp(fn, variables)` -> `(outputs, pullback)`; `pullback(cotangent)` gives d(outputs)/d(variables)
-  contracted with `cotangent`, one gradient per variable.
+- `vjp(fn, variables)` -> `(outputs, pullback)`, where `fn()` returns a dict of tensors;
+  `pullback(cotangents)`, a dict of the same names, gives d(outputs)/d(variables) contracted with
+  them, one gradient per variable. It may be called once.
+- `made_grad(fn, made, variables)` -> `(loss, aux, gradients, own)`, where `fn(made)` returns
+  `(loss, aux)`: the gradients at the tensors of the dict `made`, by name, and those of the
+  variables, in one backward pass. Not differentiable again.
 - `value_and_grad(fn, variables)` -> `(loss, aux, grads)`, where `fn()` returns `(loss, aux)`.
 - `input_grad(fn, x)` -> `(values, gradient)`: the gradient of `sum(fn(x))` with respect to `x`, of
   the shape of `x`, differentiable again.
@@ -14,6 +18,7 @@ Each backend file offers the same few functions:
   which the optimizer clips, if it clips, after they have been added up.
 - `replicas()` -> `(count, index)`: how many replicas take this step together, and which is this.
 - `mean(x)`: the mean of a tensor over those replicas, the same on all of them, differentiable.
+- `gather(x)`: the batches of all replicas, one after the other, the same on all of them.
 - `logs(values)`: the running means that a step returns, name -> scalar, as Keras takes them.
 - `value_of(variable)`: its value as a numpy array, which asks no other worker.
 - `replicas_of(model)`: how many replicas a model was made for.
@@ -49,8 +54,10 @@ if _BACKEND == "tensorflow":
         apply,
         devices,
         distribute,
+        gather,
         input_grad,
         logs,
+        made_grad,
         mean,
         no_grad,
         out_of_memory,
@@ -71,8 +78,10 @@ elif _BACKEND == "jax":
         apply,
         devices,
         distribute,
+        gather,
         input_grad,
         logs,
+        made_grad,
         mean,
         no_grad,
         out_of_memory,
@@ -93,8 +102,10 @@ elif _BACKEND == "torch":
         apply,
         devices,
         distribute,
+        gather,
         input_grad,
         logs,
+        made_grad,
         mean,
         no_grad,
         out_of_memory,
@@ -143,8 +154,10 @@ __all__ = [
     "devices",
     "distribute",
     "drawn",
+    "gather",
     "input_grad",
     "logs",
+    "made_grad",
     "mean",
     "no_grad",
     "out_of_memory",

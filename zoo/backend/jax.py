@@ -93,6 +93,20 @@ def input_grad(fn, x):
     return values, gradient
 
 
+def made_grad(fn, made, variables):
+    pure, push = _pure(fn, variables)
+
+    def loss_first(values, made):
+        (loss, aux), updates = pure(values, made)
+        return loss, (aux, updates)
+
+    (loss, (aux, updates)), (own, gradients) = jax.value_and_grad(
+        loss_first, argnums=(0, 1), has_aux=True
+    )([v.value for v in variables], made)
+    push(updates)
+    return loss, aux, gradients, own
+
+
 def train_step(body):
     @functools.wraps(body)
     def step(self, state, data):
@@ -135,6 +149,10 @@ def apply(optimizer, gradients, variables):
 
 
 def mean(x):
+    return x
+
+
+def gather(x):
     return x
 
 

@@ -20,8 +20,10 @@ def vjp(fn, variables):
         tape.watch(values)
         outputs = fn()
 
-    def pullback(cotangent):
-        return _dense(tape.gradient(outputs, values, cotangent, unconnected_gradients=_ZERO))
+    def pullback(cotangents):
+        targets = list(outputs.values())
+        given = [cotangents[name] for name in outputs]
+        return _dense(tape.gradient(targets, values, given, unconnected_gradients=_ZERO))
 
     return outputs, pullback
 
@@ -40,6 +42,17 @@ def input_grad(fn, x):
         tape.watch(x)
         values = fn(x)
     return values, tape.gradient(values, x, unconnected_gradients=_ZERO)
+
+
+def made_grad(fn, made, variables):
+    values = [v.value for v in variables]
+    made = {name: tf.convert_to_tensor(x) for name, x in made.items()}
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch([*made.values(), *values])
+        loss, aux = fn(made)
+    sources = [*made.values(), *values]
+    gradients = _dense(tape.gradient(loss, sources, unconnected_gradients=_ZERO))
+    return loss, aux, dict(zip(made, gradients, strict=False)), gradients[len(made) :]
 
 
 def _dense(gradients):
@@ -102,6 +115,12 @@ def mean(x):
     if replicas()[0] == 1:
         return x
     return tf.distribute.get_replica_context().all_reduce("MEAN", x)
+
+
+def gather(x):
+    if replicas()[0] == 1:
+        return x
+    return tf.distribute.get_replica_context().all_gather(x, axis=0)
 
 
 def replicas_of(model):

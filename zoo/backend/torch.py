@@ -19,8 +19,9 @@ JIT_REPLICAS = False
 def vjp(fn, variables):
     outputs = fn()
 
-    def pullback(cotangent):
-        return _grad(outputs, [v.value for v in variables], cotangent)
+    def pullback(cotangents):
+        given = [cotangents[name] for name in outputs]
+        return _grad(list(outputs.values()), [v.value for v in variables], given)
 
     return outputs, pullback
 
@@ -45,6 +46,15 @@ def input_grad(fn, x):
     return values, gradient
 
 
+def made_grad(fn, made, variables):
+    made = {name: x.detach().requires_grad_() for name, x in made.items()}
+    with torch.enable_grad():
+        loss, aux = fn(made)
+        gradients = _grad(loss, [*made.values(), *(v.value for v in variables)])
+    own = gradients[len(made) :]
+    return loss.detach(), aux, dict(zip(made, gradients, strict=False)), own
+
+
 def _grad(outputs, values, cotangent=None):
     return list(torch.autograd.grad(outputs, values, cotangent, materialize_grads=True))
 
@@ -66,6 +76,10 @@ def apply(optimizer, gradients, variables):
 
 
 def mean(x):
+    return x
+
+
+def gather(x):
     return x
 
 

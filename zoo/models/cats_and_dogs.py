@@ -1,6 +1,6 @@
 """Cats and dogs: pets at up to 512 pixels from a few thousand pictures, by class or without.
 
-The founding sketch (a plain stack of transposed convolutions) stops at 28x28 and diverges, so that
+The tutorial's network (a plain stack of transposed convolutions) stops at 28x28 and diverges, so that
 nothing of it is copied here but the names of its two files. The recipe joins three papers:
 
 - The generator is FastGAN's (Liu, Zhu, Song, Elgammal: "Towards Faster and Stabilized GAN Training
@@ -15,7 +15,8 @@ nothing of it is copied here but the names of its two files. The recipe joins th
 Classes are a vector beside `z` in the generator and a projection in the discriminator (Miyato and
 Koyama: "cGANs with Projection Discriminator", ICLR 2018, eq. 3).
 
-Where and why this file deviates from FastGAN; `--preset=paper` undoes what is a setting:
+Where and why this file deviates from FastGAN; `--preset=paper` does not in what is a setting. All
+numbers stand in configs/cats_and_dogs.py:
 
 - group instead of batch normalisation in the generator: training and drawing compute the same
   thing, and the step is the same under gradient accumulation and any number of replicas.
@@ -33,13 +34,18 @@ import pathlib
 import keras
 from keras import layers
 
-from zoo.errors import UsageError, check, one_of
-from zoo.gan import GAN
+from zoo.errors import UsageError
+from zoo.game import GAN
+from zoo.game.gan import PARTS
 from zoo.layers import SpectralConv2D, SpectralDense
+from zoo.parts.augmentation import Augmentation
+from zoo.parts.seen import Packing
+from zoo.settings import Setting
+from zoo.shapes import CHANNELS
 
 SIZES = (16, 32, 64, 128, 256, 512)
 # Channels at each resolution as multiples of `width` (Liu et al. 2021, authors' code).
-CHANNELS = {4: 16, 8: 8, 16: 4, 32: 2, 64: 2, 128: 1, 256: 1 / 2, 512: 1 / 4}
+MULTIPLES = {4: 16, 8: 8, 16: 4, 32: 2, 64: 2, 128: 1, 256: 1 / 2, 512: 1 / 4}
 MOST_IN_DISCRIMINATOR = 8
 
 
@@ -54,78 +60,41 @@ class CatsAndDogsGAN(GAN):
         generator      E[s(D(x) - D(G(z)))]
 
     Args:
-        image_shape: (size, size, channels); size is 16, 32, 64, 128, 256 or 512, channels 1 or 3.
-            Skip-layer excitation begins at 64.
+        image_shape: (size, size, channels); size is 16, 32, 64, 128, 256 or 512, channels 1, 3 or
+            4. Skip-layer excitation begins at 64.
         width: int, channels of the generator at 128x128, the reference. 64 in FastGAN; 4 to 8 for
             a CPU.
         generator_norm: "group" or "batch", the normalisation in the generator.
         discriminator_norm: "none" or "spectral". Batch normalisation would mix the samples, and
             the penalties are on the gradient at a single one.
-        penalty_weight: float, gamma, or None for 1 at 64x64 and in proportion to the number of
+        penalty_weight: float, gamma; None for 1 at 64x64 and in proportion to the number of
             pixels, 16 at 256x256: where D looks at regions of the picture, each of its n pixels
             has a gradient of order 1/n, and the squared norm is of order 1/n. R3GAN goes from 2 to
             0.2 at 64x64 and from 150 to 15 at 256x256.
         num_classes: int or None, classes the generator is asked for.
-        **kwargs: the settings of `zoo.gan.GAN`.
 
     Raises:
         UsageError: the image shape or a setting is not supported.
     """
 
     h5_names = ("cat_dog_generator.h5", "cat_dog_discriminator.h5")
+    default_shape = (256, 256, 3)
+    parts = (Augmentation, *PARTS, Packing)
+    own = {
+        "width": Setting(int, least=1),
+        "generator_norm": Setting(str, choices=("group", "batch")),
+        "discriminator_norm": Setting(str, choices=("none", "spectral")),
+        "num_classes": Setting(int, None, least=1, optional=True),
+    }
 
-    def __init__(
-        self,
-        image_shape: tuple = (256, 256, 3),
-        *,
-        width: int = 64,
-        generator_norm: str = "group",
-        discriminator_norm: str = "none",
-        num_classes: int | None = None,
-        latent_dim: int = 256,
-        loss: str = "relativistic",
-        penalty: str | None = "r1_r2",
-        penalty_weight: float | None = None,
-        augment: str = "flip,color,translation,cutout",
-        learning_rate: float = 2e-4,
-        beta_1: float = 0.0,
-        beta_2: float = 0.99,
-        ema_half_life: float = 10_000.0,
-        **kwargs,
-    ):
-        check_shape(image_shape)
-        if penalty_weight is None:
-            penalty_weight = self.defaults_at(image_shape)["penalty_weight"]
-        super().__init__(
-            image_shape,
-            latent_dim=latent_dim,
-            loss=loss,
-            penalty=penalty,
-            penalty_weight=penalty_weight,
-            augment=augment,
-            learning_rate=learning_rate,
-            beta_1=beta_1,
-            beta_2=beta_2,
-            ema_half_life=ema_half_life,
-            **kwargs,
-        )
-        self.width = check("width", width, 1)
-        self.generator_norm = one_of("generator_norm", generator_norm, ("group", "batch"))
-        self.discriminator_norm = one_of(
-            "discriminator_norm", discriminator_norm, ("none", "spectral")
-        )
-        self.num_classes = num_classes and check("num_classes", num_classes, 1)
+    def check(self):
+        check_shape(self.image_shape)
         if self.num_classes and self.packing > 1:
             raise UsageError(
                 "Samples judged together may have different classes, which the discriminator has "
                 "one input for. Expected packing=1 with classes. "
-                f"Received: packing={self.packing}, num_classes={num_classes}."
+                f"Received: packing={self.packing}, num_classes={self.num_classes}."
             )
-        self.build_networks()
-
-    @classmethod
-    def defaults_at(cls, image_shape):
-        return {"penalty_weight": (image_shape[0] / 64) ** 2}
 
     # Generator
 
@@ -193,7 +162,7 @@ class CatsAndDogsGAN(GAN):
         return layers.GroupNormalization(math.gcd(8, self._channels(512)), name=name)
 
     def _channels(self, size):
-        return max(1, int(self.width * CHANNELS[size]))
+        return max(1, int(self.width * MULTIPLES[size]))
 
     # Discriminator
 
@@ -260,7 +229,7 @@ class CatsAndDogsGAN(GAN):
     # Files
 
     def save_h5(self, folder="."):
-        """Writes `cat_dog_generator.h5` and `cat_dog_discriminator.h5`, the founding file names.
+        """Writes `cat_dog_generator.h5` and `cat_dog_discriminator.h5`, the file names of the tutorial.
 
         Both load with Keras alone. The generator is the averaged one.
 
@@ -283,10 +252,10 @@ class CatsAndDogsGAN(GAN):
 
 def check_shape(image_shape):
     shape = tuple(image_shape)
-    if len(shape) != 3 or shape[0] != shape[1] or shape[0] not in SIZES or shape[2] not in (1, 3):
+    if len(shape) != 3 or shape[0] != shape[1] or shape[0] not in SIZES or shape[2] not in CHANNELS:
         near = sorted(SIZES, key=lambda size: abs(math.log2(size / max(1, shape[0]))))[:2]
         raise UsageError(
-            "cats_and_dogs draws square images of 1 or 3 channels whose size is a power of two, 16 "
+            "cats_and_dogs draws square images of 1, 3 or 4 channels whose size is a power of two, 16 "
             f"to 512. Expected for example a size of {min(near)} or {max(near)}; resize with "
             f"--set image_size={near[0]}. Received: image_shape={shape}."
         )

@@ -6,8 +6,8 @@ Lin, Khetan, Fanti, Oh: "PacGAN: The Power of Two Samples in Generative Adversar
 NeurIPS 2018, arXiv:1712.04086: the ring and the grid.
 
 What the first paper did: figure 1 draws the game on the line, true density, generated density and
-discriminator over x, and gives no settings. Taken as founding settings, and as the paper preset, is
-the oldest complete recipe known to us for the target N(4, 1.25): Dev Nag, "Generative Adversarial
+discriminator over x, and gives no settings. Taken as the paper preset is the
+oldest complete recipe known to us for the target N(4, 1.25): Dev Nag, "Generative Adversarial
 Networks (GANs) in 50 lines of code (PyTorch)", 2017. One noise value, two hidden layers of 50, ELU
 and in the generator's second a sigmoid, the non-saturating loss, Adam 2e-4 with 0.9 and 0.999,
 minibatches of 100, 30,000 updates. What that recipe did and neither preset does: its discriminator
@@ -16,7 +16,8 @@ deviations from the minibatch's mean, which tells it what to look for. Here it j
 itself, as in the paper. Noise is from N(0, 1) instead of U(0, 1), and points in the plane have two
 noise values, because one can only draw a curve.
 
-Where and why this file deviates; `--preset=paper` undoes it:
+Where and why this file deviates; `--preset=paper` does not. All numbers stand in
+configs/gaussian.py:
 
 - Adam without momentum: the generated density circles less around the true one.
 - R1 and R2 on the discriminator (Mescheder et al. 2018): the modes get more even shares.
@@ -30,8 +31,11 @@ Where and why this file deviates; `--preset=paper` undoes it:
 import keras
 from keras import layers
 
-from zoo.errors import UsageError, check, nearest
-from zoo.gan import GAN
+from zoo.errors import UsageError, nearest
+from zoo.game import GAN
+from zoo.game.gan import PARTS
+from zoo.parts.seen import Packing
+from zoo.settings import Setting
 
 ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu", "sigmoid", "tanh")
 
@@ -48,7 +52,7 @@ class GaussianGAN(GAN):
         generator      E[s(-D(G(z)))]
 
     Args:
-        image_shape: (1,) for numbers or (2,) for points.
+        sample_shape: (1,) for numbers or (2,) for points.
         hidden: int, units of each hidden layer.
         depth: int, hidden layers of each network.
         generator_activation: str, of the hidden layers: relu, leaky_relu (0.2), elu, gelu, silu,
@@ -56,60 +60,36 @@ class GaussianGAN(GAN):
         discriminator_activation: str, likewise.
         scale: float above 0, by which the generator's output is multiplied: about the size of the
             data.
-        **kwargs: the settings of `zoo.gan.GAN`.
 
     Raises:
         UsageError: the shape or a setting is not supported.
     """
 
-    def __init__(
-        self,
-        image_shape: tuple = (1,),
-        *,
-        latent_dim: int = 2,
-        hidden: int = 128,
-        depth: int = 3,
-        generator_activation: str = "relu",
-        discriminator_activation: str = "leaky_relu",
-        scale: float = 4.0,
-        penalty: str | None = "r1_r2",
-        penalty_weight: float = 0.1,
-        learning_rate: float = 2e-3,
-        decay_steps: int = 12_480,
-        beta_1: float = 0.0,
-        beta_2: float = 0.99,
-        ema_half_life: float = 200_000.0,
-        **kwargs,
-    ):
-        super().__init__(
-            image_shape,
-            latent_dim=latent_dim,
-            penalty=penalty,
-            penalty_weight=penalty_weight,
-            learning_rate=learning_rate,
-            decay_steps=decay_steps,
-            beta_1=beta_1,
-            beta_2=beta_2,
-            ema_half_life=ema_half_life,
-            **kwargs,
-        )
-        if self.image_shape not in ((1,), (2,)):
+    task = "points"
+    shape_setting = "sample_shape"
+    default_shape = (1,)
+    sample_field = "sample"
+    parts = (*PARTS, Packing)
+    own = {
+        "hidden": Setting(int, least=1),
+        "depth": Setting(int, least=1),
+        "generator_activation": Setting(str),
+        "discriminator_activation": Setting(str),
+        "scale": Setting(float, least=1e-6),
+    }
+
+    def check(self):
+        if self.sample_shape not in ((1,), (2,)):
             raise UsageError(
                 "This model draws numbers on the line or points in the plane. Expected "
-                "image_shape=(1,) or (2,), as the data sets gaussian, ring8 and grid25 have; take "
-                f"the model vanilla for others. Received: image_shape={self.image_shape}."
+                "sample_shape=(1,) or (2,), as the data sets gaussian, ring8 and grid25 have. "
+                f"Received: sample_shape={self.sample_shape}."
             )
-        self.hidden = check("hidden", hidden, 1)
-        self.depth = check("depth", depth, 1)
-        self.generator_activation = generator_activation
-        self.discriminator_activation = discriminator_activation
-        self.scale = check("scale", scale, 1e-6)
-        self.build_networks()
 
     def build_generator(self):
         z = keras.Input((self.latent_dim,), name="z")
         x = self._hidden_layers(z, "generator_activation")
-        x = layers.Dense(self.image_shape[0], **self._kernel(), dtype="float32", name="point")(x)
+        x = layers.Dense(self.sample_shape[0], **self._kernel(), dtype="float32", name="point")(x)
         samples = layers.Rescaling(self.scale, dtype="float32", name="sample")(x)
         return keras.Model(z, samples, name="generator")
 

@@ -11,9 +11,13 @@ Translation, cutout and colour did not at strength 1 (Zhao et al. 2020).
 
 import math
 
+import keras
 from keras import ops
 
+from zoo import backend
 from zoo.errors import UsageError, nearest
+from zoo.parts.part import Part
+from zoo.settings import Setting
 
 # In the order in which they are applied.
 TRANSFORMATIONS = ("color", "flip", "scaling", "rotation", "translation", "cutout")
@@ -21,6 +25,63 @@ TRANSFORMATIONS = ("color", "flip", "scaling", "rotation", "translation", "cutou
 MAX_ANGLE = math.radians(15)
 # Karras et al. 2020, appendix B: the logarithm of the factor has this deviation.
 LOG_SCALE_DEVIATION = 0.2 * math.log(2)
+
+
+class Augmentation(Part):
+    """Augmentation of all images that a discriminator sees (Zhao et al. 2020; Karras et al. 2020).
+
+    Args:
+        augment: str, transformations of all images the discriminator sees, real and generated
+            alike, separated by commas: color, flip, scaling, rotation, translation, cutout (Zhao
+            et al. 2020, DiffAugment). Empty for none.
+        augment_strength: float in [0, 1], with which probability each is applied to an image; the
+            start value where it adapts.
+        augment_target: float or None. The mean sign of D(real) at which the adaptive strength
+            holds still (Karras et al. 2020, ADA; 0.6 there). None: the strength does not adapt.
+    """
+
+    settings = {
+        "augment": Setting(str, ""),
+        "augment_strength": Setting(float, 1.0, least=0.0, most=1.0),
+        "augment_target": Setting(float, None, least=-1.0, most=1.0, optional=True),
+    }
+
+    def __init__(self, **values):
+        super().__init__(**values)
+        self.policy = parse(self.augment)
+        # Whether the strength follows the discriminator's overfitting.
+        self.adapts = bool(self.policy) and self.augment_target is not None
+        self.reports = ("augment_strength",) if self.adapts else ()
+
+    def build(self, game):
+        if self.adapts:
+            self.strength = game.add_weight(
+                shape=(),
+                initializer=keras.initializers.Constant(self.augment_strength),
+                trainable=False,
+                name="augment_strength",
+                aggregation="mean",
+            )
+
+    def seen(self, game, samples):
+        if not self.policy:
+            return samples
+        strength = self.strength.value if self.adapts else self.augment_strength
+        return augment(samples, self.policy, game, strength)
+
+    def after_round(self, game, batch, results):
+        """Moves the adaptive strength (Karras et al. 2020, section 3)."""
+        if not self.adapts or "discriminator" not in results:
+            return
+        sign = backend.mean(ops.mean(ops.sign(results["discriminator"].seen["real"])))
+        self.strength.assign(
+            adapted_strength(
+                self.strength.value, sign, game.batch_images(batch), self.augment_target
+            )
+        )
+
+    def report(self, game):
+        return {"augment_strength": self.strength.value} if self.adapts else {}
 
 
 def parse(policy):
@@ -119,6 +180,11 @@ def _per_image(values):
 
 
 def _color(images, uniform, sometimes):
+    if images.shape[-1] == 4:
+        # Alpha is no colour.
+        return ops.concatenate(
+            [_color(images[..., :3], uniform, sometimes), images[..., 3:]], axis=-1
+        )
     images = images + _per_image(sometimes(uniform() - 0.5, 0.0))
     for axes, change in ((3, uniform() * 2 - 1), ((1, 2, 3), uniform() - 0.5)):
         mean = ops.mean(images, axis=axes, keepdims=True)

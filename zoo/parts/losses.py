@@ -13,6 +13,8 @@ from keras import ops
 
 from zoo import backend
 from zoo.errors import UsageError, nearest
+from zoo.parts.part import Part
+from zoo.settings import Setting
 
 
 class Loss(NamedTuple):
@@ -162,6 +164,25 @@ def get(name, label_smoothing=0.0):
         )
     smoothed = functools.partial(loss.discriminator, real_label=1 - label_smoothing)
     return loss._replace(discriminator=smoothed)
+
+
+class Adversarial(Part):
+    """What the discriminator and the generator minimise, by name.
+
+    Args:
+        loss: str, a name in `zoo.parts.losses.LOSSES`.
+        label_smoothing: float in [0, 0.5), taken off the target 1 of real samples, where the loss
+            has one (Salimans et al. 2016, section 3.4).
+    """
+
+    settings = {
+        "loss": Setting(str, "non_saturating"),
+        "label_smoothing": Setting(float, 0.0),
+    }
+
+    def __init__(self, **values):
+        super().__init__(**values)
+        self.objective = get(self.loss, self.label_smoothing)
 
 
 def _float32(logits):

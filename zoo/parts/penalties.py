@@ -18,6 +18,8 @@ from keras import ops
 
 from zoo import backend
 from zoo.errors import UsageError, nearest
+from zoo.parts.part import Part
+from zoo.settings import Setting
 
 # Kodali et al. perturb by N(0, cI) in the paper and by half the data's standard deviation in their
 # code. Images in [-1, 1] have one of about 0.5. A constant, unlike a statistic of the batch, does
@@ -95,6 +97,71 @@ def clip_weights(variables, limit):
         )
     for variable in variables:
         variable.assign(ops.clip(variable.value, -limit, limit))
+
+
+class Penalty(Part):
+    """A penalty on the discriminator's gradient.
+
+    Args:
+        penalty: str or None, a name in `zoo.parts.penalties.PENALTIES`, added to the
+            discriminator's loss.
+        penalty_weight: float, its weight: the paper's gamma or lambda.
+        penalty_every: int, of every how many-th sample of a minibatch the penalty is computed: the
+            same in the mean for a fraction of the work, like the lazy penalty of Karras et al.
+            2020, StyleGAN2, appendix B, which is computed in every how many-th step.
+    """
+
+    settings = {
+        "penalty": Setting(str, None, optional=True),
+        "penalty_weight": Setting(float, 10.0, least=0.0),
+        "penalty_every": Setting(int, 1, least=1),
+    }
+
+    def __init__(self, **values):
+        super().__init__(**values)
+        self.penalise = get(self.penalty) if self.penalty else None
+        self.differentiates_twice = bool(self.penalty)
+
+    def judged(self, discriminate, real, fake, random):
+        """Returns a discriminator's logits of both minibatches, and the penalty, unweighted.
+
+        Args:
+            discriminate: `discriminate(samples, every)` gives the logits of samples that are every
+                `every`-th of a minibatch.
+            real: float32 `(batch, ...)`. fake: likewise.
+            random: has `uniform(shape)` and `normal(shape)`.
+        """
+        # A penalty at the samples themselves needs no forward pass of its own.
+        at = AT.get(self.penalty, ()) if self.penalty_every == 1 else ()
+        logits, penalty = [], 0.0
+        for name, samples in (("real", real), ("fake", fake)):
+            if name in at:
+                values, squared = squared_norm(discriminate, samples)
+                penalty += ops.mean(squared) / 2
+            else:
+                values = discriminate(samples)
+            logits.append(values)
+        if self.penalise and not at:
+            every = self.penalty_every
+            penalty = self.penalise(
+                lambda samples: discriminate(samples, every), real[::every], fake[::every], random
+            )
+        return *logits, penalty
+
+
+class WeightClip(Part):
+    """Clipped weights of the discriminator (WGAN, Arjovsky et al. 2017, algorithm 1).
+
+    Args:
+        weight_clip: float or None, to which the discriminator's weights are clipped after each of
+            its updates (WGAN, Arjovsky et al. 2017, algorithm 1; 0.01 there).
+    """
+
+    settings = {"weight_clip": Setting(float, None, least=1e-6, optional=True)}
+
+    def after_move(self, game, player):
+        if self.weight_clip and player.name == "discriminator":
+            clip_weights(game.network(player.name).trainable_variables, self.weight_clip)
 
 
 def squared_norm(discriminate, samples):

@@ -11,6 +11,7 @@ import zoo
 from zoo import backend, data
 from zoo.backend import ALONE
 from zoo.errors import UsageError
+from zoo.game import inputs
 from zoo.runs import checkpoints, network_files
 from zoo.runs import config as configs
 
@@ -24,7 +25,7 @@ class Source:
 
 
 def load_data(config, source):
-    options = {"target": config["target"]} if config.get("target") else {}
+    options = {name: config[name] for name in ("target", "direction") if config.get(name)}
     return data.load(
         config["dataset"],
         image_size=config["image_size"],
@@ -38,13 +39,15 @@ def load_data(config, source):
 
 def complete(config, dataset):
     """Returns the config with what only the data and the process can tell."""
-    shape = dataset.samples.shape[1:]
-    images = {"image_size": shape[0], "channels": shape[-1]} if len(shape) == 3 else {}
+    samples = dataset.samples
+    shape, images = samples.shape[1:], {}
+    if samples.dtype == np.uint8:
+        images = {"image_size": configs.size_of(shape), "channels": shape[-1]}
     return {
         **configs.sized(config, shape),
         **images,
         "sample_shape": list(shape),
-        "samples": len(dataset.samples),
+        "samples": dataset.count,
         "class_names": list(dataset.class_names),
         "data_fingerprint": dataset.fingerprint,
         "backend": keras.config.backend(),
@@ -58,8 +61,9 @@ def build(config, layout=ALONE):
         UsageError: the model has classes and the data set has none, a batch cannot be shared out to
             the devices, or the memory does not hold the networks.
     """
-    decided = {"image_shape": config["sample_shape"], "seed": config["seed"]}
-    if "num_classes" in zoo.get(config["model"]).settings():
+    model = zoo.get(config["model"])
+    decided = {model.shape_setting: config["sample_shape"], "seed": config["seed"]}
+    if "num_classes" in model.settings():
         decided["num_classes"] = len(config["class_names"]) or None
     with layout.making(), enough_for_networks():
         gan = zoo.create(
@@ -68,14 +72,16 @@ def build(config, layout=ALONE):
             **decided,
             **configs.model_settings(config),
         )
-        gan.check_batch(config["batch_size"])
+        inputs.check_batch(gan, config["batch_size"])
         gan.compile()
     return gan
 
 
 def batch_size(config):
-    """Samples a step takes: a minibatch for each discriminator update."""
-    return config["batch_size"] * config.get("n_critic", 1)
+    """Returns the samples a step takes: a minibatch for each move of the busiest player."""
+    moves = [player.moves for player in zoo.get(config["model"]).players]
+    counts = [n if isinstance(n, int) else config.get(n, 1) for n in moves]
+    return config["batch_size"] * max(counts)
 
 
 def trained(source):
@@ -122,14 +128,17 @@ def take_over(gan, path):
         weights = network_files.load(path).get_weights()
     except ValueError as error:
         raise UsageError(str(error)) from None
-    expected = [w.shape for w in gan.generator.get_weights()]
-    if [np.shape(w) for w in weights] != expected:
+    shapes = [np.shape(weight) for weight in weights]
+    fitting = [n for n in gan.averaged if [w.shape for w in gan.network(n).get_weights()] == shapes]
+    if not fitting:
         raise UsageError(
             f"The generator in {path} does not fit this model: the shapes of their weights differ. "
             "Use the settings it was trained with."
         )
-    gan.generator.set_weights(weights)
-    gan.ema_generator.set_weights(weights)
+    # Of two that are alike, as in a cycle, the file's name says which.
+    name = path.stem if path.stem in fitting else fitting[0]
+    gan.network(name).set_weights(weights)
+    gan.network(f"ema_{name}").set_weights(weights)
 
 
 @contextlib.contextmanager

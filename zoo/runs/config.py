@@ -1,24 +1,31 @@
-"""The resolved settings of a run: defaults, then the recipe, then what was asked for."""
+"""The resolved settings of a run: neutral values, then the recipe, then what was asked for."""
 
-import dataclasses
-import importlib
 import json
 import pathlib
-import types
-import typing
 
 import zoo
-from zoo import warm_start
-from zoo.errors import LARGEST, UsageError, nearest
+from zoo.data.images import RESIZES, parse_size
+from zoo.errors import UsageError, nearest
+from zoo.game import recipes
+from zoo.game.recipes import PRESETS
+from zoo.settings import REQUIRED, Setting
 
-PRESETS = ("default", "paper")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
-RESIZES = ("crop", "pad", "stretch")
 
 
-@dataclasses.dataclass
+def _size(value):
+    """Returns a size as configs hold it: a whole number for a square, else "HEIGHTxWIDTH"."""
+    height, width = parse_size(value)
+    return height if height == width else f"{height}x{width}"
+
+
+def size_of(shape):
+    """Returns the size of an image of shape (height, width, channels), as configs hold it."""
+    return _size(f"{shape[0]}x{shape[1]}")
+
+
 class RunSettings:
-    """What a run has beside its model's settings; annotations are the types of `--set`.
+    """What a run has beside its model's settings.
 
     Args:
         batch_size: samples per discriminator update.
@@ -27,11 +34,11 @@ class RunSettings:
         max_cpu_seconds: budget of CPU time, user and system, of all cores, likewise.
         seed: of the initial weights, the noise and the order of the data.
         precision: float32, mixed_bfloat16 or mixed_float16.
-        image_size: side of the pictures in pixels; none: as the data set has it.
-        channels: 1 grey or 3 RGB; none: as the data set has it.
-        resize: crop, pad or stretch, how pictures that are not square become so.
-        warm_start: "vae:2" for two epochs as the decoder of an autoencoder before the game.
+        image_size: side of the pictures in pixels, or HEIGHTxWIDTH; none: as the data set has it.
+        channels: 1 grey, 3 RGB or 4 RGB and alpha; none: as the data set has it.
+        resize: crop, pad or stretch, how pictures of other proportions get the model's.
         target: density of the data set `gaussian`, as "0.5*normal(0, 1) + 0.5*uniform(2, 3)".
+        direction: a_to_b or b_to_a, which side of `pairs:` is the input; none: a_to_b.
         sample_every: steps between two grids of samples.
         stop_on_collapse: whether samples that are all alike end the run.
         checkpoint_minutes: between two checkpoints; more where one takes seconds.
@@ -40,27 +47,29 @@ class RunSettings:
         score_features: their features; none: classifier:DATASET where it has been trained before.
     """
 
-    batch_size: int = 64
-    epochs: int = 20
-    max_minutes: float | None = None
-    max_cpu_seconds: float | None = None
-    seed: int = 0
-    precision: str = "float32"
-    image_size: int | None = None
-    channels: int | None = None
-    resize: str = "crop"
-    warm_start: str | None = None
-    target: str | None = None
-    sample_every: int = 250
-    stop_on_collapse: bool = False
-    checkpoint_minutes: float = 2.0
-    score_every: float | None = 50.0
-    score_samples: int = 2048
-    score_features: str | None = None
+    settings = {
+        "batch_size": Setting(int, 64, least=1),
+        "epochs": Setting(int, 20, least=1),
+        "max_minutes": Setting(float, None, least=0.0, optional=True),
+        "max_cpu_seconds": Setting(float, None, least=0.0, optional=True),
+        "seed": Setting(int, 0, least=0),
+        "precision": Setting(str, "float32", choices=PRECISIONS),
+        "image_size": Setting(int, None, optional=True, read=_size),
+        "channels": Setting(int, None, optional=True),
+        "resize": Setting(str, "crop", choices=RESIZES),
+        "target": Setting(str, None, optional=True),
+        "direction": Setting(str, None, choices=("a_to_b", "b_to_a"), optional=True),
+        "sample_every": Setting(int, 250, least=1),
+        "stop_on_collapse": Setting(bool, False),
+        "checkpoint_minutes": Setting(float, 2.0, least=0.0),
+        "score_every": Setting(float, 50.0, least=0.0, optional=True),
+        "score_samples": Setting(int, 2048, least=2),
+        "score_features": Setting(str, None, optional=True),
+    }
 
 
 # Settings of a model that the run decides for it.
-_DECIDED = ("image_shape", "num_classes", "seed", "name", "dtype")
+DECIDED = ("image_shape", "sample_shape", "num_classes", "seed")
 
 # What may differ when a run is resumed: it changes when the run ends or what it writes, not what
 # it computes.
@@ -70,8 +79,8 @@ RESUMABLE = (
 )
 
 
-def knobs(model):
-    """Returns every setting of a run of `model`: name -> (type annotation, default).
+def known_settings(model):
+    """Returns every setting of a run of `model`: name -> `zoo.settings.Setting`.
 
     Args:
         model: str, name of a variant.
@@ -79,17 +88,14 @@ def knobs(model):
     Raises:
         UsageError: the model is unknown.
     """
-    run = {field.name: (field.type, field.default) for field in dataclasses.fields(RunSettings)}
     own = zoo.get(model).settings()
-    return run | {
-        name: (parameter.annotation, parameter.default)
-        for name, parameter in own.items()
-        if name not in _DECIDED
-    }
+    return RunSettings.settings | {n: own[n] for n in own if n not in DECIDED}
 
 
 def resolve(model, dataset, preset="default", overrides=None):
     """Returns the flat config of a run: every setting with its value.
+
+    A value that depends on the shape of a sample is None until `sized` knows it.
 
     Args:
         model: str, name of a variant.
@@ -100,54 +106,53 @@ def resolve(model, dataset, preset="default", overrides=None):
     Raises:
         UsageError: an unknown name, or a value of the wrong type.
     """
-    known = knobs(model)
+    known = known_settings(model)
     if preset not in PRESETS:
         raise UsageError(f"There is no preset {preset!r}.{nearest(preset, PRESETS)}")
-    recipe = importlib.import_module(f"configs.{model}").get_config(dataset, preset)
-    config = {name: default for name, (_, default) in known.items()} | recipe
+    recipe = recipes.read(model, preset, dataset)
+    config = {name: recipe.get(name, setting.default) for name, setting in known.items()}
+    open_ones = {name for name, value in config.items() if callable(value)}
+    config = {n: None if n in open_ones or v is REQUIRED else v for n, v in config.items()}
+    unknown = set(recipe) - set(known)
+    assert not unknown, f"configs/{model}.py sets {unknown}, which {model} does not have"
     for name, value in (overrides or {}).items():
         if name not in known:
             raise UsageError(f"{model} has no setting {name!r}.{nearest(name, known)}")
-        config[name] = typed(name, value, known[name][0])
+        config[name] = typed(name, value, known[name], optional=name in open_ones)
+    for name, setting in known.items():
+        if setting.kind is float and type(config[name]) is int:
+            config[name] = float(config[name])
     check(config)
-    for name, value in known.items():
-        config[name] = float(config[name]) if _is_whole_float(config[name], value) else config[name]
     return {"model": model, "dataset": dataset, "preset": preset, **config}
 
 
 def sized(config, sample_shape):
-    """Returns a whole config with the defaults that depend on the shape of a sample, a tuple."""
+    """Returns a whole config with the values that depend on the shape of a sample, a tuple."""
     if not sample_shape:
         return config
-    found = zoo.get(config["model"]).defaults_at(tuple(sample_shape))
-    return config | {name: value for name, value in found.items() if config[name] is None}
+    recipe = recipes.read(config["model"], config["preset"], config["dataset"])
+    found = {name: value for name, value in recipe.items() if callable(value)}
+    shape = tuple(sample_shape)
+    return config | {name: value(shape) for name, value in found.items() if config[name] is None}
 
 
 def check(config):
     """Raises UsageError where a setting of the run, not of its model, is out of range."""
-    for name, valid in (("precision", PRECISIONS), ("resize", RESIZES)):
-        if config[name] not in valid:
-            raise UsageError(f"{name}={config[name]!r} is unknown.{nearest(config[name], valid)}")
-    for name in ("batch_size", "epochs", "sample_every"):
-        _at_least(name, config[name], 1)
-    _at_least("score_samples", config["score_samples"], 2)
-    for name in ("seed", "max_minutes", "max_cpu_seconds", "checkpoint_minutes", "score_every"):
-        _at_least(name, config[name], 0)
+    for name, setting in RunSettings.settings.items():
+        setting.checked(name, config[name])
     # Several samples are judged at once, in each of the parts a gradient is computed in.
-    whole = config.get("accumulate", 1) * config.get("packing", 1)
-    if whole > 0 and config["batch_size"] % whole:
+    together = config.get("accumulate", 1) * config.get("packing", 1)
+    if together > 0 and config["batch_size"] % together:
         raise UsageError(
             f"The batch does not divide. Expected a batch_size divisible by accumulate * packing = "
-            f"{whole}. Received: batch_size={config['batch_size']}."
+            f"{together}. Received: batch_size={config['batch_size']}."
         )
-    if config["warm_start"] is not None:
-        warm_start.parse(config["warm_start"])
 
 
 def model_settings(config):
     """Returns the part of a config that the model's constructor takes."""
     own = zoo.get(config["model"]).settings()
-    return {name: config[name] for name in own if name in config and name not in _DECIDED}
+    return {name: config[name] for name in own if name in config and name not in DECIDED}
 
 
 def parse_assignments(assignments):
@@ -161,15 +166,23 @@ def parse_assignments(assignments):
     return values
 
 
-def typed(name, value, annotation):
-    """Returns `value` as its annotation asks. Raises UsageError if it cannot be read so."""
-    options = typing.get_args(annotation) or (annotation,)
+def typed(name, value, setting, optional=False):
+    """Returns `value` as its setting asks. Raises UsageError if it cannot be read so.
+
+    Args:
+        name: str. value: anything, or str as written after `--set`.
+        setting: `zoo.settings.Setting`.
+        optional: bool, whether "none" is allowed though the setting has no None: it then follows
+            the shape of a sample.
+    """
+    kind, optional = setting.kind, optional or setting.optional
     if value is None or (isinstance(value, str) and value.lower() == "none"):
-        if types.NoneType in options:
+        if optional:
             return None
+    elif setting.read is not None:
+        return setting.read(value)
     elif not isinstance(value, str):
         return value
-    kind = next(option for option in options if option is not types.NoneType)
     try:
         if kind is bool:
             return {"true": True, "1": True, "false": False, "0": False}[value.lower()]
@@ -177,8 +190,8 @@ def typed(name, value, annotation):
         if kind is float and number != number:
             raise ValueError("not a number")
         return number
-    except (KeyError, ValueError, AttributeError):
-        none = " or none" if types.NoneType in options else ""
+    except (KeyError, ValueError, AttributeError, TypeError):
+        none = " or none" if optional else ""
         raise UsageError(
             f"`{name}` has the wrong type. Expected {kind.__name__}{none}, as in "
             f"--set {name}={_example(kind)}. Received: {name}={value!r}."
@@ -198,22 +211,6 @@ def _example(kind):
     return {int: "64", float: "0.5", bool: "true"}.get(kind, "name")
 
 
-def _at_least(name, value, least):
-    if value is not None and value < least:
-        raise UsageError(
-            f"`{name}` is out of range. Expected at least {least}. Received: {name}={value}."
-        )
-    if isinstance(value, int) and value > LARGEST:
-        raise UsageError(
-            f"`{name}` is out of range. Expected at most {LARGEST}. Received: {name}={value}."
-        )
-
-
-def _is_whole_float(value, knob):
-    options = typing.get_args(knob[0]) or (knob[0],)
-    return float in options and isinstance(value, int) and not isinstance(value, bool)
-
-
 def read(path):
     """Returns the config of a run; a setting that is newer than the run has its default.
 
@@ -228,5 +225,6 @@ def read(path):
         raise UsageError(f"{file} cannot be read ({error}).") from None
     if missing:
         raise UsageError(f"{file} is damaged: it lacks {', '.join(sorted(missing))}.")
-    defaults = {name: default for name, (_, default) in knobs(config["model"]).items()}
+    known = known_settings(config["model"])
+    defaults = {n: s.default for n, s in known.items() if s.default is not REQUIRED}
     return defaults | config

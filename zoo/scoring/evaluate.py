@@ -22,7 +22,8 @@ from zoo.progress import Progress
 from zoo.runs import checkpoints, directory, network_files
 from zoo.scoring.results import append_rows, check_results, rows, table, write_evaluation
 from zoo.scoring.scores import KNOWN, KNOWN_VERSION, METRICS, gave, prepare, scores_of
-from zoo.tasks import views
+from zoo.tasks.pictures import neighbours as draw_neighbours
+from zoo.tasks.points import known_scores
 
 SAMPLES = 10_000
 
@@ -279,7 +280,7 @@ def _evaluate_pictures(
         distance, which = nearest_neighbours(generated[0], reference.train)
         step = "" if found.step is None else f" of step {found.step:,}"
         neighbours = (
-            views.neighbours(found.samples, train.samples, distance, which),
+            draw_neighbours(found.samples, train.samples, distance, which),
             f"Samples{step}, each above the training picture of {dataset} that is nearest to it in "
             f"the features {extractor.name}; copies would show among the closest.",
         )
@@ -323,16 +324,6 @@ def memorises(metrics, own, extractor):
     return own and extractor.name != "inception"
 
 
-class _Given:
-    """Samples in the place of the model that `views.score` asks for them."""
-
-    def __init__(self, samples):
-        self.samples = samples
-
-    def generate(self, count, seed):
-        return self.samples
-
-
 def _evaluate_known(source, samples, dataset, seed, config):
     count = SAMPLES if samples is None else samples
     if source is None:
@@ -350,7 +341,7 @@ def _evaluate_known(source, samples, dataset, seed, config):
             f"(n, {real.samples.shape[1]}). Received: {found.samples.shape}."
         )
     values, floor = (
-        {name: float(v) for name, v in views.score(_Given(x), real, config).items()}
+        {name: float(v) for name, v in known_scores(x, dataset, config).items()}
         for x in (found.samples, real.samples)
     )
     protocol = _protocol(found, seed, []) | {

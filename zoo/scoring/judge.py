@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 
+import zoo
 from zoo import sampling
 from zoo.errors import UsageError
 from zoo.metrics import extractors
@@ -12,6 +13,7 @@ from zoo.metrics.classifier import classifier
 from zoo.metrics.features import Extractor
 from zoo.metrics.splits import splits
 from zoo.scoring.scores import Reference, prepare, scores, scores_of
+from zoo.tasks.task import task_of
 
 # Of the latent points scored while training: not those of evaluate.py's default, so that the
 # generator chosen by the ones is not flattered by the others.
@@ -77,13 +79,13 @@ def find_judge(config, data_dir=None, say=print):
         UsageError: what `score_features` asks for cannot be had.
     """
     dataset, name = config["dataset"], config["score_features"]
-    pictured = len(config["sample_shape"]) == 3
-    if name is not None and not pictured:
+    judged = task_of(zoo.get(config["model"]).task).judged
+    if name is not None and not judged:
         raise UsageError(
-            f"The scores of {dataset} follow from its known distribution: leave out "
+            f"What {config['model']} draws is not scored by features while it trains: leave out "
             f"score_features. Received: score_features={name!r}."
         )
-    if config["score_every"] is None or not pictured:
+    if config["score_every"] is None or not judged:
         return None
     if name is not None:
         return _prepared(config, extractors.extractor(name, data_dir=data_dir), data_dir)
@@ -108,7 +110,7 @@ def _prepared(config, extractor, data_dir):
     shape = config["sample_shape"]
     parts = splits(
         config["dataset"],
-        image_size=shape[0],
+        image_size=tuple(shape[:2]),
         channels=shape[-1],
         resize=config["resize"],
         data_dir=data_dir,

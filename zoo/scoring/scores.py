@@ -34,7 +34,7 @@ METRICS = {
 }
 # The k of the balls around samples, as the papers have it.
 NEIGHBOURS = {"precision_recall": 3, "density_coverage": 5}
-# Of data whose distribution is known; see `views.score`.
+# Of data whose distribution is known; see `zoo.tasks.points.known_scores`.
 KNOWN = "known_distribution"
 KNOWN_VERSION = 1
 

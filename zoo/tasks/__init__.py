@@ -1,1 +1,1 @@
-"""What goes in and out of a game, and how it is shown and scored."""
+"""What goes into a game and what comes out: how it is shown, scored, generated and exported."""

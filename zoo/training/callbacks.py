@@ -13,7 +13,6 @@ from zoo.errors import UsageError
 from zoo.runs import checkpoints, directory
 from zoo.runs.csv_files import append_csv, keep_scores, keep_whole_epochs, read_csv, write_csv
 from zoo.runs.events import EventWriter
-from zoo.tasks import views
 from zoo.training.session import SessionCallback
 
 SCORING = 0.05  # of the training time: what scores of pictures may take at most
@@ -48,11 +47,11 @@ class Tables(SessionCallback):
             "epoch": epoch + 1,
             "step": session.step,
             "images": session.images,
-            **{name: float(logs[name]) for name in self.model.trackers if name != "loss"},
+            # A player that does not move in this phase has no value.
+            **{n: float(logs[n]) if n in logs else "" for n in self.model.trackers if n != "loss"},
         }
-        for player, optimizer in zip(
-            ("generator", "discriminator"), self.model.optimizer.optimizers, strict=True
-        ):
+        optimizer = self.model.optimizer
+        for player, optimizer in zip(optimizer.names, optimizer.optimizers, strict=True):
             rate = keras.ops.convert_to_numpy(optimizer.learning_rate)
             row[f"{player}_learning_rate"] = float(rate)
         append_csv(self.metrics, row)
@@ -69,22 +68,24 @@ class Tables(SessionCallback):
                 "images_per_second": round(speed, 1),
             },
         )
-        scalars = {name: row[name] for name in row if name not in ("epoch", "step", "images")}
+        others = ("epoch", "step", "images")
+        scalars = {name: x for name, x in row.items() if name not in others and x != ""}
         self.events.scalars(session.step, scalars | {"images_per_second": speed})
 
 
 class Samples(SessionCallback):
-    """Pictures of the averaged generator's samples, of the same latent points each time.
+    """Pictures of what the averaged networks draw, of the same inputs each time.
 
     Where the samples of two pictures in a row are all alike, a warning says so: on stderr, in
     TensorBoard, and in `warnings.csv`, which the report shows. `stop_on_collapse` ends the run. The
     first samples of some networks hardly differ, which is no collapse before `PATIENCE` steps.
     """
 
-    def __init__(self, session, events, dataset):
+    def __init__(self, session, events, dataset, task):
         super().__init__(session)
         self.events = events
         self.dataset = dataset
+        self.task = task
         self.alike = []  # steps of the latest pictures in a row whose samples are
         self.differed = False
         self.path = session.directory / "warnings.csv"
@@ -103,12 +104,13 @@ class Samples(SessionCallback):
 
     def draw(self):
         session = self.session
-        drawn = views.draw(self.model, self.dataset, session.config)
+        drawn = self.task.draw(self.model, self.dataset, session.config)
         path = session.directory / "samples" / f"step-{session.step:07d}.png"
         pictures.save_png(path, drawn.picture)
         self.events.image(session.step, "real and generated", drawn.comparison)
-        self.events.scalars(session.step, {"sample_diversity": drawn.diversity})
-        self.watch(drawn.diversity)
+        if drawn.diversity is not None:
+            self.events.scalars(session.step, {"sample_diversity": drawn.diversity})
+            self.watch(drawn.diversity)
 
     def watch(self, diversity):
         session = self.session
@@ -138,24 +140,25 @@ class Samples(SessionCallback):
 
 
 class Scores(SessionCallback):
-    """Scores against a known distribution: scores.csv, TensorBoard, and evaluation.json."""
+    """Scores that need no judge, after each epoch: scores.csv, TensorBoard, and evaluation.json."""
 
-    def __init__(self, session, events, dataset):
+    def __init__(self, session, events, dataset, task):
         super().__init__(session)
         self.events = events
         self.dataset = dataset
+        self.task = task
         self.path = session.directory / "scores.csv"
         keep_whole_epochs(self.path, session)
 
     def on_epoch_end(self, epoch, logs=None):
         session = self.session
-        scores = views.score(self.model, self.dataset, session.config)
+        scores = self.task.scores(self.model, self.dataset, session.config)
         if not scores:
             return
         scores = {name: float(value) for name, value in scores.items()}
         append_csv(self.path, {"step": session.step, **scores})
         path = session.directory / "evaluation.json"
-        content = {"step": session.step, "samples": views.SCORED, **scores}
+        content = {"step": session.step, **scores}
         # What evaluate.py found is of a checkpoint it names, and stays.
         directory.write_json(path, content | _evaluations(path))
         self.events.scalars(session.step, scores)
@@ -184,7 +187,7 @@ class ImageScores(SessionCallback):
         self.path = session.directory / "scores.csv"
         self.spent = 0.0
         self.cost = self.judge.seconds if self.judge else 0.0
-        self.generator = None
+        self.files = NetworkFiles(session, "{}-best.keras")
         # The file itself tells its score, so what it holds and what is known of it cannot differ.
         self.best = checkpoints.read_meta(session.directory / "checkpoints" / checkpoints.BEST)
         rows = keep_scores(self.path, session.step, self.best.get("step"))
@@ -233,11 +236,9 @@ class ImageScores(SessionCallback):
     def save(self, value):
         session = self.session
         meta = {**session.meta(), "frechet": value, **self.judge.protocol}
-        if self.generator is None:
-            self.generator = self.model.inference_generator()
         # The checkpoint last: after a crash between them the same score is found and saved again.
         with saving(session):
-            save_generator(self.model, self.generator, session.directory / "generator-best.keras")
+            self.files.write(self.model)
             folder = session.directory / "checkpoints"
             if checkpoints.save(folder, self.model, meta, name=checkpoints.BEST):
                 self.best = meta
@@ -268,7 +269,7 @@ class Checkpoints(SessionCallback):
 
     def __init__(self, session):
         super().__init__(session)
-        self.generator = None
+        self.files = NetworkFiles(session, "{}.keras")
         self.cost = 0.0  # seconds that the last one took
         self.saved_at = time.monotonic()
         self.saved_step = None
@@ -303,9 +304,7 @@ class Checkpoints(SessionCallback):
         with saving(session):
             folder = session.directory / "checkpoints"
             if checkpoints.save(folder, self.model, session.meta()) is not None:
-                if self.generator is None:
-                    self.generator = self.model.inference_generator()
-                save_generator(self.model, self.generator, session.directory / "generator.keras")
+                self.files.write(self.model)
         self.saved_at, self.saved_step = time.monotonic(), session.step
         self.cost = self.saved_at - start
 
@@ -323,10 +322,25 @@ def saving(session):
         ) from error
 
 
-def save_generator(model, generator, path):
-    """Writes a GAN's averaged weights as the plain `generator` that it gave."""
-    generator.set_weights(model.ema_generator.get_weights())
-    save_model(generator, path)
+class NetworkFiles:
+    """The files of the networks that draw, with their averaged weights.
+
+    Args:
+        session: the `Session` in whose directory they stand.
+        name: str, of a file, with `{}` for the name of the network.
+    """
+
+    def __init__(self, session, name):
+        self.directory, self.name = session.directory, name
+        self.networks = {}  # made once: it takes seconds
+
+    def write(self, model):
+        for name in model.averaged:
+            if name not in self.networks:
+                self.networks[name] = model.inference_network(name)
+            average = model.network(f"ema_{name}")
+            self.networks[name].set_weights(average.get_weights())
+            save_model(self.networks[name], self.directory / self.name.format(name))
 
 
 def save_model(model, path):

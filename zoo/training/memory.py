@@ -17,7 +17,7 @@ def tell(gan, dataset, config):
     A GPU's memory is not looked at: what does not fit there ends with an error that says so, where
     the system kills a process without a word.
     """
-    step, samples = estimate(gan, config), dataset.samples.nbytes
+    step, samples = estimate(gan, config), dataset.nbytes
     if step + samples < LARGE:
         return
     print(f"memory: at least {_gib(step)} for the step and {_gib(samples)} for the data")
@@ -38,7 +38,7 @@ def told(gan, dataset, session):
     except Exception as error:
         if not backend.out_of_memory(error):
             raise
-        config, samples = session.config, dataset.samples.nbytes
+        config, samples = session.config, dataset.nbytes
         fitting = largest_batch(gan, config, samples)
         advice = (
             f"--batch_size={fitting} or smaller, or --set accumulate={config['accumulate'] * 2}"
@@ -65,7 +65,7 @@ def largest_batch(gan, config, samples):
     most, there = config["batch_size"] // 2, machine.memory()[0]
     if there is not None and computes_on_cpu():
         most = min(most, int((there - samples - fixed) // each))
-    whole = config["accumulate"] * config["packing"]
+    whole = config["accumulate"] * config.get("packing", 1)
     return max(most // whole * whole, 0)
 
 
@@ -80,18 +80,22 @@ def _gib(size):
 def estimate(gan, config):
     """Estimates the bytes of a step: weights, moments, gradients, and activations kept for them.
 
-    The discriminator sees the real and the generated batch; each activation is kept once and its
+    A discriminator sees the real and the generated batch; each activation is kept once and its
     gradient once. A penalty on the gradient keeps both of them again. It is less than what a step
     takes: copies inside of the operations and the library itself are not counted.
     """
     width = 4 if config["precision"] == "float32" else 2
     weights = sum(backend.value_of(v).nbytes for v in [*gan.variables, *gan.optimizer.variables])
-    gradients = 4 * (gan.generator.count_params() + gan.discriminator.count_params())
+    gradients = 4 * sum(gan.network(name).count_params() for name in gan.network_names)
 
     def activations(network):
         outputs = [node.output for node in network.layers]
         return sum(int(np.prod(output.shape[1:])) for output in outputs)
 
     judged = 4 if config.get("penalty") else 2
-    values = activations(gan.generator) + judged * activations(gan.discriminator)
+    making = {name for player in gan.all_players for name in player.makes}
+    values = sum(
+        activations(gan.network(name)) * (1 if name in making else judged)
+        for name in gan.network_names
+    )
     return weights + gradients + 2 * width * config["batch_size"] * values

@@ -33,9 +33,10 @@ class TrainingProgress(SessionCallback):
         text = (
             f"epoch {min((step - 1) // session.steps_per_epoch + 1, session.config['epochs'])}"
             f"/{session.config['epochs']}  step {step:,}/{session.total_steps:,}"
-            f"  d_loss {float(logs['d_loss']):.3f}  g_loss {float(logs['g_loss']):.3f}"
-            f"{session.scored}"
         )
+        losses = {name: x for name, x in logs.items() if name.endswith("_loss")}
+        text += "".join(f"  {name} {float(x):.3f}" for name, x in losses.items())
+        text += session.scored
         if now > start and step > first:
             rate = (step - first) / (now - start)
             left = (session.total_steps - step) / rate
@@ -58,24 +59,6 @@ class TrainingProgress(SessionCallback):
     def on_train_end(self, logs=None):
         if self.live and self.width:
             print(file=self.out)
-
-
-class WarmStartProgress(TrainingProgress):
-    """`TrainingProgress` of a warm start, whose session counts its own steps."""
-
-    def line(self, logs):
-        session = self.session
-        (start, first), (now, step) = self.marks[0], self.marks[-1]
-        epochs = session.config["epochs"]
-        text = (
-            f"warm start: epoch {min((step - 1) // session.steps_per_epoch + 1, epochs)}/{epochs}"
-            f"  step {step:,}/{session.total_steps:,}  loss {float(logs['loss']):.3f}"
-        )
-        if now > start and step > first:
-            rate = (step - first) / (now - start)
-            left = clock((session.total_steps - step) / rate)
-            text += f"  {rate * session.config['batch_size']:,.0f} images/s  {left} left"
-        return text
 
 
 def clock(seconds):

@@ -14,7 +14,7 @@ import keras
 
 from zoo import backend
 from zoo.errors import UsageError
-from zoo.runs import checkpoints
+from zoo.runs import assembly, checkpoints
 from zoo.scoring.judge import Judge
 
 LEAST_SCALE = 2**-10  # of a loss: a gradient that overflows even so is not one of a game
@@ -58,7 +58,7 @@ class Session:
 
     @property
     def images_per_step(self):
-        return self.config["batch_size"] * self.config.get("n_critic", 1)
+        return assembly.batch_size(self.config)
 
     @property
     def images(self):

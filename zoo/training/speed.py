@@ -16,8 +16,10 @@ import numpy as np
 
 import zoo
 from zoo import data
+from zoo.data.images import parse_size
 from zoo.errors import UsageError
 from zoo.runs import assembly
+from zoo.tasks.task import task_of
 
 WARM = 3  # steps before the first that is timed; in them things are compiled
 STRETCHES = 3  # in turn, so that a machine which is slow for a while is so for all
@@ -45,9 +47,8 @@ def rates(spec):
             # Ends the process also where it waits inside a library.
             signal.alarm(spec["patience"])
         gan = assembly.build(assembly.complete(config, dataset))
-        x, y = batch(dataset, size)
-        y = y if gan.num_classes else None
-        steps[precision] = lambda gan=gan, x=x, y=y: gan.train_on_batch(x, y)
+        fields = batch(dataset, size)
+        steps[precision] = lambda gan=gan, fields=fields: gan.train_on_batch(fields)
         for _ in range(WARM):
             steps[precision]()
     best = dict.fromkeys(steps, 0.0)
@@ -62,10 +63,8 @@ def rates(spec):
 
 
 def batch(dataset, size):
-    """Returns samples and labels, or None, of the first `size` examples, if need be in turn."""
-    chosen = np.arange(size) % len(dataset.samples)
-    labels = dataset.labels
-    return dataset.samples[chosen], None if labels is None else labels[chosen]
+    """Returns the fields of the first `size` examples, if need be in turn."""
+    return {name: x[np.arange(size) % len(x)] for name, x in dataset.fields.items()}
 
 
 def made_up(config, examples):
@@ -75,20 +74,25 @@ def made_up(config, examples):
         config: as `zoo.runs.config.resolve` returns it.
         examples: int, how many.
     """
-    own = zoo.get(config["model"]).settings()
-    shape = tuple(own["image_shape"].default)
-    if len(shape) == 3:
-        size, channels = config["image_size"], config["channels"]
-        shape = (size or shape[0], size or shape[1], channels or shape[2])
+    model = zoo.get(config["model"])
+    own, shape = model.settings(), model.default_shape
+    images = model.shape_setting == "image_shape"
+    if images and config["image_size"]:
+        shape = (*parse_size(config["image_size"]), shape[2])
+    if images and config["channels"]:
+        shape = (*shape[:2], config["channels"])
     random = np.random.default_rng(0)
-    if len(shape) == 3:
-        samples = random.integers(0, 256, (examples, *shape), "uint8")
-    else:
-        samples = random.normal(size=(examples, *shape)).astype("float32")
-    if "num_classes" not in own:
-        return data.Dataset("made up", samples, None, (), "")
-    labels = random.integers(0, 10, examples).astype("int32")
-    return data.Dataset("made up", samples, labels, tuple("0123456789"), "")
+
+    def samples():
+        if images:
+            return random.integers(0, 256, (examples, *shape), "uint8")
+        return random.normal(size=(examples, *shape)).astype("float32")
+
+    fields, names = {name: samples() for name in task_of(model.task).fields}, ()
+    if "num_classes" in own:
+        fields["label"] = random.integers(0, 10, examples).astype("int32")
+        names = tuple("0123456789")
+    return data.Dataset("made up", fields, names)
 
 
 if __name__ == "__main__":

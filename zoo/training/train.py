@@ -11,7 +11,8 @@ import json
 import pathlib
 import zlib
 
-from zoo import backend, warm_start
+import zoo
+from zoo import backend
 from zoo.backend import ALONE
 from zoo.data import batches
 from zoo.drawing import pictures
@@ -20,9 +21,9 @@ from zoo.report import report
 from zoo.runs import assembly, checkpoints, directory
 from zoo.runs import config as configs
 from zoo.scoring.judge import find_judge
-from zoo.tasks import views
+from zoo.tasks.task import task_of
 from zoo.training import callbacks, memory
-from zoo.training.progress import TrainingProgress, WarmStartProgress
+from zoo.training.progress import TrainingProgress
 from zoo.training.session import Clock, DirectoryThere, FiniteLosses, Session, StopSignals
 
 
@@ -40,14 +41,14 @@ def start(config, *, source, runs_dir, name=None, overwrite=False, init_from=Non
 
     Raises:
         UsageError: see the messages.
-        SystemExit: a signal ended the warm start.
     """
-    if init_from is not None and config["warm_start"] is not None:
+    rounds = config.get("warm_start_rounds", 0)
+    if init_from is not None and rounds:
         raise UsageError(
-            "--init_from and warm_start both decide what the generator begins with. Leave one of "
-            f"them out. Received: --init_from={init_from}, warm_start={config['warm_start']!r}."
+            "--init_from and warm_start_rounds both decide what the generator begins with. Leave "
+            f"one of them out. Received: --init_from={init_from}, warm_start_rounds={rounds}."
         )
-    dataset = assembly.load_data(config, source)
+    dataset = load(config, source)
     config = assembly.complete(config, dataset)
     steps = batches.steps_per_epoch(dataset, assembly.batch_size(config))
     check_workers(layout, config)
@@ -55,7 +56,6 @@ def start(config, *, source, runs_dir, name=None, overwrite=False, init_from=Non
     if init_from is not None:
         assembly.take_over(gan, pathlib.Path(init_from))
     if not layout.chief:
-        warm_up(gan, dataset, None, config, layout)
         return train(gan, dataset, Session(None, config, steps, layout=layout))
     judge = find_judge(config, source.data_dir)
     path = directory.create(runs_dir, name, config["model"], config["dataset"], overwrite)
@@ -64,13 +64,14 @@ def start(config, *, source, runs_dir, name=None, overwrite=False, init_from=Non
         shared = {"replicas": layout.replicas, "workers": layout.workers}
         environment = {**directory.environment(), **shared}
         directory.write_json(path / "environment.json", environment)
+        for note in dataset.notes:
+            print(f"note: {note}")
         tell_rest(dataset, config)
         if dataset.skipped:
             lines = "".join(f"{name}\t{reason}\n" for name, reason in dataset.skipped)
             (path / "skipped.tsv").write_text(lines, encoding="utf-8")
             print(f"{len(dataset.skipped)} files were skipped; see {path / 'skipped.tsv'}")
         memory.tell(gan, dataset, config)
-        warm_up(gan, dataset, path, config, layout)
         session = Session(path, config, steps, judge=judge, layout=layout)
         return train(gan, dataset, session)
 
@@ -104,7 +105,7 @@ def resume(path, *, source, changes=None, layout=ALONE):
         )
     config |= {name: changes[name] for name in configs.RESUMABLE if name in changes}
     configs.check(config)
-    dataset = assembly.load_data(config, source)
+    dataset = load(config, source)
     if dataset.fingerprint != config["data_fingerprint"]:
         raise UsageError(
             f"The data set {config['dataset']} has changed since {path} was started, so the run "
@@ -124,13 +125,6 @@ def go_on(path, config, dataset, source, layout):
     steps = batches.steps_per_epoch(dataset, assembly.batch_size(config))
     found = checkpoints.newest(path / "checkpoints")
     check_workers(layout, config, found)
-    if not checkpoints.listing(path / "checkpoints") and config["warm_start"] is not None:
-        # It ended in the warm start, of which the config decides everything.
-        gan = assembly.build(config, layout)
-        session = Session(path, config, steps, layout=layout)
-        prepare(session, source)
-        warm_up(gan, dataset, path, config, layout)
-        return train(gan, dataset, session)
     if found is None:
         raise UsageError(
             f"{path} has no checkpoint that can be read, so there is nothing to go on from. Start "
@@ -194,40 +188,6 @@ def check_workers(layout, config, found=None):
         )
 
 
-def warm_up(gan, dataset, path, config, layout=ALONE):
-    """Trains the generator of a new run as its setting `warm_start` says, if it is set.
-
-    Raises:
-        SystemExit: a signal ended it. The run has no checkpoint then, and resuming it begins here.
-    """
-    if config["warm_start"] is None:
-        return
-    epochs = warm_start.parse(config["warm_start"])
-    # A session of its own: none of this counts as steps or minutes of the run.
-    own = {**config, "epochs": epochs, "max_minutes": None, "max_cpu_seconds": None}
-    steps = batches.steps_per_epoch(dataset, config["batch_size"])
-    session = Session(path, own, steps, layout=layout)
-    times = f"{epochs} epochs" if epochs > 1 else "one epoch"
-    print(f"warm start: {times} as an autoencoder; not counted in steps and budgets")
-    watchers = [Clock(session)]
-    if layout.chief:
-        watchers.append(WarmStartProgress(session))
-    with StopSignals(session), layout.making():
-        warm_start.vae(
-            gan,
-            dataset.samples,
-            dataset.labels,
-            epochs=epochs,
-            batch_size=config["batch_size"],
-            seed=config["seed"],
-            callbacks=watchers,
-        )
-    if session.stop:
-        print(f"stopped in the warm start, which begins anew with: python train.py --resume={path}")
-        layout.leave()
-        raise SystemExit(128 + session.signal)
-
-
 def train(gan, dataset, session):
     """Runs the steps that are left, and writes the latent walk and the report."""
     watchers = [Clock(session), FiniteLosses(session)]
@@ -236,8 +196,8 @@ def train(gan, dataset, session):
             watchers += writers(dataset, session, stack)
         fit(gan, dataset, session, watchers)
     if session.layout.chief:
-        if len(session.config["sample_shape"]) == 3:
-            pictures.save_png(session.directory / "walk.png", *views.walk(gan, dataset))
+        if (walk := task_of(gan.task).walk(gan, dataset)) is not None:
+            pictures.save_png(session.directory / "walk.png", *walk)
         report.write_report(session.directory)
     return session
 
@@ -246,10 +206,11 @@ def writers(dataset, session, stack):
     """Returns the callbacks that write and tell, whose ends are put on an `ExitStack`."""
     config, events = session.config, callbacks.new_events(session)
     stack.enter_context(contextlib.closing(events))
-    if len(config["sample_shape"]) == 3:
+    task = task_of(zoo.get(config["model"]).task)
+    if task.judged:
         scores = callbacks.ImageScores(session, events)
     else:
-        scores = callbacks.Scores(session, events, dataset)
+        scores = callbacks.Scores(session, events, dataset, task)
     # Said at the end of a run that diverged too: its best generator is still there.
     stack.callback(scores.say_best)
     if session.step == 0:
@@ -258,7 +219,7 @@ def writers(dataset, session, stack):
         DirectoryThere(session),
         callbacks.Tables(session, events),
         scores,
-        callbacks.Samples(session, events, dataset),
+        callbacks.Samples(session, events, dataset, task),
         callbacks.Checkpoints(session),
         TrainingProgress(session),
     ]
@@ -281,7 +242,7 @@ def fit(gan, dataset, session, watchers):
                 continue
             # Not one stream for both parts: Keras reads ahead of the steps it takes.
             arguments = dataset, assembly.batch_size(config), config["seed"], session.step
-            stream = backend.stream(gan, functools.partial(batches.batches, *arguments))
+            stream = backend.stream(gan, functools.partial(tuples, *arguments))
             gan.fit(
                 stream,
                 initial_epoch=first,
@@ -293,27 +254,38 @@ def fit(gan, dataset, session, watchers):
             )
 
 
+def load(config, source):
+    """Returns the data set of a run. Raises UsageError unless it is one for the model."""
+    dataset = assembly.load_data(config, source)
+    task_of(zoo.get(config["model"]).task).check(config["model"], dataset)
+    return dataset
+
+
+def tuples(*arguments):
+    """Yields the batches as Keras takes those of a generator: each in a tuple of one."""
+    return ((batch,) for batch in batches.batches(*arguments))
+
+
 def dry_run(config, source, layout=ALONE):
     """Returns what a run would be, as text: config, networks, steps and an estimate of memory."""
-    dataset = assembly.load_data(config, source)
+    dataset = load(config, source)
     config = assembly.complete(config, dataset)
     steps = batches.steps_per_epoch(dataset, assembly.batch_size(config))
     gan = assembly.build(config, layout)
     lines = [f"{name:28} {value}" for name, value in config.items() if name != "class_names"]
     lines += [
         "",
-        f"{'generator':28} {gan.generator.count_params():,} parameters",
-        f"{'discriminator':28} {gan.discriminator.count_params():,} parameters",
+        *(f"{n:28} {gan.network(n).count_params():,} parameters" for n in gan.network_names),
         f"{'devices':28} {layout.replicas}",
         f"{'steps':28} {steps * config['epochs']:,}, {steps:,} in an epoch",
         f"{'memory, at least':28} {memory.estimate(gan, config) / 2**20:,.0f} MiB for the step, "
-        f"{dataset.samples.nbytes / 2**20:,.0f} MiB for the data",
+        f"{dataset.nbytes / 2**20:,.0f} MiB for the data",
     ]
     return "\n".join(lines)
 
 
 def tell_rest(dataset, config):
     """Prints how many samples of an epoch do not fill a batch, if any."""
-    count = len(dataset.samples)
+    count = dataset.count
     if rest := count % assembly.batch_size(config):
         print(f"{rest} of {count:,} samples fill no batch: each epoch leaves out as many at random")

@@ -1,0 +1,7 @@
+"""The game: networks, players, phases, the round."""
+
+from zoo.game.game import Game
+from zoo.game.gan import GAN
+from zoo.players import Phase, Player
+
+__all__ = ["GAN", "Game", "Phase", "Player"]

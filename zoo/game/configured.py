@@ -1,0 +1,114 @@
+"""Configured: made of settings, and made again from them."""
+
+import keras
+
+from zoo.errors import UsageError, nearest
+from zoo.game import inputs
+from zoo.game.recipes import recipe_of
+from zoo.settings import REQUIRED, Setting, meanings
+
+
+class Configured:
+    """What is made of settings: its own, and those of its parts.
+
+    Attributes:
+        own: dict, name -> `Setting`, of the class itself; those of the classes above it are added.
+        parts: tuple of `Part` classes.
+        shape_setting: name of the setting that holds the shape of a sample.
+        default_shape: its default, a tuple.
+    """
+
+    own = {}
+    parts = ()
+    shape_setting = "image_shape"
+    default_shape = (28, 28, 1)
+
+    @classmethod
+    def settings(cls):
+        """Returns all settings, name -> `Setting`: the variant's own ones first, then its parts'."""
+        known = {cls.shape_setting: Setting(tuple, cls.default_shape)}
+        for owner in (*cls.__mro__, *cls.parts):
+            declared = vars(owner).get("own", {}) if owner in cls.__mro__ else owner.settings
+            known |= {name: setting for name, setting in declared.items() if name not in known}
+        return known
+
+    @classmethod
+    def meanings(cls):
+        """Returns what each setting means, name -> text, from the docstrings that declare them."""
+        texts = {}
+        for owner in (*cls.parts, *reversed(cls.__mro__)):
+            if "own" in vars(owner) or owner in cls.parts:
+                texts |= meanings(owner)
+        return texts
+
+    @classmethod
+    def resolved(cls, given):
+        """Returns the value of every setting: what is given, else the recipe's, else neutral.
+
+        Raises:
+            UsageError: a setting is unknown or out of range, or has no value.
+        """
+        known, recipe = cls.settings(), recipe_of(cls)
+        for name in given:
+            if name not in known:
+                raise UsageError(f"{cls.__name__} has no setting {name!r}.{nearest(name, known)}")
+        own = cls.shape_setting
+        shape = inputs.checked_shape(own, given.get(own, cls.default_shape))
+        values = {own: shape}
+        for name, setting in known.items():
+            if name == own:
+                continue
+            default = recipe.get(name, setting.default)
+            value = given.get(name, default)
+            if callable(default) and (value is None or value is default):
+                value = default(shape)
+            if value is REQUIRED:
+                raise UsageError(f"{cls.__name__} needs the setting {name!r}. Received: none.")
+            values[name] = setting.checked(name, value)
+        return values
+
+    @classmethod
+    def defaults_at(cls, shape):
+        """Returns the recipe's values that depend on the shape of a sample, setting -> value."""
+        recipe, known = recipe_of(cls), cls.settings()
+        return {n: v(tuple(shape)) for n, v in recipe.items() if callable(v) and n in known}
+
+    def take(self, values):
+        """Makes every setting an attribute, and the parts of them.
+
+        Args:
+            values: as `resolved` returns them.
+
+        Raises:
+            UsageError: settings do not fit each other.
+        """
+        for name, value in values.items():
+            setattr(self, _attribute(name), value)
+        self.sample_shape = values[self.shape_setting]
+        self.part = {
+            part.__name__: part(**{name: values[name] for name in part.settings})
+            for part in type(self).parts
+        }
+        for part in self.part.values():
+            part.check(self)
+        self.check()
+
+    def check(self):
+        """Raises UsageError where settings do not fit each other. Called before anything is built."""
+
+    def get_config(self):
+        config = {name: getattr(self, _attribute(name)) for name in self.settings()}
+        config["name"] = self.name
+        config["dtype"] = keras.saving.serialize_keras_object(self.dtype_policy)
+        return config
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        config = dict(config)
+        config["dtype"] = keras.saving.deserialize_keras_object(config["dtype"])
+        return cls(**config)
+
+
+def _attribute(setting):
+    # Keras keeps the optimizer itself in the attribute of that name.
+    return "optimizer_name" if setting == "optimizer" else setting

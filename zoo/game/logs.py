@@ -1,0 +1,60 @@
+"""The logs of a round: named losses, what else the players report, the running means of all."""
+
+import functools
+
+import keras
+from keras import ops
+
+from zoo import backend
+
+
+def trackers(game):
+    """Returns the running means of a game, name -> keras.metrics.Mean, in the order of the logs.
+
+    `loss` is the sum of the players' losses: it means little, but it is what Keras's TerminateOnNaN
+    looks at.
+    """
+    players = game.all_players
+    names = ["loss", *(player.column() for player in players)]
+    names += [player.column(term) for player in players for term in player.losses]
+    names += [player.column(term) for player in players for term in player.seen]
+    names += [name for part in game.part.values() for name in part.reports]
+    if game.scales_losses:
+        names.append("loss_scale")
+    return {name: keras.metrics.Mean(name=name) for name in names}
+
+
+def track(game, results):
+    """Adds one round to the running means and returns those that it moved, by name.
+
+    Args:
+        game: a `zoo.game.Game`.
+        results: player's name -> `zoo.game.rounds.Result`.
+    """
+    players = [player for player in game.all_players if player.name in results]
+    losses = {player.column(): results[player.name].loss for player in players}
+    others = {}
+    for kind in ("losses", "seen"):
+        for player in players:
+            for term, value in getattr(results[player.name], kind).items():
+                others[player.column(term)] = ops.mean(value)
+    names = [*losses, *others]
+    numbers = [*losses.values(), *others.values()]
+    # One bad replica is seen by all, whose counts of good steps stay equal.
+    stacked = ops.stack([ops.cast(ops.stop_gradient(x), "float32") for x in numbers])
+    stacked = backend.mean(stacked)
+    values = {name: stacked[i] for i, name in enumerate(names)}
+    values = {"loss": functools.reduce(lambda a, b: a + b, [values[n] for n in losses]), **values}
+    for part in game.part.values():
+        values |= part.report(game)
+    if game.scales_losses:
+        scales = [optimizer.dynamic_scale.value for optimizer in game.optimizer.optimizers]
+        values["loss_scale"] = functools.reduce(ops.minimum, scales)
+    finite = ops.isfinite(values["loss"])
+    game.finite_steps.assign(game.finite_steps + ops.cast(finite, "int32"))
+    # Keras adds up what the replicas count: together they count one step.
+    count, _ = backend.replicas()
+    weight = None if count == 1 else 1 / count
+    for name, value in values.items():
+        game.trackers[name].update_state(value, weight)
+    return backend.logs({name: game.trackers[name].result() for name in values})

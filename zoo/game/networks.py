@@ -1,0 +1,106 @@
+"""The networks of a game: how they are made, and which of their variables a player moves."""
+
+import contextlib
+
+import keras
+from keras import ops
+
+from zoo import backend
+from zoo.layers import folded
+
+
+def build(game):
+    """Makes the networks, the averaged ones, and the variables that the parts keep."""
+    builders = game.builders()
+    for part in game.part.values():
+        builders |= part.builders(game)
+    game.network_names = tuple(builders)
+    with dtype_policy(game.dtype_policy):
+        for name, builder in builders.items():
+            setattr(game, name, _named(builder(), name))
+        for name in game.averaged:
+            average = _named(builders[name](), name)
+            average.trainable = False
+            average.set_weights(game.network(name).get_weights())
+            setattr(game, f"ema_{name}", average)
+    for name in game.network_names:
+        for network in _with_inner(game.network(name)):
+            backend.prepare(network)
+    for part in game.part.values():
+        part.build(game)
+    # Counts the steps whose losses were finite, so that the first bad one can be named without
+    # looking at every step from Python.
+    game.finite_steps = _counter(game, "finite_steps")
+    if len(game.phases) > 1:
+        game.rounds = _counter(game, "rounds")
+
+
+def for_inference(game, name):
+    """Returns a new network in float32 of stock layers; see `Game.inference_network`."""
+    with dtype_policy("float32"), backend.single():
+        network = _named(game.builders()[name](), name)
+    drawing = name in game.averaged
+    network.set_weights(game.network(f"ema_{name}" if drawing else name).get_weights())
+    return network if drawing else folded(network)
+
+
+def moved_by(game, player):
+    """Returns the variables that a player moves."""
+    return _trainable(game, player.networks)
+
+
+def made_by(game, player):
+    """Returns those of them whose gradient comes through what was made."""
+    return _trainable(game, player.makes)
+
+
+def moved_beside(game, player):
+    """Returns the others of them."""
+    return _trainable(game, [name for name in player.networks if name not in player.makes])
+
+
+def statistics_of_others(game, player):
+    """Returns `(variable, value)` of what a player's move may count and must not keep."""
+    names = [name for name in game.network_names if name not in player.networks]
+    variables = [v for name in names for v in game.network(name).non_trainable_variables]
+    # Not the seeds: the next step's dropout must be another.
+    return [(v, ops.copy(v)) for v in variables if v.name != "seed_generator_state"]
+
+
+def _trainable(game, names):
+    return [v for name in names for v in game.network(name).trainable_variables]
+
+
+def _with_inner(network):
+    """Yields a network and the networks that are layers of it."""
+    yield network
+    for layer in network.layers:
+        if isinstance(layer, keras.Model):
+            yield from _with_inner(layer)
+
+
+def _named(network, name):
+    network.name = name
+    return network
+
+
+def _counter(game, name):
+    return game.add_weight(
+        shape=(),
+        initializer="zeros",
+        dtype="int32",
+        trainable=False,
+        name=name,
+        aggregation="only_first_replica",
+    )
+
+
+@contextlib.contextmanager
+def dtype_policy(policy):
+    """While entered, new layers have this dtype policy."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

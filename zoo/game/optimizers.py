@@ -1,0 +1,203 @@
+"""The optimizers of a game: one for each player, and one Keras optimizer that owns them all."""
+
+import keras
+
+from zoo.errors import UsageError
+from zoo.parts.part import Part
+from zoo.settings import Setting
+
+OPTIMIZERS = ("adam", "rmsprop", "sgd")
+DECAYS = ("linear", "cosine")
+
+
+class Optimizers(Part):
+    """The optimizer of every player, alike but for what is named after one.
+
+    Args:
+        optimizer: "adam", "rmsprop" or "sgd", for all players.
+        learning_rate: float, step size of every player that has none of its own.
+        gradient_clip: float or None, to which the norm of all gradients of a player together is
+            clipped before each of its updates.
+        decay: "linear" or "cosine", how all learning rates fall to `decay_to` of themselves.
+        decay_steps: int, rounds over which they do, and after which they stay there: about the
+            length of the training. 0 for constant rates.
+        decay_after: int, rounds before the rates begin to fall.
+        decay_to: float in [0, 1], what is left of a rate in the end.
+        beta_1: float, Adam's decay of the first moment.
+        beta_2: float, Adam's decay of the second moment; RMSprop's of the squared gradient.
+    """
+
+    settings = {
+        "optimizer": Setting(str, "adam", choices=OPTIMIZERS),
+        "learning_rate": Setting(float, 2e-4, least=0.0, most=10.0),
+        "gradient_clip": Setting(float, None, least=1e-6, optional=True),
+        "decay": Setting(str, "linear", choices=DECAYS),
+        "decay_steps": Setting(int, 0, least=0),
+        "decay_after": Setting(int, 0, least=0),
+        "decay_to": Setting(float, 0.01, least=0.0, most=1.0),
+        "beta_1": Setting(float, 0.9, least=0.0, most=0.9999),
+        "beta_2": Setting(float, 0.999, least=0.0, most=0.9999999),
+    }
+
+    def new_optimizer(self, game, player):
+        """Returns a new optimizer, at the rate of the setting `<player>_learning_rate` if any."""
+        rate = getattr(game, f"{player.name}_learning_rate", None)
+        rate = float(self.learning_rate if rate is None else rate)
+        if self.decay_steps:
+            rate = self._falling(rate, game.moves_of(player))
+        common = {"learning_rate": rate, "global_clipnorm": self.gradient_clip}
+        if self.optimizer == "rmsprop":
+            return keras.optimizers.RMSprop(rho=self.beta_2, **common)
+        if self.optimizer == "sgd":
+            return keras.optimizers.SGD(**common)
+        return keras.optimizers.Adam(beta_1=self.beta_1, beta_2=self.beta_2, **common)
+
+    def _falling(self, rate, updates):
+        steps, after = self.decay_steps * updates, self.decay_after * updates
+        if self.decay == "cosine":
+            falling = keras.optimizers.schedules.CosineDecay(rate, steps, alpha=self.decay_to)
+        else:
+            falling = keras.optimizers.schedules.PolynomialDecay(
+                rate, steps, end_learning_rate=rate * self.decay_to
+            )
+        return Later(falling, after) if after else falling
+
+
+class DiscriminatorRate(Part):
+    """A learning rate of the discriminator's own (two time-scale update rule, Heusel et al. 2017).
+
+    Args:
+        discriminator_learning_rate: float or None, the discriminator's; None for `learning_rate`
+            (two time-scale update rule, Heusel et al. 2017).
+    """
+
+    settings = {
+        "discriminator_learning_rate": Setting(float, None, least=0.0, most=10.0, optional=True)
+    }
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class Later(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning-rate schedule that begins after `after` updates and is constant before."""
+
+    def __init__(self, schedule, after):
+        super().__init__()
+        self.schedule, self.after = schedule, after
+
+    def __call__(self, step):
+        return self.schedule(keras.ops.maximum(step - self.after, 0))
+
+    def get_config(self):
+        schedule = keras.saving.serialize_keras_object(self.schedule)
+        return {"schedule": schedule, "after": self.after}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(keras.saving.deserialize_keras_object(config["schedule"]), config["after"])
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class PlayersOptimizer(keras.optimizers.Optimizer):
+    """One optimizer to Keras, one for each player to the game.
+
+    Keras's JAX trainer carries the variables of `model.optimizer` and of nothing else, so a second
+    optimizer in another attribute would silently never move its moments. Here `variables` holds
+    those of all players, the first one's first. Each player's is an attribute of its name.
+
+    `learning_rate` and `iterations` are the first player's. Assigning `learning_rate` scales all
+    rates, so that their ratios (TTUR) stay; from a rate of 0 all become equal. Keras's
+    learning-rate callbacks reach all of them through `optimizers`, each at its own rate.
+
+    Args:
+        players: dict, player's name -> keras.optimizers.Optimizer.
+    """
+
+    def __init__(self, players, name="players_optimizer"):
+        super().__init__(learning_rate=0.0, name=name)
+        self.names = tuple(players)
+        for player, optimizer in players.items():
+            setattr(self, player, keras.optimizers.get(optimizer))
+
+    @property
+    def optimizers(self):
+        return [getattr(self, name) for name in self.names]
+
+    def build(self, variables):
+        """Creates the variables of all. `variables`: name -> the player's trainable variables."""
+        for name in self.names:
+            getattr(self, name).build(list(variables[name]))
+        self.built = True
+
+    @property
+    def variables(self):
+        return [variable for optimizer in self.optimizers for variable in optimizer.variables]
+
+    @property
+    def iterations(self):
+        return self.optimizers[0].iterations
+
+    @property
+    def learning_rate(self):
+        return self.optimizers[0].learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, learning_rate):
+        scheduled = keras.optimizers.schedules.LearningRateSchedule
+        for optimizer in self.optimizers:
+            inner = getattr(optimizer, "inner_optimizer", optimizer)  # of one that scales the loss
+            if isinstance(inner._learning_rate, scheduled):
+                raise UsageError(
+                    "The learning rates follow a schedule, so none can be assigned. Create the "
+                    f"model with decay_steps=0. Received: learning_rate={learning_rate}."
+                )
+        # A strategy's variable is no number to Python.
+        rates = [float(keras.ops.convert_to_numpy(o.learning_rate)) for o in self.optimizers]
+        first, new = rates[0], float(learning_rate)
+        for optimizer, rate in zip(self.optimizers, rates, strict=True):
+            optimizer.learning_rate = new * (rate / first if first else 1.0)
+
+    def apply(self, grads, trainable_variables=None):
+        raise NotImplementedError(
+            "The players' optimizers are applied one at a time: call `optimizer.generator.apply` "
+            "or that of another player."
+        )
+
+    def finalize_variable_values(self, var_list):
+        for optimizer in self.optimizers:
+            optimizer.finalize_variable_values(var_list)
+
+    # Keras saves what it finds in attributes, so the players' optimizers save themselves; this one
+    # has nothing of its own.
+    def save_own_variables(self, store):
+        pass
+
+    def load_own_variables(self, store):
+        pass
+
+    def get_config(self):
+        players = {
+            name: keras.saving.serialize_keras_object(getattr(self, name)) for name in self.names
+        }
+        return {"players": players, "name": self.name}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        players = {
+            name: keras.saving.deserialize_keras_object(player, custom_objects=custom_objects)
+            for name, player in config["players"].items()
+        }
+        return cls(players, config["name"])
+
+
+def copied(optimizer):
+    """Returns a fresh optimizer of the same configuration: two players must not share one."""
+    if optimizer is None or isinstance(optimizer, str):
+        return optimizer and keras.optimizers.get(optimizer)
+    return type(optimizer).from_config(optimizer.get_config())
+
+
+def scaling(optimizer):
+    """Returns the optimizer behind one that scales the loss and leaves out what overflows."""
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return optimizer
+    return keras.optimizers.LossScaleOptimizer(optimizer)

@@ -1,0 +1,33 @@
+"""The averaged networks: those that draw, and are saved and exported."""
+
+from keras import ops
+
+from zoo import backend
+from zoo.parts.part import Part
+from zoo.settings import Setting
+
+
+class Averaging(Part):
+    """An exponential moving average over training of the networks that draw.
+
+    It is computed as in Karras et al. 2018 (section 4), with a half-life counted in images.
+
+    Args:
+        ema_half_life: float, images after which a past generator's share in the averaged one has
+            halved; 0 turns averaging off.
+        ema_ramp_up: float, the half-life is at most this share of the images seen so far, so that
+            the first, untrained generators are soon forgotten (Karras et al. 2020, ADA).
+    """
+
+    settings = {
+        "ema_half_life": Setting(float, 0.0, least=0.0),
+        "ema_ramp_up": Setting(float, 0.1, least=0.0),
+    }
+
+    def after_round(self, game, batch, results):
+        size, seen = game.batch_images(batch), game.images_seen(batch)
+        half_life = ops.minimum(self.ema_half_life, self.ema_ramp_up * seen)
+        decay = ops.power(0.5, size / ops.maximum(half_life, 1e-6))
+        with backend.no_grad():
+            for average, weight in game.averaged_weights():
+                average.assign(weight + (average - weight) * ops.cast(decay, weight.dtype))

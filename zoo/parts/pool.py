@@ -1,0 +1,99 @@
+"""A pool of generated pictures, so that a discriminator also sees what is some steps old."""
+
+import keras
+from keras import ops
+
+from zoo import backend
+from zoo.parts.part import Part
+from zoo.settings import Setting
+
+
+class Pool(Part):
+    """A pool of past generated pictures (Shrivastava et al. 2017, section 2.3; Zhu et al. 2017).
+
+    The discriminator sees, with probability 1/2, a picture out of the pool in the place of the
+    newly generated one, which takes its place there. A pool that is not full takes all.
+
+    Args:
+        pool_size: int, pictures kept of each side; 0 for no pool. 50 in CycleGAN.
+    """
+
+    settings = {"pool_size": Setting(int, 0, least=0)}
+
+    def build(self, game):
+        self.pools = {}
+        if not self.pool_size:
+            return
+        for name in game.pooled:
+            self.pools[name] = game.add_weight(
+                shape=(self.pool_size, *game.sample_shape),
+                initializer="zeros",
+                trainable=False,
+                name=f"pool_{name}",
+                aggregation="only_first_replica",
+            )
+        self.filled = game.add_weight(
+            shape=(),
+            initializer="zeros",
+            dtype="int32",
+            trainable=False,
+            name="pool_filled",
+            aggregation="only_first_replica",
+        )
+
+    def exchange(self, game, made):
+        """Returns generated pictures, some of them exchanged for past ones.
+
+        Every replica keeps the same pool: it takes in the pictures of all of them.
+
+        Args:
+            game: the game.
+            made: name -> float32 `(batch, height, width, channels)`, cut off from the generators.
+
+        Returns:
+            dict of the same names and shapes.
+        """
+        if not self.pools:
+            return made
+        count, index = backend.replicas()
+        names = list(self.pools)
+        fresh = {name: backend.gather(made[name]) for name in names}
+        size = ops.shape(fresh[names[0]])[0]
+        # One draw for all sides and replicas, so that the pools stay in step.
+        draws = keras.random.uniform((2, size), seed=game.noise)
+        position = ops.arange(size, dtype="int32") + self.filled.value
+        places = ops.cast(draws[0] * self.pool_size, "int32")
+        # While there is room a picture goes there and is shown as it is.
+        room = position < self.pool_size
+        place = ops.where(room, position, places)
+        swapped = ops.logical_and(ops.logical_not(room), draws[1] < 0.5)
+        taken_in = ops.logical_or(room, swapped)
+        shown = {}
+        for name in names:
+            pool, pictures = self.pools[name], fresh[name]
+            old = ops.take(pool.value, place, axis=0)
+            choose = ops.reshape(swapped, (-1, 1, 1, 1))
+            whole = ops.where(choose, old, ops.cast(pictures, "float32"))
+            shown[name] = _share(whole, count, index)
+            with backend.no_grad():
+                pool.assign(_put(pool.value, place, pictures, taken_in))
+        with backend.no_grad():
+            self.filled.assign(ops.minimum(self.filled.value + size, self.pool_size))
+        return made | shown
+
+
+def _put(pool, place, pictures, taken_in):
+    """Returns the pool with pictures put in their places; of two for one place the last counts."""
+    size = pool.shape[0]
+    number = ops.arange(ops.shape(place)[0], dtype="int32") + 1
+    at = ops.cast(ops.equal(place[None, :], ops.arange(size, dtype="int32")[:, None]), "int32")
+    latest = ops.max(at * ops.where(taken_in, number, 0)[None, :], axis=1)
+    new = ops.take(ops.cast(pictures, "float32"), ops.maximum(latest - 1, 0), axis=0)
+    return ops.where(ops.reshape(latest > 0, (-1, 1, 1, 1)), new, pool)
+
+
+def _share(whole, count, index):
+    if count == 1:
+        return whole
+    size = ops.shape(whole)[0] // count
+    return whole[index * size : (index + 1) * size]
