@@ -26,7 +26,7 @@ def make(root, **counts):
     return f"domains:{root}"
 
 
-def check(data, count_a, count_b, names):
+def check(data, count_a, count_b, names, folders=None):
     assert list(data.fields) == ["a", "b"] and data.independent
     assert data.class_names == names and data.labels is None
     assert [len(array) for array in data.fields.values()] == [count_a, count_b]
@@ -34,17 +34,18 @@ def check(data, count_a, count_b, names):
         assert array.dtype == np.uint8
         assert (array == colour).all()
     (note,) = data.notes
-    assert f"domain a is {names[0]}, domain b is {names[1]}." in note
+    first, second = (os.path.join(*folder.split("__")) for folder in folders or names)
+    expected = f"domain a is {names[0]} (folder {first}), domain b is {names[1]} (folder {second})."
+    assert expected in note
 
 
 @pytest.mark.parametrize(
     ("folders", "names", "test"),
     [
         ({"trainA": 3, "trainB": 5, "testA": 2, "testB": 4}, ("A", "B"), True),
-        ({"TrainA": 3, "TrainB": 5, "valA": 2, "valB": 4}, ("A", "B"), True),
+        ({"trainA": 3, "TrainB": 5, "valA": 2, "valB": 4}, ("A", "B"), True),
         ({"trainA": 3, "trainB": 5}, ("A", "B"), False),
         ({"cat": 3, "dog": 5}, ("cat", "dog"), False),
-        ({"cat__deep": 3, "dog__er": 5}, ("cat", "dog"), False),
         ({"train__cat": 3, "train__dog": 5, "test__cat": 2, "test__dog": 4}, ("cat", "dog"), True),
         ({"cat__train": 3, "dog__train": 5, "cat__test": 2, "dog__test": 4}, ("cat", "dog"), True),
     ],
@@ -53,11 +54,11 @@ def test_every_layout_gives_two_domains(tmp_path, folders, names, test):
     name = make(tmp_path / "in", **folders)
     make_ignored(tmp_path / "in")
     train = load(name, image_size="8x16", strict=True)
-    check(train, 3, 5, names)
+    check(train, 3, 5, names, list(folders)[:2])
     assert train.fields["a"].shape == (3, 8, 16, 3)
     assert train.count == 5
     if test:
-        check(load(name, split="test"), 2, 4, names)
+        check(load(name, split="test"), 2, 4, names, list(folders)[2:])
         assert load(name, split="test").samples.shape[1:] == (128, 128, 3)
     else:
         with pytest.raises(UsageError, match=r"has no split 'test'. Expected 'train'"):
@@ -90,6 +91,10 @@ def test_what_is_not_two_domains_is_refused(tmp_path, folders, message, cache_fo
     assert not list(cache_folder.rglob("*.npy"))
 
 
+def test_pictures_may_lie_deeper_in_a_domain(tmp_path):
+    check(load(make(tmp_path / "in", cat__deep=2, dog__er=3)), 2, 3, ("cat", "dog"))
+
+
 def test_loose_pictures_are_no_domains(tmp_path):
     for number in range(4):
         save(picture(RED), tmp_path / "in" / f"{number}.png")
@@ -113,7 +118,7 @@ def test_unreadable_pictures_are_skipped_listed_and_refused_when_strict(tmp_path
 def test_a_domain_of_which_one_picture_can_be_read_is_refused(tmp_path):
     name = make(tmp_path / "in", cat=2, dog=3)
     (tmp_path / "in" / "cat" / "cat0.png").write_bytes(b"no")
-    with pytest.raises(UsageError, match=r"domain cat .*Received: 1"):
+    with pytest.raises(UsageError, match=r"domain cat .*cat0.png: not a picture.*Received: 1"):
         load(name)
 
 

@@ -39,14 +39,14 @@ def load(name, *, split, image_size, channels, resize, data_dir=None, strict=Fal
             f"Received: {len(files)} pictures."
         )
     chosen = scan.choose_split(name, split, list(splits))
-    sides, folders = splits[chosen]
-    others = [f for key, (_, theirs) in splits.items() if key != chosen for f in theirs]
+    sides, _ = splits[chosen]
+    others = [f for key, (_, folders) in splits.items() if key != chosen for f in folders]
     preparation = (image_size or IMAGE_SIZE, channels or CHANNELS, resize)
-    skipped = scan.within(skipped, folders, others)
+    skipped = scan.outside(skipped, others)
     work = _Domains(root, files, sides, skipped, preparation)
     identity = [decode.preparation_key(preparation), chosen]
     entry = decode.entry(work, "domains", identity, strict)
-    first, second = entry["class_names"]
+    first, second = (f"{side} (folder {scan.folder_of(tree)})" for side, tree in sides.items())
     note = f"{name}: domain a is {first}, domain b is {second}."
     return Dataset(name, **entry, notes=(note,), independent=True)
 
@@ -73,9 +73,10 @@ class _Domains(decode.Work):
         fields = [field for field, _ in kept]
         for field, name in zip("ab", self.names, strict=True):
             if fields.count(field) < 2:
+                broken = "; ".join(f"{path}: {reason}" for path, reason in self.skipped[:3])
                 raise UsageError(
                     f"The domain {name} in {self.root} has too few pictures that can be read, so "
                     "there is nothing to learn. Expected at least 2; add more, or repair those "
-                    f"that cannot. Received: {fields.count(field)}."
+                    f"that cannot ({broken or 'none'}). Received: {fields.count(field)}."
                 )
         return None, self.names

@@ -57,7 +57,7 @@ def load(name, *, split, image_size, channels, resize, data_dir=None, strict=Fal
     def split_of(key, class_names=None):
         others = [folder for other, folder in folders.items() if other != key]
         here = {path: files[path] for path in top[folders[key]].values()}
-        reasons = scan.within(skipped, [folders[key]], others)
+        reasons = scan.outside(skipped, others)
         work = _Pictures(root, here, reasons, preparation, folders[key], class_names)
         return _entry(work, strict)
 

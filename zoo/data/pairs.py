@@ -57,9 +57,9 @@ def load(
         why = "so there is nothing to learn from"
         raise UsageError(scan.complaint(root, skipped, why, _EXPECTED))
     chosen = scan.choose_split(name, split, list(splits))
-    sides, folders = splits[chosen]
-    others = [f for key, (_, theirs) in splits.items() if key != chosen for f in theirs]
-    skipped = scan.within(skipped, folders, others)
+    sides, _ = splits[chosen]
+    others = [f for key, (_, folders) in splits.items() if key != chosen for f in folders]
+    skipped = scan.outside(skipped, others)
     preparation = (image_size or IMAGE_SIZE, channels or CHANNELS, resize)
     if "" in sides:
         work = _Halves(root, files, list(sides[""].values()), skipped, preparation)

@@ -168,7 +168,10 @@ def sides(root, files, expected):
             split, side = _DOMAIN.fullmatch(folder).groups()
             inside, folders = result.setdefault(split.lower(), ({}, []))
             if side.upper() in inside:
-                raise UsageError(f"{root} holds two folders for the same side: {', '.join(top)}.")
+                raise UsageError(
+                    f"{root} holds two folders for the same side. Expected one for each side of a "
+                    f"split, so merge or rename them. Received: {', '.join(top)}."
+                )
             inside[side.upper()] = tree
             folders.append(folder)
     else:
@@ -186,7 +189,13 @@ def sides(root, files, expected):
             )
     if result and "train" not in result:
         raise UsageError(f"{root} holds no pictures to train on: expected {expected}.")
-    return result
+    return {split: (dict(sorted(inside.items())), f) for split, (inside, f) in result.items()}
+
+
+def folder_of(tree):
+    """Returns the sub-folder whose tree it is."""
+    rest, path = next(iter(tree.items()))
+    return path.removesuffix(rest).rstrip(os.sep)
 
 
 def _splits_inside(root, top, expected):
@@ -217,24 +226,10 @@ def _not_two(root, inside, folders, expected):
     )
 
 
-def within(skipped, folders, others):
-    """Returns those of `skipped` that do not lie in a folder of the `others`.
-
-    Args:
-        skipped: list of (path, reason).
-        folders: the folders of the split that is read.
-        others: the folders of the other splits.
-    """
-    return [
-        (path, reason)
-        for path, reason in skipped
-        if not any(_lies_in(path, other) for other in others)
-        or any(_lies_in(path, folder) for folder in folders)
-    ]
-
-
-def _lies_in(path, folder):
-    return path == folder or path.startswith(folder + os.sep)
+def outside(skipped, folders):
+    """Returns those of `skipped`, a list of (path, reason), that lie in none of the folders."""
+    starts = tuple(folder + os.sep for folder in folders)
+    return [(path, reason) for path, reason in skipped if not (path + os.sep).startswith(starts)]
 
 
 def complaint(root, skipped, why, expected, shown=3):
