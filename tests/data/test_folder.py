@@ -2,128 +2,27 @@
 
 import os
 import shutil
-import struct
-import zlib
 
 import numpy as np
 import pytest
+from pictures import (
+    BLUE,
+    GREEN,
+    RED,
+    WHITE,
+    halves,
+    make_ignored,
+    make_readable,
+    make_unreadable,
+    picture,
+    save,
+)
 from PIL import Image
 
 from zoo.data import cache, images, load
 from zoo.errors import UsageError
 
 pytestmark = pytest.mark.faults
-
-RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
-
-
-def picture(colour, size=(40, 40), mode="RGB"):
-    return Image.new(mode, size, colour)
-
-
-def halves(first, second):
-    """A picture whose left half is `first` and whose right half is `second`."""
-    image = picture(first)
-    image.paste(second, (20, 0, 40, 40))
-    return image
-
-
-def save(image, path, **options):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image.save(path, **options)
-
-
-def header_of_a_large_png(path, width, height):
-    """A valid PNG that claims a size, as a decompression bomb does, without being large."""
-
-    def chunk(kind, data):
-        checksum = struct.pack(">I", zlib.crc32(kind + data))
-        return struct.pack(">I", len(data)) + kind + data + checksum
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(999))) + chunk(b"IEND", b"")
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
-
-
-def make_readable(folder):
-    """Writes one picture of each readable kind; returns {file name: expected colour}."""
-    expected = {}
-
-    def add(name, colour, image, **options):
-        save(image, folder / name, **options)
-        expected[name] = colour
-
-    add("l.png", (200,) * 3, picture(200, mode="L"))
-    add("la.png", (255 - 155 * 102 // 255,) * 3, picture((100, 102), mode="LA"))
-    add("rgba-clear.png", WHITE, picture((255, 0, 0, 0), mode="RGBA"))
-    add("rgba-half.png", (255, 127, 127), picture((255, 0, 0, 128), mode="RGBA"))
-    add("rgba.webp", BLUE, picture((0, 0, 255, 255), mode="RGBA"), lossless=True)
-    add("palette.png", RED, picture(RED).convert("P"))
-    clear = picture(RED).quantize(2)
-    add("palette-clear.png", WHITE, clear, transparency=clear.getpixel((0, 0)))
-    add("key-colour.png", WHITE, picture(GREEN), transparency=GREEN)
-    add("cmyk.jpg", RED, picture((0, 255, 255, 0), mode="CMYK"), quality=95)
-    add("cmyk.tif", GREEN, picture((255, 0, 255, 0), mode="CMYK"))
-    deep = Image.fromarray(np.full((40, 40), 0x8001, "uint16"))
-    add("16-bit.png", (128,) * 3, deep)
-    add("16-bit.tif", (128,) * 3, deep)
-    add("16-bit.pgm", (128,) * 3, deep)
-    add("1-bit.png", WHITE, picture(1, mode="1"))
-    add("1x1.png", GREEN, picture(GREEN, (1, 1)))
-    add("thin.png", BLUE, picture(BLUE, (3000, 1)))
-    frames = [picture(BLUE), picture(GREEN)]
-    add("animated.gif", RED, picture(RED), save_all=True, append_images=frames)
-    add("animated.png", RED, picture(RED), save_all=True, append_images=frames)
-    add("animated.webp", RED, picture(RED), save_all=True, append_images=frames, lossless=True)
-    add("really-a-png.jpg", GREEN, picture(GREEN), format="PNG")
-    add("UPPER.PNG", GREEN, picture(GREEN))
-    for name in ("кот", "猫", "قطة", "बिल्ली", "\U0001f408", " with  spaces ", "a'b\"c$(d);e"):
-        add(f"{name}.png", BLUE, picture(BLUE))
-    return expected
-
-
-def make_unreadable(folder):
-    """Writes one file of each kind that cannot be used; returns {file name: part of the reason}."""
-    folder.mkdir(parents=True, exist_ok=True)
-    expected = {}
-
-    def add(name, reason, content=None):
-        if content is not None:
-            (folder / name).write_bytes(content)
-        expected[name] = reason
-
-    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), "uint8")
-    save(Image.fromarray(noise), folder / "whole.jpg")
-    save(Image.fromarray(noise), folder / "whole.png")
-    for kind in ("jpg", "png"):
-        content = (folder / f"whole.{kind}").read_bytes()
-        (folder / f"whole.{kind}").unlink()
-        add(f"cut.{kind}", "", content[: len(content) // 2])
-    add("zero.jpg", "empty", b"")
-    add("text.png", "not a picture", b"this is no picture\n" * 20)
-    add("page.jpg", "not a picture", b"<!doctype html><title>404</title>")
-    add("postscript.png", "not a picture", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
-    header_of_a_large_png(folder / "bomb.png", 20000, 20000)
-    add("bomb.png", "allowed")
-    header_of_a_large_png(folder / "large.png", 10000, 10000)
-    add("large.png", "10000x10000 pixels")
-    save(Image.fromarray(np.full((4, 4), 0.5, "float32")), folder / "float.tif")
-    add("float.tif", "floating-point")
-    save(Image.fromarray(np.full((4, 4), 10**6, "int32")), folder / "wide.tif")
-    add("wide.tif", "0..65535")
-    (folder / "dangling.png").symlink_to("nothing.png")
-    add("dangling.png", "No such file")
-    (folder / "loop.png").symlink_to("loop.png")
-    add("loop.png", "symbolic links")
-    os.mkfifo(folder / "pipe.png")
-    add("pipe.png", "not a regular file")
-    return expected
-
-
-def make_ignored(folder):
-    for name in ("a.txt", "manifest.tsv", "b.json", "c.html", "d.py", "README", ".hidden.png"):
-        (folder / name).write_bytes(b"not a picture")
-    save(picture(RED), folder / ".git" / "e.png")
 
 
 def find_colours(data):
@@ -270,10 +169,246 @@ def test_a_folder_without_a_data_set_is_refused(tmp_path, case, cache_folder):
     assert not list(cache_folder.rglob("*.npy"))
 
 
-def test_a_folder_has_no_test_split(tmp_path):
+@pytest.mark.parametrize("split", ["test", "val", "trian"])
+def test_a_folder_has_no_test_split(tmp_path, split):
     save(picture(RED), tmp_path / "in" / "1.png")
-    with pytest.raises(UsageError, match="split"):
-        load(f"folder:{tmp_path / 'in'}", split="test")
+    with pytest.raises(UsageError, match=f"has no split '{split}'. Expected 'train'"):
+        load(f"folder:{tmp_path / 'in'}", split=split)
+
+
+def folder_of_splits(root, *paths):
+    """Writes a red picture to each path."""
+    for path in paths:
+        save(picture(RED), root / path)
+    return f"folder:{root}"
+
+
+def test_sub_folders_train_and_test_are_splits_and_a_note_says_so(tmp_path):
+    name = folder_of_splits(tmp_path / "in", "Train/1.png", "Train/2.png")
+    save(picture(BLUE), tmp_path / "in" / "TEST" / "deep" / "3.png")
+    train, test = load(name), load(name, split="test")
+    np.testing.assert_array_equal(find_colours(train), [RED, RED])
+    np.testing.assert_array_equal(find_colours(test), [BLUE])
+    assert train.labels is None and test.labels is None and train.class_names == ()
+    for data in (train, test):
+        (note,) = data.notes
+        assert "its sub-folders Train and TEST are taken as splits, not as classes." in note
+
+
+def test_classes_lie_within_the_splits_and_are_numbered_by_train(tmp_path):
+    name = folder_of_splits(
+        tmp_path / "in", "train/a/1.png", "train/b/2.png", "train/c/x/3.png", "test/c/4.png"
+    )
+    save(picture(RED), tmp_path / "in" / "test" / "a" / "5.png")
+    train, test = load(name), load(name, split="test")
+    assert train.class_names == test.class_names == ("a", "b", "c")
+    assert train.labels.tolist() == [0, 1, 2]
+    assert test.labels.tolist() == [0, 2]
+    assert train.fingerprint == load(f"folder:{tmp_path / 'in' / 'train'}").fingerprint
+
+
+def test_what_cannot_be_read_of_train_makes_no_class_of_test(tmp_path):
+    name = folder_of_splits(
+        tmp_path / "in", "train/a/1.png", "train/c/3.png", "test/a/4.png", "test/b/5.png"
+    )
+    (tmp_path / "in" / "train" / "b").mkdir()
+    (tmp_path / "in" / "train" / "b" / "2.png").write_bytes(b"no")
+    assert load(name).class_names == ("a", "c")
+    with pytest.raises(UsageError, match=r"classes that train lacks.*called a, c\..*: 'b'\."):
+        load(name, split="test")
+
+
+@pytest.mark.parametrize(
+    ("extra", "received"), [("test/new/3.png", "'new'"), ("test/3.png", "pic")]
+)
+def test_a_class_that_only_test_has_is_refused(tmp_path, extra, received):
+    name = folder_of_splits(tmp_path / "in", "train/a/1.png", "train/b/2.png", extra)
+    with pytest.raises(UsageError, match=f"train lacks.*called a, b. Received: {received}"):
+        load(name, split="test")
+
+
+def test_a_single_sub_folder_in_a_split_is_no_class(tmp_path):
+    # As in the sets for super-resolution: train/T91, test/Set5, test/Set14.
+    name = folder_of_splits(
+        tmp_path / "in", "train/T91/1.png", "test/Set5/2.png", "test/Set14/3.png"
+    )
+    assert load(name).labels is None
+    test = load(name, split="test")
+    assert test.labels is None and test.count == 2
+
+
+@pytest.mark.parametrize("other", ["val", "valid", "Validation"])
+def test_a_split_for_validation_serves_where_there_is_none_for_testing(tmp_path, other):
+    name = folder_of_splits(tmp_path / "in", "train/1.png")
+    save(picture(BLUE), tmp_path / "in" / other / "2.png")
+    data = load(name, split="test")
+    np.testing.assert_array_equal(find_colours(data), [BLUE])
+    assert f"{other} serves as test split" in data.notes[0]
+    save(picture(GREEN), tmp_path / "in" / "test" / "3.png")
+    np.testing.assert_array_equal(find_colours(load(name, split="test")), [GREEN])
+    np.testing.assert_array_equal(find_colours(load(name, split=other.lower())), [BLUE])
+
+
+@pytest.mark.parametrize("others", [["test", "cat"], ["training"], ["trainA"]])
+def test_other_sub_folders_beside_train_make_all_of_them_classes(tmp_path, others):
+    name = folder_of_splits(tmp_path / "in", "train/1.png", *(f"{other}/2.png" for other in others))
+    data = load(name)
+    assert data.class_names == tuple(sorted(["train", *others])) and data.notes == ()
+
+
+def test_test_and_val_alone_are_classes(tmp_path):
+    assert load(folder_of_splits(tmp_path / "in", "test/1.png", "val/2.png")).class_names
+
+
+def test_train_alone_is_a_split(tmp_path):
+    name = folder_of_splits(tmp_path / "in", "train/a/1.png", "train/b/2.png")
+    data = load(name)
+    assert data.class_names == ("a", "b")
+    assert "its sub-folder train is taken as a split" in data.notes[0]
+    with pytest.raises(UsageError, match=r"has no split 'test'. Expected 'train'"):
+        load(name, split="test")
+
+
+def test_splits_that_differ_in_case_alone_are_refused(tmp_path):
+    name = folder_of_splits(tmp_path / "in", "train/1.png", "Train/2.png")
+    if len(os.listdir(tmp_path / "in")) == 1:
+        pytest.skip("the file system does not tell them apart")
+    with pytest.raises(UsageError, match=r"upper and lower case. Received: Train, train"):
+        load(name)
+
+
+def test_pictures_beside_classes_within_a_split_are_refused(tmp_path):
+    name = folder_of_splits(tmp_path / "in", "train/1.png", "train/a/2.png", "test/3.png")
+    with pytest.raises(UsageError, match="train holds both pictures"):
+        load(name)
+
+
+def test_each_split_lists_and_refuses_its_own_unreadable_files(tmp_path):
+    name = folder_of_splits(tmp_path / "in", "train/1.png", "test/2.png")
+    (tmp_path / "in" / "test" / "bad.png").write_bytes(b"no")
+    (tmp_path / "in" / "test" / "dangling.png").symlink_to("nothing.png")
+    assert load(name, strict=True).skipped == ()
+    bad = os.path.join("test", "bad.png")
+    assert [path for path, _ in load(name, split="test").skipped] == [
+        bad,
+        os.path.join("test", "dangling.png"),
+    ]
+    with pytest.raises(UsageError, match=bad):
+        load(name, split="test", strict=True)
+
+
+def test_the_splits_do_not_drive_each_other_out_of_the_cache(tmp_path, monkeypatch):
+    name = folder_of_splits(tmp_path / "in", "train/1.png", "test/2.png")
+    before = [load(name, split=split).fingerprint for split in ("train", "test")]
+    monkeypatch.setattr(images, "read", lambda *_: pytest.fail("decoded again"))
+    assert [load(name, split=split).fingerprint for split in ("train", "test")] == before
+
+
+def gradient(width, height):
+    """Red grows from left to right and green from top to bottom, both by one a pixel."""
+    array = np.zeros((height, width, 3), "uint8")
+    array[..., 0] += np.arange(width, dtype="uint8")
+    array[..., 1] += np.arange(height, dtype="uint8")[:, None]
+    return Image.fromarray(array)
+
+
+def slopes(image):
+    """How much red changes to the right and green downwards, in the middle of a picture."""
+    height, width, _ = image.shape
+    part = image[height // 4 : -height // 4 or None, width // 4 : -width // 4 or None].astype(float)
+    return np.diff(part[..., 0], axis=1).mean(), np.diff(part[..., 1], axis=0).mean()
+
+
+@pytest.mark.parametrize(
+    ("resize", "size", "right", "down"),
+    [
+        # Of 160x80 pixels (width x height).
+        ("crop", (40, 80), 2, 2),
+        ("crop", (40, 20), 2, 2),
+        ("crop", (20, 80), 2, 2),
+        ("pad", (40, 80), 2, 2),
+        ("pad", (80, 80), 2, 2),
+        ("pad", (40, 120), 2, 2),
+        ("stretch", (40, 80), 2, 2),
+        ("stretch", (80, 40), 4, 1),
+        ("stretch", (20, 80), 2, 4),
+    ],
+)
+def test_sizes_are_height_and_width_and_the_proportions_stay(tmp_path, resize, size, right, down):
+    save(gradient(160, 80), tmp_path / "in" / "1.png")
+    (image,) = load(f"folder:{tmp_path / 'in'}", image_size=size, resize=resize).samples
+    assert image.shape == (*size, 3)
+    np.testing.assert_allclose(slopes(image), (right, down), rtol=0.08)
+    if resize == "crop":
+        np.testing.assert_allclose(image.mean((0, 1))[:2], (79.5, 39.5), atol=1.5)
+
+
+def test_padding_of_any_size_is_centred(tmp_path):
+    save(picture(RED, (40, 40)), tmp_path / "in" / "1.png")
+    for size, rows, columns in [("20x60", (0, 20), (20, 40)), ("60x20", (20, 40), (0, 20))]:
+        (image,) = load(f"folder:{tmp_path / 'in'}", image_size=size, resize="pad").samples
+        expected = np.zeros_like(image)
+        expected[slice(*rows), slice(*columns)] = RED
+        np.testing.assert_array_equal(image, expected)
+
+
+def test_a_square_by_any_name_is_one_entry_of_the_cache(photographs, monkeypatch):
+    first = load(f"folder:{photographs}", image_size=16)
+    monkeypatch.setattr(images, "read", lambda *_: pytest.fail("decoded again"))
+    for size in ("16", "16x16", (16, 16), [16, 16]):
+        assert load(f"folder:{photographs}", image_size=size).fingerprint == first.fingerprint
+
+
+def test_the_stamps_of_square_sizes_are_those_of_before(photographs, cache_folder):
+    load(f"folder:{photographs}", image_size=16)
+    group = cache.stamp_of(os.path.realpath(photographs), (16, 3, "crop"))
+    assert (cache_folder / "folder" / group).is_dir()
+
+
+def test_alpha_is_kept_only_when_asked_for(tmp_path):
+    folder = tmp_path / "in"
+    save(picture((10, 20, 30, 255), mode="RGBA"), folder / "a.png")
+    save(picture((200, 100, 50, 128), mode="RGBA"), folder / "b.png")
+    save(picture((255, 0, 0, 0), mode="RGBA"), folder / "c.png")
+    save(picture(200, mode="L"), folder / "d.png")
+    save(picture((100, 102), mode="LA"), folder / "e.png")
+    save(picture((0, 255, 255, 0), mode="CMYK"), folder / "f.tif")
+    clear = picture(RED).quantize(2)
+    save(clear, folder / "g.png", transparency=clear.getpixel((0, 0)))
+    deep = Image.fromarray(np.full((40, 40), 0x8001, "uint16"))
+    save(deep, folder / "h.png")
+    expected = [
+        (10, 20, 30, 255),
+        (200, 100, 50, 128),
+        (0, 0, 0, 0),
+        (200, 200, 200, 255),
+        (100, 100, 100, 102),
+        (255, 0, 0, 255),
+        (0, 0, 0, 0),
+        (128, 128, 128, 255),
+    ]
+    for size in (24, 40):
+        data = load(f"folder:{folder}", image_size=size, channels=4)
+        assert data.samples.shape == (8, size, size, 4) and data.skipped == ()
+        np.testing.assert_allclose(find_colours(data), expected, atol=3)
+    np.testing.assert_array_equal(find_colours(load(f"folder:{folder}"))[2], WHITE)
+    assert load(f"folder:{folder}", channels=4).fingerprint != load(f"folder:{folder}").fingerprint
+
+
+def test_colours_that_do_not_show_do_not_bleed_into_those_that_do(tmp_path):
+    image = Image.new("RGBA", (40, 40), (0, 255, 0, 0))
+    image.paste((255, 0, 0, 255), (0, 0, 20, 40))
+    save(image, tmp_path / "in" / "1.png")
+    (small,) = load(f"folder:{tmp_path / 'in'}", image_size=15, channels=4).samples
+    assert small[..., 1].max() == 0
+    assert set(small[..., 3].ravel().tolist()) > {0, 255}
+
+
+def test_with_alpha_pictures_are_padded_with_nothing(tmp_path):
+    save(picture(RED, (20, 10)), tmp_path / "in" / "1.png")
+    (image,) = load(f"folder:{tmp_path / 'in'}", image_size=20, channels=4, resize="pad").samples
+    assert not image[:5].any() and not image[15:].any()
+    assert (image[5:15] == (*RED, 255)).all()
 
 
 def thirds(size=(90, 30)):
@@ -385,10 +520,10 @@ def test_the_cache_keeps_only_the_newest_state_of_a_folder(photographs, cache_fo
     load(f"folder:{photographs}")
     save(picture(WHITE), photographs / "0" / "0.bmp")
     load(f"folder:{photographs}")
-    assert len(list(cache_folder.rglob("samples.npy"))) == 1
+    assert len(list(cache_folder.rglob("image.npy"))) == 1
 
 
-@pytest.mark.parametrize("name", ["samples.npy", "labels.npy", "about.json"])
+@pytest.mark.parametrize("name", ["image.npy", "label.npy", "about.json"])
 @pytest.mark.parametrize("damage", ["cut", "removed", "garbage"])
 def test_a_damaged_cache_is_made_again(photographs, cache_folder, name, damage):
     before = load(f"folder:{photographs}")
@@ -444,7 +579,7 @@ def test_an_interrupted_preparation_leaves_nothing_behind(photographs, cache_fol
 
 def test_what_a_killed_process_left_is_removed_after_a_day(photographs, cache_folder):
     load(f"folder:{photographs}")
-    (entry,) = [path.parent for path in cache_folder.rglob("samples.npy")]
+    (entry,) = [path.parent for path in cache_folder.rglob("image.npy")]
     old, new = entry.parent / ".part-old", entry.parent / ".part-new"
     for path in (old, new):
         path.mkdir()
@@ -458,15 +593,15 @@ def test_what_a_killed_process_left_is_removed_after_a_day(photographs, cache_fo
 def test_a_slow_preparation_tells_how_far_it_is(capsys, monkeypatch):
     now = iter(range(0, 1000, 3))
     monkeypatch.setattr(cache.time, "monotonic", lambda: next(now))
-    batches = [np.zeros((5, 1, 1, 1), "uint8")] * 2
+    batches = [{"image": np.zeros((5, 1, 1, 1), "uint8")}] * 2
     cache.write(("group",), "stamp", batches, lambda: (None, (), ()), 10)
     assert "5 of 10" in capsys.readouterr().err
 
 
 def test_an_entry_that_another_process_finished_first_stays(cache_folder):
     def store(value):
-        batches = [np.full((2, 1, 1, 1), value, "uint8")]
+        batches = [{"image": np.full((2, 1, 1, 1), value, "uint8")}]
         return cache.write(("group",), "stamp", batches, lambda: (None, (), ()), 2)
 
     assert store(1) == store(2)
-    assert cache.find(("group",), "stamp")["samples"].max() == 1
+    assert cache.find(("group",), "stamp")["fields"]["image"].max() == 1

@@ -39,7 +39,7 @@ def test_the_triples_are_always_the_same_and_differ_between_splits():
     assert len(set(one.labels)) > 350
 
 
-@pytest.mark.parametrize("options", [{"channels": 1}, {"split": "validation"}])
+@pytest.mark.parametrize("options", [{"channels": 1}, {"channels": 4}, {"split": "validation"}])
 def test_what_it_has_not_is_refused(options):
     with pytest.raises(UsageError, match="stacked_mnist has"):
         zoo.data.load("stacked_mnist", **options)

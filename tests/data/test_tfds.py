@@ -82,16 +82,22 @@ def test_a_set_of_one_size_is_converted_once_and_needs_no_tensorflow_later(prepa
         assert large.samples[:, 7, 7, 2].tolist() == [20 * i for i in range(10)]
         assert large.labels.tolist() == data.labels.tolist()
     assert load("tfds:of_one_size", image_size=8, channels=1).fingerprint == data.fingerprint
+    wide = load("tfds:of_one_size", image_size="8x16", channels=4)
+    assert wide.samples.shape == (10, 8, 16, 4) and (wide.samples[..., 3] == 255).all()
 
 
 @needs_tensorflow
 @pytest.mark.slow  # starts TensorFlow in a process
 def test_a_set_of_many_sizes_is_resized(prepared, monkeypatch):
+    tall = load("tfds:of_many_sizes", image_size=(40, 12), data_dir=prepared)
+    assert tall.samples.shape == (10, 40, 12, 3)
     data = load("tfds:of_many_sizes", image_size=12, resize="pad", data_dir=prepared)
     assert data.samples.shape == (10, 12, 12, 3)
     assert data.samples[:, 6, 6, 0].tolist() == [20 * i for i in range(10)]
     assert (data.samples[:, 0] == 0).all()
     forbid_tensorflow(monkeypatch)
+    with pytest.raises(pytest.fail.Exception, match="started a process"):
+        load("tfds:of_many_sizes", image_size="12x14", resize="pad")
     again = load("tfds:of_many_sizes", image_size=12, resize="pad")
     assert again.fingerprint == data.fingerprint
 

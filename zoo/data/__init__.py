@@ -3,8 +3,6 @@
 import importlib
 from dataclasses import dataclass
 
-import numpy as np
-
 from zoo.data.catalog import DATASETS
 from zoo.errors import UsageError, nearest
 
@@ -18,34 +16,78 @@ SOURCES = {
     "cifar100": "tfds",
     "tfds": "tfds",
     "folder": "folder",
+    "pairs": "pairs",
+    "domains": "domains",
     "gaussian": "synthetic",
     "ring8": "synthetic",
     "grid25": "synthetic",
     "sine": "synthetic",
 }
+# Those whose name goes on after a colon.
+_WITH_ARGUMENT = ("tfds", "folder", "pairs", "domains")
+_PICTURE_OPTIONS = ("image_size", "channels", "resize", "data_dir", "strict")
+# What single sources of pictures take besides.
+_OWN_OPTIONS = {"pairs": ("direction",)}
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Samples, and what is known about them.
+    """Examples as named fields, and what is known about them.
+
+    The name of a field is its type:
+
+    - `image`: uint8 `(n, height, width, channels)`.
+    - `label`: int32 `(n,)`, numbers of `class_names`.
+    - `sample`: float32 `(n, d)`, made-up vectors: points and signals.
+    - `input` and `target`: images of equal shape, where input i belongs to target i.
+    - `a` and `b`: images of two domains, in any numbers, where none belongs to another.
 
     Attributes:
         name: str, as given to `load`.
-        samples: uint8 `(n, height, width, channels)` for images, float32 `(n, d)` otherwise. May be
-            a read-only view of a file, so copy before writing.
-        labels: int32 `(n,)` with values below `len(class_names)`, or None.
-        class_names: tuple of str, empty when unlabelled.
-        fingerprint: str, SHA-256 in hex of samples, labels and class names as they stand here, so
-            after preparation: equal for equal data, wherever it lies.
+        fields: dict field name -> array. May be read-only views of files, so copy before writing.
+        class_names: tuple of str: of the labels, or of the domains a and b; empty without either.
+        fingerprint: str, SHA-256 in hex of the fields and class names as they stand here, so after
+            preparation: equal for equal data, wherever it lies.
         skipped: tuple of (path, reason), the files that could not be used.
+        notes: tuple of sentences about how the data was understood, for the programs to print.
+        independent: bool, whether the fields are drawn independently of each other, as those of
+            domains are. Otherwise number i of each field is example i.
+
+    Raises:
+        UsageError: there is no field, or aligned fields hold unequal numbers.
     """
 
     name: str
-    samples: np.ndarray
-    labels: np.ndarray | None
-    class_names: tuple
-    fingerprint: str
+    fields: dict
+    class_names: tuple = ()
+    fingerprint: str = ""
     skipped: tuple = ()
+    notes: tuple = ()
+    independent: bool = False
+
+    def __post_init__(self):
+        counts = {field: len(array) for field, array in self.fields.items()}
+        if not set(counts) - {"label"} or (not self.independent and len(set(counts.values())) > 1):
+            raise UsageError(
+                f"The fields of {self.name} do not make a data set. Expected at least one besides "
+                "`label`, and equal numbers in all of them unless they are independent. "
+                f"Received: {counts}."
+            )
+
+    @property
+    def samples(self):
+        """The first field that is not `label`."""
+        return next(array for field, array in self.fields.items() if field != "label")
+
+    @property
+    def labels(self):
+        """The field `label`, or None."""
+        return self.fields.get("label")
+
+    @property
+    def count(self):
+        """How many examples an epoch has: those of the largest field."""
+        return max(map(len, self.fields.values()))
 
 
 def load(
@@ -62,18 +104,26 @@ def load(
     """Loads a data set.
 
     Args:
-        name: one of `catalog.DATASETS`, `tfds:NAME[/CONFIG][:VERSION]` or `folder:PATH`, or made-up
-            vectors of `zoo.data.synthetic`.
+        name: one of `catalog.DATASETS`, `tfds:NAME[/CONFIG][:VERSION]`, `folder:PATH`, `pairs:PATH`
+            or `domains:PATH`, or made-up vectors of `zoo.data.synthetic`.
         split: str, "train" or "test" or what the source has; TFDS slices such as `train[:10%]` too.
-        image_size: int, side of the square images in pixels, or None for the source's own: 32 for
-            digits, unchanged for small TFDS sets of one size, 64 for everything else.
-        channels: 1 (grey, ITU-R 601 luma), 3 (grey is repeated), or None for the source's own.
-        resize: "crop" scales the short side and cuts the centre out, "pad" scales the long side and
-            centres on black, "stretch" ignores the proportions. All by antialiased Lanczos.
+            In folders: the sub-folder `train` or `test`, in whose place `val`, `valid` or
+            `validation` may stand.
+        image_size: int, the side of square images in pixels; or (height, width); or the same as
+            text, "64" or "64x128", where the height comes first as in Keras's `image_size`. None
+            for the source's own: 32 for digits, unchanged for small TFDS sets of one size, 128 for
+            pairs and domains, 64 for everything else.
+        channels: 1 (grey, ITU-R 601 luma), 3 (grey is repeated), 4 (the alpha of transparent
+            pictures is kept; where nothing shows, the colour is black), or None for the source's
+            own, which is never 4. Without 4, transparent parts are put on white.
+        resize: "crop" scales the picture until it covers the size and cuts the centre out, "pad"
+            scales until it fits and centres on black (with 4 channels: on nothing), "stretch"
+            ignores the proportions. All by antialiased Lanczos.
         data_dir: str, where prepared TFDS sets lie. Without it: $ZOO_DATA_DIR/tfds, $TFDS_DATA_DIR
             and ~/tensorflow_datasets, the first that has the set.
-        strict: bool, refuse a folder with unreadable files instead of skipping them.
-        **options: for made-up vectors, see `zoo.data.synthetic.load`.
+        strict: bool, refuse a folder with unusable files instead of skipping them.
+        **options: `direction` for pairs, see `zoo.data.pairs`; for made-up vectors see
+            `zoo.data.synthetic.load`. `options_of` lists them.
 
     Returns:
         A `Dataset`.
@@ -81,10 +131,7 @@ def load(
     Raises:
         UsageError: the name, an option or the data is not as expected.
     """
-    source, colon, argument = str(name).partition(":")
-    takes_argument = source in ("tfds", "folder")
-    if source not in SOURCES or bool(argument) != takes_argument or (colon and not takes_argument):
-        raise UsageError(f"There is no data set {name!r}.{nearest(str(name).lower(), DATASETS)}")
+    known, source = options_of(name), _source_of(name)
     module = importlib.import_module(f"zoo.data.{SOURCES[source]}")
     if SOURCES[source] == "synthetic":
         if image_size is not None or channels is not None:
@@ -94,29 +141,58 @@ def load(
             )
         return module.load(name, split=split, **options)
 
-    if options:
-        raise UsageError(f"The data set {name!r} has no option {', '.join(map(repr, options))}.")
-    _check(image_size, channels, resize)
+    for option in options:
+        if option not in known:
+            raise UsageError(
+                f"The data set {name!r} has no option {option!r}.{nearest(option, known)}"
+            )
     return module.load(
         name,
         split=split,
-        image_size=image_size,
+        image_size=_checked(image_size, channels, resize),
         channels=channels,
         resize=resize,
         data_dir=data_dir,
         strict=strict,
+        **options,
     )
 
 
-def _check(image_size, channels, resize):
-    from zoo.data.images import RESIZES
+def options_of(name):
+    """Returns which options `load` takes for a data set, besides `split`: a tuple of str.
 
-    whole = isinstance(image_size, (int, np.integer)) and not isinstance(image_size, bool)
-    if image_size is not None and not (whole and 1 <= image_size <= 4096):
+    Args:
+        name: str, as for `load`.
+
+    Raises:
+        UsageError: there is no such data set.
+    """
+    source = _source_of(name)
+    if SOURCES[source] == "synthetic":
+        from zoo.data import synthetic
+
+        return synthetic.options_of(source)
+    return (*_PICTURE_OPTIONS, *_OWN_OPTIONS.get(source, ()))
+
+
+def _source_of(name):
+    source, colon, argument = str(name).partition(":")
+    complete = bool(argument) if source in _WITH_ARGUMENT else not colon
+    if source not in SOURCES or not complete:
+        raise UsageError(f"There is no data set {name!r}.{nearest(str(name).lower(), DATASETS)}")
+    return source
+
+
+def _checked(image_size, channels, resize):
+    """Returns the size as None or (height, width)."""
+    from zoo.data.images import CHANNELS, RESIZES, parse_size
+
+    size = parse_size(image_size)
+    if channels is not None and (isinstance(channels, bool) or channels not in CHANNELS):
         raise UsageError(
-            f"Expected image_size as a whole number from 1 to 4096. Received: {image_size!r}."
+            "Expected channels 1 (grey), 3 (colour) or 4 (colour and alpha). "
+            f"Received: {channels!r}."
         )
-    if channels not in (None, 1, 3):
-        raise UsageError(f"Expected channels 1 (grey) or 3 (colour). Received: {channels!r}.")
     if resize not in RESIZES:
         raise UsageError(f"There is no way to resize called {resize!r}.{nearest(resize, RESIZES)}")
+    return size

@@ -1,9 +1,9 @@
 """Data sets as numpy files, written once and memory-mapped from then on.
 
-An entry is a folder `GROUP/STAMP` under $ZOO_CACHE_DIR (default ~/.cache/keras-gan-zoo) with
-samples.npy, labels.npy and about.json. The group names what is cached, the stamp the state of its
-source; a new state replaces the old one. Entries appear complete or not at all, hold no paths of
-the cache, and can be copied between machines.
+An entry is a folder `GROUP/STAMP` under $ZOO_CACHE_DIR (default ~/.cache/keras-gan-zoo) with one
+file for each field, such as image.npy and label.npy, and about.json. The group names what is
+cached, the stamp the state of its source; a new state replaces the old one. Entries appear complete
+or not at all, hold no paths of the cache, and can be copied between machines.
 """
 
 import atexit
@@ -23,7 +23,7 @@ import numpy as np
 
 from zoo.errors import UsageError
 
-FORMAT = 1
+FORMAT = 2
 
 
 def folder():
@@ -43,43 +43,55 @@ def writable_folder():
         return _temporary_folder(root, error.strerror)
 
 
-def find(group, stamp=None):
+def find(group, stamp=None, names=None):
     """Returns the entry as a dict of Dataset's fields without `name`, or None.
 
     Args:
         group: sequence of str, folder names.
         stamp: str, or None for whatever there is.
+        names: as for `read`.
     """
     for root in (folder, writable_folder):
         parent = os.path.join(root(), *group)
-        names = [stamp] if stamp else [name for name in _list(parent) if name[0] != "."]
-        entries = [entry for name in names if (entry := read(os.path.join(parent, name)))]
+        stamps = [stamp] if stamp else [name for name in _list(parent) if name[0] != "."]
+        entries = [entry for name in stamps if (entry := read(os.path.join(parent, name), names))]
         if entries:
             return entries[0]
     return None
 
 
-def read(path):
-    """Returns the entry in the folder `path`, or None if it is missing or damaged."""
+def read(path, names=None):
+    """Returns the entry in the folder `path`, or None if it is missing or damaged.
+
+    Args:
+        path: str.
+        names: dict stored field -> name under which it is handed out instead, or None.
+    """
+    names = names or {}
     try:
         with open(os.path.join(path, "about.json"), encoding="utf-8") as file:
             about = json.load(file)
-        samples = np.load(os.path.join(path, "samples.npy"), mmap_mode="r")
-        labels = np.load(os.path.join(path, "labels.npy")) if about["class_names"] else None
-        whole = list(samples.shape) == about["shape"] and (
-            labels is None or labels.shape == samples.shape[:1]
-        )
-        if about["format"] != FORMAT or not whole:
+        if about["format"] != FORMAT:
             return None
-        return {
+        fields, digests = {}, {}
+        for field, shape in about["shapes"].items():
+            array = np.load(os.path.join(path, f"{field}.npy"), mmap_mode="r")
+            if list(array.shape) != shape:
+                return None
+            name = names.get(field, field)
             # np.asarray: a plain array that maps the file, so that nobody needs to know.
-            "samples": np.asarray(samples),
-            "labels": labels,
-            "class_names": tuple(about["class_names"]),
-            "fingerprint": about["fingerprint"],
+            fields[name] = np.array(array) if field == "label" else np.asarray(array)
+            digests[name] = about["digests"].get(field)
+        if "label" in fields and len({len(array) for array in fields.values()}) > 1:
+            return None
+        class_names = tuple(about["class_names"])
+        return {
+            "fields": dict(sorted(fields.items())),
+            "class_names": class_names,
+            "fingerprint": _joined(digests, class_names) if names else about["fingerprint"],
             "skipped": tuple(map(tuple, about["skipped"])),
         }
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError):
         return None
 
 
@@ -89,10 +101,11 @@ def write(group, stamp, batches, describe, total, what="pictures"):
     Args:
         group: sequence of str, folder names.
         stamp: str.
-        batches: iterable of uint8 arrays `(k, h, w, c)`, written as they come.
+        batches: iterable of dicts field name -> uint8 array `(k, h, w, c)`, written as they come.
+            The fields may come in any numbers and not in every batch.
         describe: called after the last batch, returns (labels or None, class_names, skipped).
-        total: int, about how many samples come, for the progress line on stderr.
-        what: str, what the samples are called there.
+        total: int, about how many images come, for the progress line on stderr.
+        what: str, what they are called there.
 
     Raises:
         UsageError: the disk is full.
@@ -102,18 +115,24 @@ def write(group, stamp, batches, describe, total, what="pictures"):
     scratch = os.path.join(parent, f".part-{secrets.token_hex(8)}")
     try:
         os.makedirs(scratch)
-        samples = os.path.join(scratch, "samples.npy")
-        _write_samples(samples, _watched(batches, total, what))
+        names = _write_arrays(scratch, _watched(batches, total, what))
         labels, class_names, skipped = describe()
+        fields = {name: np.load(os.path.join(scratch, f"{name}.npy"), "r") for name in names}
         if labels is not None:
-            np.save(os.path.join(scratch, "labels.npy"), labels.astype("int32"))
-        array = np.load(samples, mmap_mode="r")
+            fields["label"] = labels.astype("int32")
+            np.save(os.path.join(scratch, "label.npy"), fields["label"])
+        # Of one array and its labels the fingerprint needs no digests.
+        several = len(names) > 1
+        digests = {name: _digest(array) for name, array in fields.items() if several}
         about = {
             "format": FORMAT,
-            "shape": array.shape,
+            "shapes": {name: array.shape for name, array in fields.items()},
             "class_names": class_names,
             "skipped": skipped,
-            "fingerprint": fingerprint(array, labels, class_names),
+            "digests": digests,
+            "fingerprint": (
+                _joined(digests, class_names) if several else fingerprint(fields, class_names)
+            ),
         }
         with open(os.path.join(scratch, "about.json"), "w", encoding="utf-8") as file:
             json.dump(about, file)
@@ -133,11 +152,20 @@ def write(group, stamp, batches, describe, total, what="pictures"):
     return final
 
 
-def fingerprint(samples, labels, class_names):
-    """Returns the SHA-256 in hex of the arrays, their shapes and the class names."""
+def fingerprint(fields, class_names):
+    """Returns the SHA-256 in hex of the arrays, their shapes and the class names.
+
+    Args:
+        fields: dict field name -> array, as in a `zoo.data.Dataset`.
+        class_names: sequence of str.
+    """
+    arrays = [array for name, array in fields.items() if name != "label"]
+    if len(arrays) > 1:
+        return _joined({name: _digest(array) for name, array in fields.items()}, class_names)
+    # Runs compare this with what they wrote down long ago, so it stays as it is.
+    (samples,), labels = arrays, fields.get("label")
     digest = hashlib.sha256()
-    for start in range(0, len(samples), 4096):
-        digest.update(np.ascontiguousarray(samples[start : start + 4096]).data.cast("B"))
+    _update(digest, samples)
     if labels is not None:
         digest.update(np.ascontiguousarray(labels, "<i4").data.cast("B"))
     about = [list(samples.shape), str(samples.dtype), labels is not None, list(class_names)]
@@ -145,31 +173,65 @@ def fingerprint(samples, labels, class_names):
     return digest.hexdigest()
 
 
+def _joined(digests, class_names):
+    """Returns the fingerprint of several arrays: dict field name -> digest."""
+    about = [sorted(digests.items()), list(class_names)]
+    return hashlib.sha256(json.dumps(about).encode()).hexdigest()
+
+
+def _digest(array):
+    digest = hashlib.sha256(json.dumps([list(array.shape), str(array.dtype)]).encode())
+    _update(digest, array)
+    return digest.hexdigest()
+
+
+def _update(digest, array):
+    for start in range(0, len(array), 4096):
+        digest.update(np.ascontiguousarray(array[start : start + 4096]).data.cast("B"))
+
+
 def stamp_of(*parts):
     """Returns a short name for anything that json can write."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
 
 
-def _write_samples(path, batches):
-    # Plain writes and not a memory map: on a full disk a map kills the process, a write raises.
-    count, shape, header = 0, None, b""
-    with open(path, "wb") as file:
+def _write_arrays(folder, batches):
+    """Writes `folder/FIELD.npy` for each field that comes; returns their names."""
+    with contextlib.ExitStack() as stack:
+        arrays = {}
         for batch in batches:
-            if not len(batch):
-                continue
-            if shape is None:
-                shape, header = batch.shape[1:], _header(0, batch.shape[1:])
-                file.write(header)
-            file.write(np.ascontiguousarray(batch, "uint8"))
-            count += len(batch)
-        if not count:
-            return
-        file.seek(0)
-        final = _header(count, shape)
-        assert len(final) == len(header), "numpy leaves room in the header for a growing axis"
-        file.write(final)
-        file.flush()
-        os.fsync(file.fileno())
+            for name, part in batch.items():
+                if name not in arrays:
+                    file = open(os.path.join(folder, f"{name}.npy"), "wb")  # noqa: SIM115
+                    arrays[name] = _Growing(stack.enter_context(file), part.shape[1:])
+                arrays[name].append(part)
+        for array in arrays.values():
+            array.finish()
+    return sorted(arrays)
+
+
+class _Growing:
+    """A .npy file of uint8 whose first axis grows.
+
+    Plain writes and not a memory map: on a full disk a map kills the process, a write raises.
+    """
+
+    def __init__(self, file, shape):
+        self.file, self.shape, self.count = file, shape, 0
+        self.header = _header(0, shape)
+        file.write(self.header)
+
+    def append(self, part):
+        self.file.write(np.ascontiguousarray(part, "uint8"))
+        self.count += len(part)
+
+    def finish(self):
+        header = _header(self.count, self.shape)
+        assert len(header) == len(self.header), "numpy leaves room for a growing axis"
+        self.file.seek(0)
+        self.file.write(header)
+        self.file.flush()
+        os.fsync(self.file.fileno())
 
 
 def _header(count, shape):
@@ -185,7 +247,7 @@ def _watched(batches, total, what):
     count, following, shown = 0, start + 2, False
     for batch in batches:
         yield batch
-        count += len(batch)
+        count += sum(map(len, batch.values()))
         now = time.monotonic()
         if now >= following:
             text = f"Preparing {what}: {count:,} of {total:,}, {now - start:.0f} s"

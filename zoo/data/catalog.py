@@ -13,4 +13,6 @@ DATASETS = {
     "sine": "made-up sine signals of ten points, random phase, frequency and amplitude",
     "tfds:NAME": "any other image set of TensorFlow Datasets, for example tfds:cats_vs_dogs",
     "folder:PATH": "your pictures: one folder, or one sub-folder per class",
+    "pairs:PATH": "your pairs of pictures: halves of one, or equal names in two sub-folders",
+    "domains:PATH": "your pictures of two kinds, no pairs: trainA and trainB, or two sub-folders",
 }

@@ -8,7 +8,7 @@ import numpy as np
 
 from zoo.data import Dataset
 from zoo.data.cache import fingerprint
-from zoo.data.images import prepare_all
+from zoo.data.images import fit, prepare_all
 from zoo.errors import UsageError, nearest
 
 IMAGE_SIZE = 32
@@ -24,18 +24,19 @@ def load(name, *, split, image_size, channels, resize, data_dir=None, strict=Fal
     interpolation before rounding to uint8, so that strokes are smooth.
 
     Returns:
-        `Dataset` with samples uint8 `(n, image_size, image_size, channels)`, 32x32x1 by default.
+        `Dataset` with images uint8 `(n, height, width, channels)`, 32x32x1 by default, and labels
+        int32 `(n,)`.
 
     Raises:
         UsageError: there is no such split.
     """
     if split not in SPLITS:
         raise UsageError(f"digits has no split {split!r}.{nearest(split, SPLITS)}")
-    size = image_size or IMAGE_SIZE
+    size = image_size or (IMAGE_SIZE, IMAGE_SIZE)
     # Small ones are kept as well as handed out.
-    prepared = _prepared if size <= 2 * IMAGE_SIZE else _prepared.__wrapped__
+    prepared = _prepared if max(size) <= 2 * IMAGE_SIZE else _prepared.__wrapped__
     samples, labels, digest = prepared(split, size, channels, resize)
-    return Dataset(name, samples.copy(), labels.copy(), CLASS_NAMES, digest)
+    return Dataset(name, {"image": samples.copy(), "label": labels.copy()}, CLASS_NAMES, digest)
 
 
 @functools.lru_cache(maxsize=8)
@@ -46,10 +47,10 @@ def _prepared(split, size, channels, resize):
     order = np.random.RandomState(0).permutation(len(counts))
     tenth = len(counts) // 10
     chosen = np.sort(order[tenth:] if split == "train" else order[:tenth])
-    samples = np.stack([_enlarge(x, size) for x in counts[chosen]])
+    samples = np.stack([_enlarge(x, size, resize) for x in counts[chosen]])
     samples = np.concatenate(list(prepare_all(samples, None, channels, resize)))
     labels = labels[chosen].astype("int32")
-    return samples, labels, fingerprint(samples, labels, CLASS_NAMES)
+    return samples, labels, fingerprint({"image": samples, "label": labels}, CLASS_NAMES)
 
 
 def _read():
@@ -66,10 +67,10 @@ def _read():
     return load_digits(return_X_y=True)
 
 
-def _enlarge(counts, size):
+def _enlarge(counts, size, resize):
     from PIL import Image
 
     image = Image.fromarray((counts.reshape(8, 8) * (255 / 16)).astype("float32"))
     # Lanczos overshoots at edges, in floating point beyond the range of uint8.
-    image = np.asarray(image.resize((size, size), Image.Resampling.LANCZOS))
+    image = np.asarray(fit(image, size, resize))
     return np.clip(np.rint(image), 0, 255).astype("uint8")[..., None]

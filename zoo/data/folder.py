@@ -1,18 +1,15 @@
 """`folder:PATH`: a person's own pictures, in one folder or in one sub-folder per class."""
 
 import os
-import stat
-import warnings
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from zoo.data import Dataset, cache, images
+from zoo.data import Dataset, decode, images, scan
 from zoo.errors import UsageError
 
-IMAGE_SIZE = 64
+IMAGE_SIZE = (64, 64)
 CHANNELS = 3
-_WINDOW = 256
+_EXPECTED = "files such as .jpg or .png in it, or in one sub-folder per class"
 
 
 def load(name, *, split, image_size, channels, resize, data_dir=None, strict=False):
@@ -24,140 +21,104 @@ def load(name, *, split, image_size, channels, resize, data_dir=None, strict=Fal
     The pictures are decoded once into the cache; later loads only map that file, as long as names,
     sizes and times of the files are the same.
 
+    Sub-folders are splits instead of classes if they are called train, and at most test, val,
+    valid and validation besides (in upper or lower case); a note says so. Then each of them holds
+    pictures or class folders as above. The classes are those of train; a train split with a single
+    sub-folder has none. The split "test" is test, or what there is for validation.
+
     Returns:
-        `Dataset` with samples uint8 `(n, image_size, image_size, channels)`, 64x64x3 by default.
+        `Dataset` with images uint8 `(n, height, width, channels)`, 64x64x3 by default, and labels
+        int32 `(n,)` where there are classes.
 
     Raises:
         UsageError: the folder is missing or holds no readable picture, or not only readable ones
-            when strict; pictures lie beside class folders; the split is not "train".
+            when strict; pictures lie beside class folders; there is no such split; another split
+            has a class that train lacks.
     """
-    if split != "train":
-        raise UsageError(
-            f"A folder has only the split 'train': give the pictures of another one as its own "
-            f"folder:PATH. Received: split={split!r} for {name!r}."
-        )
-    root = os.path.abspath(os.path.expanduser(name.partition(":")[2]))
-    files, skipped = _scan(root)
-    preparation = (image_size or IMAGE_SIZE, channels or CHANNELS, resize)
-    group = ("folder", cache.stamp_of(os.path.realpath(root), preparation))
-    stamp = cache.stamp_of([(path, *state) for path, state in files.items()], skipped)
-    entry = cache.find(group, stamp)
-    if entry is None:
-        work = _Decoding(root, list(files), skipped, preparation)
-        path = cache.write(group, stamp, work.batches(), work.describe, len(files))
-        entry = cache.read(path)
-    if strict and entry["skipped"]:
-        raise UsageError(_complaint(root, entry["skipped"], "and --strict allows none"))
-    return Dataset(name, **entry)
-
-
-class _Decoding:
-    """Decodes files in threads and keeps account of which could be used."""
-
-    def __init__(self, root, files, skipped, preparation):
-        self.root, self.files, self.skipped = root, files, list(skipped)
-        self.preparation = preparation
-        self.kept = []
-
-    def batches(self):
-        with warnings.catch_warnings(), ThreadPoolExecutor(min(16, _processors())) as pool:
-            # Pillow warns about odd metadata, and about large pictures, which `read` refuses.
-            warnings.simplefilter("ignore")
-            for start in range(0, len(self.files), _WINDOW):
-                part = self.files[start : start + _WINDOW]
-                arrays = []
-                for path, result in zip(part, pool.map(self._read, part), strict=True):
-                    if isinstance(result, ValueError):
-                        self.skipped.append((path, str(result)))
-                    else:
-                        self.kept.append(path)
-                        arrays.append(result)
-                if arrays:
-                    yield np.stack(arrays)
-
-    def _read(self, path):
-        try:
-            return images.read(os.path.join(self.root, path), *self.preparation)
-        except ValueError as error:
-            return error
-
-    def describe(self):
-        skipped = sorted(self.skipped)
-        if not self.kept:
-            raise UsageError(_complaint(self.root, skipped, "so there is nothing to learn from"))
-        classes = [path.split(os.sep)[0] if os.sep in path else None for path in self.kept]
-        if classes[0] is None:
-            return None, (), skipped
-        class_names = sorted(set(classes))
-        number = {name: i for i, name in enumerate(class_names)}
-        return np.array([number[name] for name in classes], "int32"), class_names, skipped
-
-
-def _scan(root):
-    """Lists pictures as {relative path: state}, sorted, and [(relative path, why not)]."""
-    if not os.path.isdir(root):
-        what = "is not a folder" if os.path.exists(root) else "does not exist"
-        raise UsageError(f"The folder of pictures {root} {what}: give folder:PATH of one that is.")
-    files, skipped, seen, todo = {}, [], set(), [""]
-    while todo:
-        here = todo.pop()
-        try:
-            info = os.stat(os.path.join(root, here))
-            if (info.st_dev, info.st_ino) in seen:
-                skipped.append((here, "a link to a folder that is read already"))
-                continue
-            seen.add((info.st_dev, info.st_ino))
-            names = sorted(os.listdir(os.path.join(root, here)), reverse=True)
-        except OSError as error:
-            skipped.append((here or ".", error.strerror))
-            continue
-        for name in names:
-            path = os.path.join(here, name)
-            is_picture = os.path.splitext(name)[1].lower() in images.EXTENSIONS
-            if name.startswith("."):
-                continue
-            try:
-                info = os.stat(os.path.join(root, path))
-            except OSError as error:
-                if is_picture:
-                    skipped.append((path, error.strerror))
-                continue
-            if stat.S_ISDIR(info.st_mode):
-                todo.append(path)
-            elif is_picture and not stat.S_ISREG(info.st_mode):
-                skipped.append((path, "not a regular file"))
-            elif is_picture:
-                # The change time too: it also tells of new permissions, and of new content behind
-                # a kept modification time.
-                files[path] = (info.st_size, info.st_mtime_ns, info.st_ctime_ns)
-    loose = [path for path in files if os.sep not in path]
-    if loose and len(loose) < len(files):
-        raise UsageError(
-            f"{root} holds both pictures ({len(loose)}, such as {loose[0]!r}) and sub-folders with "
-            f"pictures ({len(files) - len(loose)}): expected either pictures alone or one "
-            "sub-folder per class, so move one kind elsewhere."
-        )
+    root = scan.root_of(name)
+    files, skipped = scan.scan(root)
     if not files:
-        raise UsageError(_complaint(root, sorted(skipped), "so there is nothing to learn from"))
-    return dict(sorted(files.items())), sorted(skipped)
+        why = "so there is nothing to learn from"
+        raise UsageError(scan.complaint(root, skipped, why, _EXPECTED))
+    preparation = (image_size or IMAGE_SIZE, channels or CHANNELS, resize)
+    top = scan.branches({path: path for path in files})
+    scan.refuse_mixed(root, top, "one sub-folder per class")
+    if not scan.are_splits(top):
+        scan.choose_split(name, split, ["train"])
+        work = _Pictures(root, files, skipped, preparation)
+        return Dataset(name, **_entry(work, strict))
+
+    folders = {folder.lower(): folder for folder in top}
+    chosen = scan.choose_split(name, split, sorted(folders, key=scan.SPLITS.index))
+    trees = {key: scan.branches(top[folder]) for key, folder in folders.items()}
+    for key in {"train", chosen}:
+        scan.refuse_mixed(os.path.join(root, folders[key]), trees[key], "one sub-folder per class")
+
+    def split_of(key, class_names=None):
+        others = [folder for other, folder in folders.items() if other != key]
+        here = {path: files[path] for path in top[folders[key]].values()}
+        reasons = scan.outside(skipped, others)
+        work = _Pictures(root, here, reasons, preparation, folders[key], class_names)
+        return _entry(work, strict)
+
+    labelled = len(trees["train"]) > 1
+    if chosen == "train":
+        entry = split_of("train", None if labelled else ())
+    else:
+        # What can be read of the train split decides about the classes.
+        class_names = split_of("train")["class_names"] if labelled else ()
+        strange = sorted(set(trees[chosen]) - set(class_names))
+        if labelled and strange:
+            what = ", ".join(map(repr, filter(None, strange))) or "pictures without one"
+            raise UsageError(
+                f"The split {folders[chosen]} of {name} has classes that {folders['train']} lacks. "
+                f"Expected sub-folders called {', '.join(class_names)}. Received: {what}."
+            )
+        entry = split_of(chosen, class_names)
+    return Dataset(name, **entry, notes=(_note(name, folders, chosen),))
 
 
-def _complaint(root, skipped, why, shown=3):
-    if not skipped:
-        return (
-            f"The folder {root} holds no pictures: expected files such as .jpg or .png in it, or "
-            "in one sub-folder per class."
-        )
-    files = "1 file" if len(skipped) == 1 else f"{len(skipped):,} files"
-    first = "; ".join(f"{path}: {reason}" for path, reason in skipped[:shown])
-    more = f"; and {len(skipped) - shown:,} more" if len(skipped) > shown else ""
-    return (
-        f"{files} under {root} cannot be used ({first}{more}), {why}: repair or remove what cannot "
-        "be read, or take a folder of good pictures."
-    )
+def _entry(work, strict):
+    identity = [decode.preparation_key(work.preparation)]
+    identity += [work.folder] if work.folder else []
+    return decode.entry(work, "folder", identity, strict)
 
 
-def _processors():
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def _note(name, folders, chosen):
+    names = [folders[key] for key in scan.SPLITS if key in folders]
+    if len(names) == 1:
+        return f"{name}: its sub-folder {names[0]} is taken as a split, not as a class."
+    serves = f"; {folders[chosen]} serves as test split" if chosen not in ("train", "test") else ""
+    several = f"{', '.join(names[:-1])} and {names[-1]}"
+    return f"{name}: its sub-folders {several} are taken as splits, not as classes{serves}."
+
+
+class _Pictures(decode.Work):
+    """The pictures of one split; those in sub-folders are labelled.
+
+    Args:
+        folder: str, of the split, or None for the root.
+        class_names: sequence of str, () for unlabelled pictures, None for the names of the
+            sub-folders.
+    """
+
+    def __init__(self, root, files, skipped, preparation, folder=None, class_names=None):
+        states = [(path, *state) for path, state in files.items()]
+        # What has been decided elsewhere is not to be seen in the files.
+        states += [list(class_names)] if class_names is not None else []
+        super().__init__(root, list(files), states, skipped, _EXPECTED)
+        self.preparation, self.folder, self.class_names = preparation, folder, class_names
+
+    def read(self, path):
+        with self.reading(path) as file:
+            return {"image": images.read(file, *self.preparation)}
+
+    def describe(self, kept):
+        start = len(self.folder) + 1 if self.folder else 0
+        below = [path[start:] for path in kept]
+        if self.class_names == () or os.sep not in below[0]:
+            return None, ()
+        classes = [path.partition(os.sep)[0] for path in below]
+        class_names = self.class_names or sorted(set(classes))
+        number = {name: i for i, name in enumerate(class_names)}
+        return np.array([number[name] for name in classes], "int32"), class_names

@@ -2,11 +2,16 @@
 
 import contextlib
 import os
+import re
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from zoo.errors import UsageError
+
 RESIZES = ("crop", "pad", "stretch")
+CHANNELS = (1, 3, 4)
+LARGEST_SIDE = 4096
 EXTENSIONS = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".dib", ".webp", ".avif"),
     *(".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".jp2", ".j2k"),
@@ -16,19 +21,65 @@ EXTENSIONS = (
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF", "TGA")
 
 
-def read(path, image_size, channels, resize):
-    """Reads a picture file.
+def parse_size(value):
+    """Reads an image size.
 
-    The content decides about the format. Rotation by EXIF is applied, transparent parts are put on
-    white, of an animation the first frame counts; colour profiles are not looked at.
+    Args:
+        value: int for squares, (height, width), the same as text ("64" or "64x128", the height
+            first as in Keras's `image_size` and `image_shape`), or None.
 
     Returns:
-        uint8 array `(image_size, image_size, channels)`.
+        (height, width) as int, or None for None.
+
+    Raises:
+        UsageError: for anything else, and for sides outside 1..4096.
+    """
+    if value is None:
+        return None
+    sides = value
+    if isinstance(value, str):
+        match = re.fullmatch(r"(\d{1,9})(?:x(\d{1,9}))?", value.strip().lower(), re.ASCII)
+        sides = match and [int(match[1]), int(match[2] or match[1])]
+    elif _is_whole(value):
+        sides = [value, value]
+    pair = isinstance(sides, list | tuple) and len(sides) == 2
+    if not pair or not all(_is_whole(side) and 1 <= side <= LARGEST_SIDE for side in sides):
+        raise UsageError(
+            f"Expected image_size as a whole number from 1 to {LARGEST_SIDE}, or as HEIGHTxWIDTH "
+            f"of two such numbers, for example 64x128. Received: {value!r}."
+        )
+    return int(sides[0]), int(sides[1])
+
+
+def size_key(size):
+    """Returns (height, width) as caches name it: the side of a square, or text such as 64x128."""
+    height, width = size
+    return height if height == width else f"{height}x{width}"
+
+
+def read(path, size, channels, resize):
+    """Reads a picture file, see `open_picture`.
+
+    Returns:
+        uint8 array `(height, width, channels)`.
 
     Raises:
         ValueError: whose message is the reason why this file cannot be used.
     """
-    try:
+    with reasons():
+        return prepare(open_picture(path), size, channels, resize)
+
+
+def open_picture(path):
+    """Returns a picture file as a Pillow image of any mode, decoded.
+
+    The content decides about the format. Rotation by EXIF is applied, of an animation the first
+    frame counts; colour profiles are not looked at.
+
+    Raises:
+        ValueError: whose message is the reason why this file cannot be used.
+    """
+    with reasons():
         if not os.path.getsize(path):
             raise ValueError("the file is empty")
         with open(path, "rb") as file, Image.open(file, formats=_formats()) as image:
@@ -38,7 +89,14 @@ def read(path, image_size, channels, resize):
             image.load()
             with contextlib.suppress(Exception):  # a picture with damaged EXIF is still one
                 image = ImageOps.exif_transpose(image)
-            return prepare(image, image_size, channels, resize)
+            return image
+
+
+@contextlib.contextmanager
+def reasons():
+    """Turns whatever goes wrong with a picture inside into a ValueError that says it in a line."""
+    try:
+        yield
     except Image.DecompressionBombError:
         raise ValueError(_too_large("an enormous number of")) from None
     except UnidentifiedImageError:
@@ -49,34 +107,40 @@ def read(path, image_size, channels, resize):
         raise ValueError(" ".join(str(error).split()) or type(error).__name__) from None
 
 
-def prepare(image, image_size, channels, resize):
-    """Turns a Pillow image of any mode and size into a uint8 array `(size, size, channels)`.
+def prepare(image, size, channels, resize):
+    """Turns a Pillow image of any mode and size into a uint8 array `(height, width, channels)`.
 
     Args:
         image: PIL.Image.Image.
-        image_size: int, or None to keep the size.
-        channels: 1 or 3.
+        size: (height, width), or None to keep the size.
+        channels: 1, 3 or 4; transparent parts are put on white unless it is 4.
         resize: one of RESIZES, see `zoo.data.load`.
     """
-    image = _flatten(image).convert("L" if channels == 1 else "RGB")
-    if image_size is not None:
-        image = _fit(image, image_size, resize)
-    return np.asarray(image, "uint8").reshape(image.height, image.width, channels)
+    image = _to_8_bit_modes(image)
+    if channels == 4:
+        image = image.convert("RGBA") if _is_transparent(image) else _opaque(image)
+    else:
+        image = _on_white(image).convert("L" if channels == 1 else "RGB")
+    if size is not None:
+        image = fit(image, size, resize)
+    array = np.asarray(image, "uint8").reshape(image.height, image.width, channels)
+    # Files hide any colour where nothing shows. A network would learn it.
+    return np.where(array[..., 3:] == 0, np.uint8(0), array) if channels == 4 else array
 
 
-def prepare_all(samples, image_size, channels, resize, chunk=1024):
-    """Yields uint8 batches `(<= chunk, size, size, channels)` from uint8 `(n, h, w, c)`.
+def prepare_all(samples, size, channels, resize, chunk=1024):
+    """Yields uint8 batches `(<= chunk, height, width, channels)` from uint8 `(n, h, w, c)`.
 
     Args:
         samples: uint8 array `(n, h, w, c)` with 1, 3 or 4 channels.
-        image_size: int, or None to keep the size.
-        channels: 1, 3, or None to keep them.
+        size: (height, width), or None to keep the size.
+        channels: 1, 3, 4, or None to keep them.
         resize: one of RESIZES.
     """
     channels = channels or samples.shape[-1]
     for start in range(0, len(samples), chunk):
         part = samples[start : start + chunk]
-        yield np.stack([prepare(from_array(x), image_size, channels, resize) for x in part])
+        yield np.stack([prepare(from_array(x), size, channels, resize) for x in part])
 
 
 def from_array(array):
@@ -92,31 +156,56 @@ def to_8_bits(array):
     return ((array.astype("uint32") * 255 + 32767) // 65535).astype("uint8")
 
 
-def _flatten(image):
+def fit(image, size, resize):
+    """Returns a Pillow image in another size, by Lanczos.
+
+    Args:
+        image: PIL.Image.Image of a mode without a palette.
+        size: (height, width).
+        resize: one of RESIZES, see `zoo.data.load`.
+    """
+    method = Image.Resampling.LANCZOS
+    height, width = size
+    if resize == "stretch":
+        return image.resize((width, height), method)
+    if resize == "crop":
+        return ImageOps.fit(image, (width, height), method)
+    scale = min(width / image.width, height / image.height)
+    small = image.resize([max(1, round(side * scale)) for side in image.size], method)
+    canvas = Image.new(image.mode, (width, height))
+    canvas.paste(small, ((width - small.width) // 2, (height - small.height) // 2))
+    return canvas
+
+
+def _is_whole(value):
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _to_8_bit_modes(image):
     if image.mode == "F":
         raise ValueError("its pixels are floating-point numbers, whose range is not known")
     if image.mode.startswith("I"):
         array = np.asarray(image)
         if array.min() < 0 or array.max() > 65535:
             raise ValueError("its pixels do not lie in 0..65535, so their range is not known")
-        image = Image.fromarray(to_8_bits(array))
-    if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        return Image.fromarray(to_8_bits(array))
     return image
 
 
-def _fit(image, size, resize):
-    method = Image.Resampling.LANCZOS
-    if resize == "stretch":
-        return image.resize((size, size), method)
-    if resize == "crop":
-        return ImageOps.fit(image, (size, size), method)
-    scale = size / max(image.size)
-    small = image.resize([max(1, round(side * scale)) for side in image.size], method)
-    canvas = Image.new(image.mode, (size, size))
-    canvas.paste(small, ((size - small.width) // 2, (size - small.height) // 2))
-    return canvas
+def _is_transparent(image):
+    return image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info
+
+
+def _on_white(image):
+    if not _is_transparent(image):
+        return image
+    image = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+
+
+def _opaque(image):
+    # By way of RGB, because Pillow does not turn every mode into RGBA.
+    return image.convert("RGB").convert("RGBA")
 
 
 def _formats():

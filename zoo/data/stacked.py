@@ -23,16 +23,17 @@ def load(name, *, split, image_size, channels, resize, data_dir=None, strict=Fal
     7, 0 and 4 are class 704.
 
     Returns:
-        `Dataset` with samples uint8 `(n, image_size, image_size, 3)`, 128,000 for training and
-        26,000 for testing, 28x28 by default.
+        `Dataset` with images uint8 `(n, height, width, 3)`, 28x28 by default, and labels int32
+        `(n,)`: 128,000 for training and 26,000 for testing.
 
     Raises:
-        UsageError: MNIST cannot be had, there is no such split, or one channel is asked for.
+        UsageError: MNIST cannot be had, there is no such split, or other than three channels
+            are asked for.
     """
-    if channels == 1:
+    if channels not in (None, 3):
         raise UsageError(
             f"{name} has a digit in each of three channels. Expected channels=3 or none. "
-            "Received: channels=1."
+            f"Received: channels={channels}."
         )
     if split not in COUNTS:
         raise UsageError(f"{name} has no split {split!r}. Expected train or test.")
@@ -44,6 +45,5 @@ def load(name, *, split, image_size, channels, resize, data_dir=None, strict=Fal
     chosen = draw.randint(len(digits.samples), size=(COUNTS[split], 3))
     samples = np.concatenate([digits.samples[chosen[:, i]] for i in range(3)], axis=-1)
     labels = (digits.labels[chosen] @ np.array([100, 10, 1])).astype("int32")
-    return data.Dataset(
-        name, samples, labels, CLASS_NAMES, fingerprint(samples, labels, CLASS_NAMES)
-    )
+    fields = {"image": samples, "label": labels}
+    return data.Dataset(name, fields, CLASS_NAMES, fingerprint(fields, CLASS_NAMES))

@@ -126,7 +126,7 @@ def gaussian(n, seed, target=TARGET):
         target: str in the language of `Mixture.parse`, or a `Mixture`.
 
     Returns:
-        `zoo.data.Dataset` with samples float32 `(n, 1)`.
+        `zoo.data.Dataset` with the field `sample`: float32 `(n, 1)`.
     """
     _check(n=n)
     mixture = target if isinstance(target, Mixture) else Mixture.parse(target)
@@ -148,7 +148,7 @@ def ring(n, seed, modes=8, radius=2.0, std=RING_STD):
     measures in units of std, so scores compare.
 
     Returns:
-        `zoo.data.Dataset` with samples float32 `(n, 2)`.
+        `zoo.data.Dataset` with the field `sample`: float32 `(n, 2)`.
     """
     return _gaussians("ring8", n, seed, ring_centres(modes, radius), std)
 
@@ -167,7 +167,7 @@ def grid(n, seed, side=5, spacing=2.0, std=GRID_STD):
     (Lin et al. 2018, section 4.1) and VEEGAN (Srivastava et al. 2017, section 4.1).
 
     Returns:
-        `zoo.data.Dataset` with samples float32 `(n, 2)`.
+        `zoo.data.Dataset` with the field `sample`: float32 `(n, 2)`.
     """
     return _gaussians("grid25", n, seed, grid_centres(side, spacing), std)
 
@@ -225,7 +225,7 @@ def sine(n, seed, points=10, **ranges):
         points: int, length of a signal.
 
     Returns:
-        `zoo.data.Dataset` with samples float32 `(n, points)`.
+        `zoo.data.Dataset` with the field `sample`: float32 `(n, points)`.
     """
     _check(points=points)
     return _dataset("sine", sine_signals(sine_parameters(n, seed, **ranges), points))
@@ -245,7 +245,7 @@ def load(name, *, split="train", n=100_000, seed=0, **options):
         options: further arguments of the function that makes the data, such as `target`.
 
     Returns:
-        `zoo.data.Dataset`, without labels.
+        `zoo.data.Dataset` with the field `sample`: float32 `(n, d)`.
 
     Raises:
         UsageError: for an unknown name, split or option, or a value out of range.
@@ -254,14 +254,17 @@ def load(name, *, split="train", n=100_000, seed=0, **options):
         raise UsageError(f"There is no synthetic data set {name!r}.{nearest(name, SOURCES)}")
     if split not in ("train", "test"):
         raise UsageError(f"Synthetic data has the splits train and test. Received: {split!r}.")
-    source = SOURCES[name]
-    known = set(inspect.signature(source).parameters) - {"n", "seed", "ranges"}
-    if source is sine:
-        known |= {"phase", "frequency", "amplitude"}
+    known = options_of(name)
     for option in options:
         if option not in known:
             raise UsageError(f"{name} has no option {option!r}.{nearest(option, known)}")
-    return source(n, (seed, ("train", "test").index(split)), **options)
+    return SOURCES[name](n, (seed, ("train", "test").index(split)), **options)
+
+
+def options_of(name):
+    """Returns which options `load` takes for the data set `name`, a tuple of str."""
+    known = [option for option in inspect.signature(SOURCES[name]).parameters if option != "ranges"]
+    return (*known, *(("phase", "frequency", "amplitude") if SOURCES[name] is sine else ()))
 
 
 def _gaussians(name, n, seed, centres, std):
@@ -278,5 +281,5 @@ def _check(**values):
 
 
 def _dataset(name, samples):
-    samples = np.ascontiguousarray(samples, "float32")
-    return Dataset(name, samples, None, (), fingerprint(samples, None, ()))
+    fields = {"sample": np.ascontiguousarray(samples, "float32")}
+    return Dataset(name, fields, fingerprint=fingerprint(fields, ()))

@@ -24,7 +24,7 @@ import numpy as np
 from zoo.data import Dataset, cache, images
 from zoo.errors import UsageError, nearest
 
-IMAGE_SIZE = 64
+IMAGE_SIZE = (64, 64)
 # Sets of one image size up to this many bytes are cached unchanged, and resized from there.
 NATIVE_BYTES = 2**30
 FILES = {
@@ -45,7 +45,8 @@ def load(name, *, split, image_size, channels, resize, data_dir=None, strict=Fal
     size by default, others become 64x64. Labels are the feature `label` where there is one.
 
     Returns:
-        `Dataset` with samples uint8 `(n, height, width, channels)`.
+        `Dataset` with images uint8 `(n, height, width, channels)`, and labels int32 `(n,)` where it
+        has any.
 
     Raises:
         UsageError: no such set, version or split; no network, TensorFlow or place to put it; or the
@@ -83,14 +84,16 @@ def load(name, *, split, image_size, channels, resize, data_dir=None, strict=Fal
 
     wanted = (*group[:3], _group(split, preparations[0]))
     if group != wanted and group[-1] == _group(split, "native"):
-        shape = (image_size or entry["samples"].shape[1], channels or entry["samples"].shape[3])
-        if shape != entry["samples"].shape[2:]:
+        fields = entry["fields"]
+        height, width, depth = fields["image"].shape[1:]
+        if (image_size or (height, width), channels or depth) != ((height, width), depth):
+            resized = images.prepare_all(fields["image"], image_size, channels, resize)
             path = cache.write(
                 wanted,
                 stamp or entry["fingerprint"][:20],
-                images.prepare_all(entry["samples"], image_size, channels, resize),
-                lambda: (entry["labels"], entry["class_names"], ()),
-                len(entry["samples"]),
+                ({"image": part} for part in resized),
+                lambda: (fields.get("label"), entry["class_names"], ()),
+                len(fields["image"]),
             )
             entry = cache.read(path)
     return Dataset(name, **entry)
@@ -111,7 +114,8 @@ def _preparation(image_size, channels, resize):
     if image_size is None and channels is None:
         return "native"
     how = resize if image_size else "keep"
-    return f"{how}-{image_size or 'size'}-{channels or 'channels'}"
+    size = images.size_key(image_size) if image_size else "size"
+    return f"{how}-{size}-{channels or 'channels'}"
 
 
 def _group(split, preparation):
@@ -198,7 +202,7 @@ def _convert_elsewhere(source, split, image_size, channels, resize, data_dir):
     """Runs this file as a program and returns the folder of the cache entry that it wrote."""
     command = [sys.executable, "-m", "zoo.data.tfds", source, f"--split={split}"]
     command += [f"--resize={resize}"]
-    command += [f"--image_size={image_size}"] if image_size else []
+    command += ["--image_size={}x{}".format(*image_size)] if image_size else []
     command += [f"--channels={channels}"] if channels else []
     command += [f"--data_dir={data_dir}"] if data_dir else []
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -229,15 +233,16 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m zoo.data.tfds", description=__doc__)
     parser.add_argument("name", help="NAME, NAME/CONFIG, either with :VERSION")
     parser.add_argument("--split", default="train")
-    parser.add_argument("--image_size", type=int, help="side in pixels, for sets of mixed sizes")
-    parser.add_argument("--channels", type=int, choices=(1, 3))
+    parser.add_argument("--image_size", help="HEIGHTxWIDTH in pixels, for sets of mixed sizes")
+    parser.add_argument("--channels", type=int, choices=images.CHANNELS)
     parser.add_argument("--resize", choices=images.RESIZES, default="crop")
     parser.add_argument("--data_dir", help="where prepared sets lie")
     flags = parser.parse_args(arguments)
     try:
         # What TFDS prints is progress, and the last line of stdout is the answer.
         with contextlib.redirect_stdout(sys.stderr):
-            answer = _convert(**vars(flags))
+            size = images.parse_size(flags.image_size)
+            answer = _convert(**{**vars(flags), "image_size": size})
     except UsageError as error:
         print("error:", " ".join(str(error).split()))
         return 2
@@ -292,10 +297,10 @@ def _convert(name, split, image_size, channels, resize, data_dir):
                 )
             batch.append(array)
             if len(batch) == 256:
-                yield np.stack(batch)
+                yield {"image": np.stack(batch)}
                 batch = []
         if batch:
-            yield np.stack(batch)
+            yield {"image": np.stack(batch)}
 
     def describe():
         if not labels or min(labels) < 0:

@@ -1,0 +1,142 @@
+"""Files of pictures to cache entries: decoded once in threads, mapped from then on."""
+
+import contextlib
+import os
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from zoo.data import cache, images, scan
+from zoo.errors import UsageError
+
+_WINDOW = 256
+
+
+class Unusable(Exception):
+    """Of what one item names, this file cannot be used: `Unusable(path, reason)`."""
+
+
+class Work:
+    """What has to be decoded for one split of a folder.
+
+    Attributes:
+        root: str, the folder.
+        items: sequence of whatever `read` takes; each becomes one example.
+        states: sequence that json can write, which changes whenever a file of `items` does.
+        skipped: sequence of (path, reason), what was left out before decoding.
+        expected: str, what the folder must hold, for messages.
+        per_item: int, how many pictures become of an item.
+    """
+
+    per_item = 1
+
+    def __init__(self, root, items, states, skipped, expected):
+        self.root, self.items, self.states = root, items, states
+        self.skipped, self.expected = skipped, expected
+
+    def read(self, item):
+        """Returns field name -> uint8 array `(h, w, c)`.
+
+        Raises:
+            Unusable: it cannot be used, and is skipped.
+        """
+        raise NotImplementedError
+
+    def describe(self, kept):
+        """Returns (labels int32 or None, class names), given the items that could be used.
+
+        Raises:
+            UsageError: they make no data set.
+        """
+        raise NotImplementedError
+
+    @contextlib.contextmanager
+    def reading(self, path):
+        """Makes what goes wrong inside a reason why `path` is unusable; gives the full path."""
+        try:
+            with images.reasons():
+                yield os.path.join(self.root, path)
+        except ValueError as error:
+            raise Unusable(path, str(error)) from None
+
+    def refuse_nothing(self, kept):
+        """Raises UsageError unless something is left."""
+        if not kept:
+            why = "so there is nothing to learn from"
+            raise UsageError(scan.complaint(self.root, sorted(self.skipped), why, self.expected))
+
+
+def entry(work, source, identity, strict, names=None):
+    """Returns the cache entry of the work, which is done unless it was done before.
+
+    Args:
+        work: a `Work`.
+        source: str, the group of the cache.
+        identity: sequence of what besides the root makes the entry another, such as preparation.
+        strict: bool, whether to refuse skipped files.
+        names: as for `cache.read`.
+
+    Raises:
+        UsageError: nothing can be used, or not everything when strict.
+    """
+    group = (source, cache.stamp_of(os.path.realpath(work.root), *identity))
+    stamp = cache.stamp_of(work.states, work.skipped)
+    result = cache.find(group, stamp, names)
+    if result is None:
+        decoding = _Decoding(work)
+        path = cache.write(group, stamp, decoding.batches(), decoding.describe, decoding.total)
+        result = cache.read(path, names)
+    if strict and result["skipped"]:
+        why = "and --strict allows none"
+        raise UsageError(scan.complaint(work.root, result["skipped"], why, work.expected))
+    return result
+
+
+def preparation_key(preparation):
+    """Returns (size, channels, resize) as it stands in the identity of an entry."""
+    size, *rest = preparation
+    return (images.size_key(size), *rest)
+
+
+class _Decoding:
+    """Decodes items in threads and keeps account of which could be used."""
+
+    def __init__(self, work):
+        self.work, self.total = work, len(work.items) * work.per_item
+        self.work.skipped = list(work.skipped)
+        self.kept = []
+
+    def batches(self):
+        with warnings.catch_warnings(), ThreadPoolExecutor(min(16, _processors())) as pool:
+            # Pillow warns about odd metadata, and about large pictures, which `images` refuses.
+            warnings.simplefilter("ignore")
+            for start in range(0, len(self.work.items), _WINDOW):
+                part = self.work.items[start : start + _WINDOW]
+                arrays = {}
+                for item, result in zip(part, pool.map(self._read, part), strict=True):
+                    if isinstance(result, Unusable):
+                        self.work.skipped.append(result.args)
+                        continue
+                    self.kept.append(item)
+                    for field, array in result.items():
+                        arrays.setdefault(field, []).append(array)
+                if arrays:
+                    yield {field: np.stack(parts) for field, parts in arrays.items()}
+
+    def _read(self, item):
+        try:
+            return self.work.read(item)
+        except Unusable as error:
+            return error
+
+    def describe(self):
+        self.work.refuse_nothing(self.kept)
+        labels, class_names = self.work.describe(self.kept)
+        return labels, class_names, sorted(self.work.skipped)
+
+
+def _processors():
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,156 @@
+"""`pairs:PATH`: pairs of pictures, such as a label map and the photograph that belongs to it."""
+
+import os
+
+from zoo.data import Dataset, decode, images, scan
+from zoo.errors import UsageError, one_of
+
+IMAGE_SIZE = (128, 128)
+CHANNELS = 3
+DIRECTIONS = ("a_to_b", "b_to_a")
+# Narrower than this many times their height, pictures are not two side by side.
+_NARROWEST = 1.2
+_EXPECTED = (
+    "pictures that hold the input on their left and the target on their right half, or two "
+    "sub-folders whose pictures have equal names, with train and test around or inside of them if "
+    "there are splits"
+)
+
+
+def load(
+    name,
+    *,
+    split,
+    image_size,
+    channels,
+    resize,
+    data_dir=None,
+    strict=False,
+    direction="a_to_b",
+):
+    """Loads pairs of pictures; arguments as in `zoo.data.load`, and `direction`.
+
+    The folder holds pictures of both sides, which are cut into a left and a right half; or two
+    sub-folders of any names, where pictures of equal names belong together, whatever their
+    extension. Splits may lie around the pictures or sub-folders (train/A, train/B) or inside
+    (A/train, B/train; trainA, trainB). Both sides are scaled and cut in the same way. Halves and
+    partners that are missing, unequal or unreadable are skipped and listed. Which files are read,
+    and how, is as in `zoo.data.folder`.
+
+    Args:
+        direction: "a_to_b" makes the left half, or the first sub-folder by name, the input;
+            "b_to_a" the other.
+
+    Returns:
+        `Dataset` with the fields `input` and `target`, uint8 `(n, height, width, channels)`,
+        128x128x3 by default. A note says which side is which.
+
+    Raises:
+        UsageError: there is no such direction or split, nothing that makes a pair, or not only
+            pairs when strict.
+    """
+    one_of("direction", direction, DIRECTIONS)
+    root = scan.root_of(name)
+    files, skipped = scan.scan(root)
+    splits = scan.sides(root, files, _EXPECTED)
+    if not splits:
+        why = "so there is nothing to learn from"
+        raise UsageError(scan.complaint(root, skipped, why, _EXPECTED))
+    chosen = scan.choose_split(name, split, list(splits))
+    sides, _ = splits[chosen]
+    others = [f for key, (_, folders) in splits.items() if key != chosen for f in folders]
+    skipped = scan.outside(skipped, others)
+    preparation = (image_size or IMAGE_SIZE, channels or CHANNELS, resize)
+    if "" in sides:
+        work = _Halves(root, files, list(sides[""].values()), skipped, preparation)
+        first, second = "the left half of each picture", "the right half"
+    else:
+        work = _Partners(root, files, sides, skipped, preparation)
+        first, second = sides
+    swapped = None
+    if direction == "b_to_a":
+        first, second = second, first
+        # The other way round are the same files.
+        swapped = {"input": "target", "target": "input"}
+    identity = [decode.preparation_key(preparation), chosen]
+    entry = decode.entry(work, "pairs", identity, strict, swapped)
+    note = f"{name}: the input is {first}, the target is {second}."
+    return Dataset(name, **entry, notes=(note,))
+
+
+class _Halves(decode.Work):
+    """Pictures that hold both sides side by side; an item is a path."""
+
+    per_item = 2
+
+    def __init__(self, root, files, paths, skipped, preparation):
+        states = [(path, *files[path]) for path in paths]
+        super().__init__(root, paths, states, skipped, _EXPECTED)
+        self.preparation = preparation
+
+    def read(self, path):
+        with self.reading(path) as file:
+            image = images.open_picture(file)
+            width, height = image.size
+            if width < _NARROWEST * height:
+                raise ValueError(f"{width}x{height} pixels are too narrow for two side by side")
+            if width % 2:
+                raise ValueError(f"its width of {width} pixels is odd, so it has no equal halves")
+            middle = width // 2
+            boxes = {"input": (0, 0, middle, height), "target": (middle, 0, width, height)}
+            return {
+                field: images.prepare(image.crop(box), *self.preparation)
+                for field, box in boxes.items()
+            }
+
+    def describe(self, kept):
+        return None, ()
+
+
+class _Partners(decode.Work):
+    """Pictures of equal names in two folders; an item is (path of the first, of the second)."""
+
+    per_item = 2
+
+    def __init__(self, root, files, sides, skipped, preparation):
+        skipped = list(skipped)
+        stems = [self._stems(tree, skipped) for tree in sides.values()]
+        for own, other, side in zip(stems, stems[::-1], list(sides)[::-1], strict=True):
+            alone = sorted(own.keys() - other.keys())
+            skipped += [(own[stem], f"no picture of its name lies in {side}") for stem in alone]
+        items = [(path, stems[1][stem]) for stem, path in stems[0].items() if stem in stems[1]]
+        states = [(path, *files[path]) for pair in items for path in pair]
+        super().__init__(root, items, states, sorted(skipped), _EXPECTED)
+        self.preparation = preparation
+        self.refuse_nothing(items)
+
+    @staticmethod
+    def _stems(tree, skipped):
+        """Returns name without extension -> path."""
+        stems = {}
+        for rest, path in tree.items():
+            stem = os.path.splitext(rest)[0]
+            if stem in stems:
+                skipped.append((path, f"it has the name of {stems[stem]}"))
+            else:
+                stems[stem] = path
+        return stems
+
+    def read(self, pair):
+        pictures = []
+        for path in pair:
+            with self.reading(path) as file:
+                pictures.append(images.open_picture(file))
+        sizes = [f"{picture.width}x{picture.height}" for picture in pictures]
+        if sizes[0] != sizes[1]:
+            raise decode.Unusable(
+                pair[0], f"it has {sizes[0]} pixels, its partner {pair[1]} has {sizes[1]}"
+            )
+        arrays = {}
+        for field, path, picture in zip(("input", "target"), pair, pictures, strict=True):
+            with self.reading(path):
+                arrays[field] = images.prepare(picture, *self.preparation)
+        return arrays
+
+    def describe(self, kept):
+        return None, ()
