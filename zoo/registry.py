@@ -30,6 +30,16 @@ MODELS = {
         "CatsAndDogsGAN",
         "256x256 photographs from a few thousand examples (after Liu et al. 2021, FastGAN)",
     ),
+    "pix2pix": (
+        "zoo.models.pix2pix",
+        "Pix2Pix",
+        "turns pictures into others, learnt from pairs (Isola et al. 2017)",
+    ),
+    "cyclegan": (
+        "zoo.models.cyclegan",
+        "CycleGAN",
+        "turns pictures of one kind into another and back, without pairs (Zhu et al. 2017)",
+    ),
     "dcgan": (
         "zoo.models.dcgan",
         "DCGAN",

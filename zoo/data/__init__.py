@@ -89,6 +89,11 @@ class Dataset:
         """How many examples an epoch has: those of the largest field."""
         return max(map(len, self.fields.values()))
 
+    @property
+    def nbytes(self):
+        """Bytes of all fields together."""
+        return sum(array.nbytes for array in self.fields.values())
+
 
 def load(
     name,

@@ -3,7 +3,7 @@
 import keras
 
 from zoo.errors import UsageError, nearest
-from zoo.game import inputs
+from zoo.game import inputs, recipes
 from zoo.game.recipes import recipe_of
 from zoo.settings import REQUIRED, Setting, meanings
 
@@ -61,7 +61,7 @@ class Configured:
             default = recipe.get(name, setting.default)
             value = given.get(name, default)
             if callable(default) and (value is None or value is default):
-                value = default(shape)
+                value = recipes.at(default, shape)
             if value is REQUIRED:
                 raise UsageError(f"{cls.__name__} needs the setting {name!r}. Received: none.")
             values[name] = setting.checked(name, value)
@@ -71,7 +71,8 @@ class Configured:
     def defaults_at(cls, shape):
         """Returns the recipe's values that depend on the shape of a sample, setting -> value."""
         recipe, known = recipe_of(cls), cls.settings()
-        return {n: v(tuple(shape)) for n, v in recipe.items() if callable(v) and n in known}
+        open_ones = {n: v for n, v in recipe.items() if callable(v) and n in known}
+        return {name: recipes.at(value, shape) for name, value in open_ones.items()}
 
     def take(self, values):
         """Makes every setting an attribute, and the parts of them.

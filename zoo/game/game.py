@@ -51,6 +51,8 @@ class Game(configured.Configured, keras.Model):
         default_shape: its default, a tuple.
         sample_field: name of the field that an unnamed array of samples is.
         pooled: names of what `make` gives that a `Pool` keeps.
+        jittered: names of the image fields that a `Jitter` moves; `paired` says whether they belong
+            to each other.
         num_classes: int or None, classes the game can be asked for.
 
     Raises:
@@ -66,6 +68,8 @@ class Game(configured.Configured, keras.Model):
     default_shape = (28, 28, 1)
     sample_field = "image"
     pooled = ()
+    jittered = ()
+    paired = True
     num_classes = None
 
     def __init__(self, *shape, name=None, dtype=None, **given):
@@ -83,7 +87,8 @@ class Game(configured.Configured, keras.Model):
         self._kernel_seeds = np.random.default_rng(self.seed)
         parts = self.part.values()
         self.all_players = (*self.players, *(p for part in parts for p in part.players(self)))
-        last = Phase("game", tuple(player.name for player in self.players))
+        names = [player.name for player in self.players if player.name not in self.idle()]
+        last = Phase("game", tuple(names))
         self.phases = (*(phase for part in parts for phase in part.phases(self)), last)
         self.phase = self.phases[-1]
         self.trackers = logs.trackers(self)
@@ -108,11 +113,25 @@ class Game(configured.Configured, keras.Model):
         """Returns the random fields of a minibatch, such as `z`, drawn by `normal` or `uniform`."""
         return {}
 
+    def idle(self):
+        """Returns the names of players that have nothing to do by the game's settings."""
+        return ()
+
     def shown(self, player, made):
         """Returns what a player that judges is shown of what was made, such as out of a pool."""
         return made
 
     # Networks
+
+    @property
+    def sides(self):
+        """Height and width of the images that a network is built for; None for any.
+
+        A trained network that is built anew to draw takes any, if its layers do.
+        """
+        return (None, None) if self._for_any_size else self.sample_shape[:2]
+
+    _for_any_size = False
 
     def network(self, name):
         """Returns a network by name; the average of one is called `ema_<name>`."""
@@ -236,6 +255,8 @@ class Game(configured.Configured, keras.Model):
     @backend.train_step
     def train_step(self, data):
         batch = inputs.prepared(inputs.fields(self, data))
+        for part in self.part.values():
+            batch = part.before_round(self, batch)
         results = rounds.play(self, batch)
         if len(self.phases) > 1:
             self.rounds.assign(self.rounds + 1)

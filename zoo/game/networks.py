@@ -38,7 +38,11 @@ def build(game):
 def for_inference(game, name):
     """Returns a new network in float32 of stock layers; see `Game.inference_network`."""
     with dtype_policy("float32"), backend.single():
-        network = _named(game.builders()[name](), name)
+        game._for_any_size = True
+        try:
+            network = _named(game.builders()[name](), name)
+        finally:
+            game._for_any_size = False
     drawing = name in game.averaged
     network.set_weights(game.network(f"ema_{name}" if drawing else name).get_weights())
     return network if drawing else folded(network)

@@ -44,6 +44,10 @@ class Part:
     def build(self, game):
         """Makes the variables that the part keeps; the networks are there."""
 
+    def before_round(self, game, batch):
+        """Returns the fields of a batch as the round takes them."""
+        return batch
+
     def seen(self, game, samples):
         """Returns what a discriminator sees of samples, real or generated."""
         return samples

@@ -44,7 +44,7 @@ def complete(config, dataset):
     if samples.dtype == np.uint8:
         images = {"image_size": configs.size_of(shape), "channels": shape[-1]}
     return {
-        **configs.sized(config, shape),
+        **configs.sized(config, shape, dataset.count // batch_size(config)),
         **images,
         "sample_shape": list(shape),
         "samples": dataset.count,

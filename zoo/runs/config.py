@@ -126,14 +126,23 @@ def resolve(model, dataset, preset="default", overrides=None):
     return {"model": model, "dataset": dataset, "preset": preset, **config}
 
 
-def sized(config, sample_shape):
-    """Returns a whole config with the values that depend on the shape of a sample, a tuple."""
+def sized(config, sample_shape, rounds=0):
+    """Returns a config with the values that follow from the data.
+
+    Args:
+        config: as `resolve` returns it.
+        sample_shape: tuple, the shape of a sample.
+        rounds: int, those of an epoch.
+    """
     if not sample_shape:
         return config
     recipe = recipes.read(config["model"], config["preset"], config["dataset"])
     found = {name: value for name, value in recipe.items() if callable(value)}
-    shape = tuple(sample_shape)
-    return config | {name: value(shape) for name, value in found.items() if config[name] is None}
+    return config | {
+        name: recipes.at(value, sample_shape, rounds)
+        for name, value in found.items()
+        if config[name] is None
+    }
 
 
 def check(config):

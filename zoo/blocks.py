@@ -1,0 +1,53 @@
+"""Blocks of layers that networks of several variants share."""
+
+from keras import layers
+
+from zoo.errors import UsageError
+from zoo.shapes import check_image
+
+
+def instance_norm(name):
+    """Returns instance normalisation (Ulyanov et al. 2016) as a stock layer of Keras."""
+    return layers.GroupNormalization(groups=-1, epsilon=1e-5, name=name)
+
+
+def patches(x, width, halvings, kernel, norm):
+    """Returns the logits of overlapping patches of an image (Isola et al. 2017, appendix 6.1.2).
+
+    Args:
+        x: tensor `(batch, height, width, channels)`.
+        width: int, channels behind the first convolution; they double up to eight times that.
+        halvings: int, strided convolutions: 1, 2, 3 or 4 for patches of 16, 34, 70 or 142 pixels.
+        kernel: function without arguments that gives the settings of a convolution's weights.
+        norm: function from a name to a normalisation layer.
+
+    Returns:
+        float32 tensor `(batch, height / 2 ** halvings, width / 2 ** halvings, 1)`.
+    """
+    for i in range(halvings + 1):
+        strides = 2 if i < halvings else 1
+        channels = width * min(2**i, 8)
+        x = layers.Conv2D(channels, 4, strides, "same", **kernel(), name=f"patch_{i}")(x)
+        if i:
+            x = norm(f"patch_{i}_norm")(x)
+        x = layers.LeakyReLU(0.2, name=f"patch_{i}_relu")(x)
+    return layers.Conv2D(1, 4, 1, "same", dtype="float32", **kernel(), name="logits")(x)
+
+
+def check_divisible(image_shape, model, divisor):
+    """Raises UsageError unless both sides of an image can be divided by `divisor`.
+
+    Args:
+        image_shape: (height, width, channels).
+        model: str, name of the model in the error.
+        divisor: int.
+    """
+    check_image(image_shape, model, least=2 * divisor)
+    height, width, _ = image_shape
+    if height % divisor or width % divisor:
+        near = [max(2, round(side / divisor)) * divisor for side in (height, width)]
+        raise UsageError(
+            f"{model} halves its images several times, so both sides must be divisible by "
+            f"{divisor}. Expected for example --set image_size={near[0]}x{near[1]}. "
+            f"Received: image_shape={tuple(image_shape)}."
+        )

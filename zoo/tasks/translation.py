@@ -1,0 +1,55 @@
+"""Pictures to pictures: rows of inputs and what became of them."""
+
+import numpy as np
+
+from zoo import sampling
+from zoo.drawing import pictures
+from zoo.tasks.pictures import real_samples
+from zoo.tasks.task import Drawn, Task
+
+ROWS = 8  # examples in a picture
+
+
+class Translation(Task):
+    """Pictures to pictures, learnt from pairs. Rows: input, what is drawn of it, target."""
+
+    fields = ("input", "target")
+    translates = True
+    advice = "Choose pairs:PATH, a folder of pictures that hold both sides or of two sub-folders."
+
+    def draw(self, model, dataset, config):
+        chosen = _chosen(dataset.count)
+        given, target = (np.ascontiguousarray(dataset.fields[n][chosen]) for n in self.fields)
+        drawn = sampling.translated(model.ema_generator, given)
+        columns = [given, drawn, target]
+        picture = pictures.titled(
+            [("Input, drawn, target", pictures.rows_of(columns))],
+        )
+        return Drawn(picture, picture, None)
+
+
+class UnpairedTranslation(Task):
+    """Pictures to pictures, without pairs. Rows: a picture, its translation, and that one back."""
+
+    fields = ("a", "b")
+    translates = True
+    advice = "Choose domains:PATH, a folder with trainA and trainB or with two sub-folders."
+
+    def draw(self, model, dataset, config):
+        parts = []
+        for side, there, back in (("a", "a_to_b", "b_to_a"), ("b", "b_to_a", "a_to_b")):
+            other = "b" if side == "a" else "a"
+            images = np.ascontiguousarray(dataset.fields[side][_chosen(len(dataset.fields[side]))])
+            translated = sampling.translated(model.network(f"ema_{there}"), images)
+            returned = sampling.translated(model.network(f"ema_{back}"), translated)
+            title = f"{side}, as {other}, and back"
+            parts.append((title, pictures.rows_of([images, translated, returned])))
+        picture = pictures.titled(parts)
+        return Drawn(picture, picture, None)
+
+
+def _chosen(count):
+    return np.sort(np.random.default_rng(0).permutation(count)[:ROWS])
+
+
+__all__ = ["Translation", "UnpairedTranslation", "real_samples"]
