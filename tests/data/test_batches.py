@@ -90,7 +90,7 @@ def test_the_order_is_the_one_that_resumed_runs_have_seen():
 
 
 def test_batches_are_contiguous_whatever_the_data_is():
-    turned = np.zeros((2, 2, 1, 9), "uint8").transpose(3, 0, 1, 2)
+    turned = np.zeros((9, 4, 3, 2), "uint8").transpose(0, 2, 1, 3)
     for dataset in (
         Dataset("turned", {"image": turned}),
         Dataset("turned", {"a": turned, "b": turned}, independent=True),
