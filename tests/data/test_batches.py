@@ -89,6 +89,16 @@ def test_the_order_is_the_one_that_resumed_runs_have_seen():
     assert take(1, numbered(20), 5, seed=3, start=9)[0].tolist() == TENTH
 
 
+def test_batches_are_contiguous_whatever_the_data_is():
+    turned = np.zeros((9, 4, 3, 2), "uint8").transpose(0, 2, 1, 3)
+    for dataset in (
+        Dataset("turned", {"image": turned}),
+        Dataset("turned", {"a": turned, "b": turned}, independent=True),
+    ):
+        for array in next(batches(dataset, 4)).values():
+            assert array.flags.c_contiguous
+
+
 def test_pairs_stay_together():
     pairs = Dataset("pairs", {"input": images(20), "target": images(20)})
     for batch in itertools.islice(batches(pairs, 6, seed=1), 9):

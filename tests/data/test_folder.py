@@ -218,6 +218,18 @@ def test_what_cannot_be_read_of_train_makes_no_class_of_test(tmp_path):
         load(name, split="test")
 
 
+def test_test_is_numbered_anew_when_train_gets_a_class(tmp_path):
+    name = folder_of_splits(
+        tmp_path / "in", "train/a/1.png", "train/b/2.png", "train/c/3.png", "test/a/4.png"
+    )
+    save(picture(RED), tmp_path / "in" / "test" / "c" / "5.png")
+    (tmp_path / "in" / "train" / "b" / "2.png").write_bytes(b"no")
+    assert load(name, split="test").labels.tolist() == [0, 1]
+    save(picture(RED), tmp_path / "in" / "train" / "b" / "2.png")
+    test = load(name, split="test")
+    assert test.labels.tolist() == [0, 2] and test.class_names == ("a", "b", "c")
+
+
 @pytest.mark.parametrize(
     ("extra", "received"), [("test/new/3.png", "'new'"), ("test/3.png", "pic")]
 )
@@ -377,6 +389,8 @@ def test_alpha_is_kept_only_when_asked_for(tmp_path):
     save(clear, folder / "g.png", transparency=clear.getpixel((0, 0)))
     deep = Image.fromarray(np.full((40, 40), 0x8001, "uint16"))
     save(deep, folder / "h.png")
+    lab = picture((128, 150, 100), mode="LAB")
+    save(lab, folder / "i.tif")
     expected = [
         (10, 20, 30, 255),
         (200, 100, 50, 128),
@@ -386,10 +400,11 @@ def test_alpha_is_kept_only_when_asked_for(tmp_path):
         (255, 0, 0, 255),
         (0, 0, 0, 0),
         (128, 128, 128, 255),
+        (*lab.convert("RGB").getpixel((0, 0)), 255),
     ]
     for size in (24, 40):
         data = load(f"folder:{folder}", image_size=size, channels=4)
-        assert data.samples.shape == (8, size, size, 4) and data.skipped == ()
+        assert data.samples.shape == (9, size, size, 4) and data.skipped == ()
         np.testing.assert_allclose(find_colours(data), expected, atol=3)
     np.testing.assert_array_equal(find_colours(load(f"folder:{folder}"))[2], WHITE)
     assert load(f"folder:{folder}", channels=4).fingerprint != load(f"folder:{folder}").fingerprint

@@ -278,6 +278,15 @@ def test_a_damaged_cache_of_several_fields_is_made_again(tmp_path, cache_folder)
             assert after.fingerprint == before.fingerprint and colours(after) == [RED, BLUE]
 
 
+def test_a_cache_whose_arrays_have_another_shape_is_made_again(tmp_path, cache_folder):
+    name = make(tmp_path / "in", "1.png", "2.png")
+    load(name)
+    (path,) = cache_folder.rglob("target.npy")
+    path.unlink()
+    np.save(path, np.zeros((1, 128, 128, 3), "uint8"))
+    assert colours(load(name)) == [RED, BLUE]
+
+
 def test_progress_counts_pictures_of_both_sides(tmp_path, capsys, monkeypatch):
     from zoo.data import cache
 

@@ -61,7 +61,7 @@ class _Domains(decode.Work):
             for path in tree.values()
         ]
         states = [(field, path, *files[path]) for field, path in items]
-        super().__init__(root, items, [list(sides), *states], skipped, _EXPECTED)
+        super().__init__(root, items, states, skipped, _EXPECTED)
         self.names, self.preparation = list(sides), preparation
 
     def read(self, item):

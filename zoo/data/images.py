@@ -204,7 +204,7 @@ def _on_white(image):
 
 
 def _opaque(image):
-    # By way of RGB, because Pillow does not turn every mode into RGBA.
+    # By way of RGB, because Pillow gives LAB an alpha of its own making.
     return image.convert("RGB").convert("RGBA")
 
 
