@@ -236,10 +236,11 @@ def test_other_arrays_are_refused(images):
     ("name", "said"),
     [
         ("inceptoin", "'inception'"),
-        ("", "Valid: classifier:DATASET, inception, raw"),
+        ("", "Valid: classifier:DATASET, imagenet, inception, raw"),
         ("classifier", "classifier:DATASET"),
         ("classifier:", "classifier:DATASET"),
         ("raw:mnist", "Valid"),
+        ("imagenet:b0", "Valid"),
         ("classifier:digist", "'digits'"),
         ("classifier:ring8", "vectors"),
     ],

@@ -60,6 +60,38 @@ def test_covariances_without_spread_in_most_directions_cost_no_precision():
     )
 
 
+def few(n, seed, shift=0.0):
+    """Like a network's features: 1,280 of n pictures, float32, never negative, mostly zero."""
+    mixing = np.random.default_rng(99).standard_normal((200, 1280)) / 15
+    found = np.random.default_rng(seed).standard_normal((n, 200)) @ mixing - 1 + shift
+    return np.clip(found, 0, 6).astype("float32")
+
+
+def test_the_moments_of_few_samples_in_many_dimensions_cost_no_precision():
+    # 80 and 120 pictures span 79 and 119 of 1,280 dimensions. The trace of the root then follows
+    # from the samples alone: the singular values of an 80x120 matrix.
+    features, reference = few(80, 0), few(120, 1, 0.3)
+    pairs = [
+        (a.mean(axis=0, dtype=float), np.cov(a.T.astype(float))) for a in (features, reference)
+    ]
+    centred = [
+        (a - a.mean(axis=0, dtype=float)) / np.sqrt(len(a) - 1) for a in (features, reference)
+    ]
+    root = np.linalg.svd(centred[0] @ centred[1].T, compute_uv=False).sum()
+    shift = np.square(pairs[0][0] - pairs[1][0]).sum()
+    expected = shift + sum(np.square(a).sum() for a in centred) - 2 * root
+    assert frechet_from_moments(*pairs[0], *pairs[1]) == pytest.approx(expected, rel=1e-9)
+    assert frechet_from_moments(*pairs[1], *pairs[0]) == pytest.approx(expected, rel=1e-9)
+    assert 0 <= frechet_from_moments(*pairs[1], *pairs[1]) < 1e-9 * np.trace(pairs[1][1])
+    # It is right, and says little: two sets of one kind are two thirds of all their variance apart.
+    # So the distance of so few samples is refused.
+    other = few(120, 1)
+    same = frechet_from_moments(*pairs[0], other.mean(axis=0), np.cov(other.T.astype(float)))
+    assert same > 2 / 3 * (np.trace(pairs[0][1]) + np.trace(np.cov(other.T)))
+    with pytest.raises(UsageError, match=r"at least 1,280 samples.*kernel distance.*Received: 80"):
+        frechet_distance(features, reference)
+
+
 def test_equal_samples_are_at_zero_and_never_below():
     for seed in range(5):
         features = gaussian(100, 20, seed)

