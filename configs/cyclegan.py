@@ -1,7 +1,7 @@
 """CycleGAN.
 
-    python train.py --model=cyclegan --dataset=domains:PATH
-    python generate.py --run=RUN --direction=b_to_a --input=FOLDER --out=FOLDER
+python train.py --model=cyclegan --dataset=domains:PATH
+python generate.py --run=RUN --direction=b_to_a --input=FOLDER --out=FOLDER
 """
 
 

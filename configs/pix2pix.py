@@ -1,8 +1,8 @@
 """pix2pix.
 
-    python train.py --model=pix2pix --dataset=pairs:PATH
-    python train.py --model=pix2pix --dataset=pairs:PATH --set image_size=256
-    python generate.py --run=RUN --input=FOLDER --out=FOLDER
+python train.py --model=pix2pix --dataset=pairs:PATH
+python train.py --model=pix2pix --dataset=pairs:PATH --set image_size=256
+python generate.py --run=RUN --input=FOLDER --out=FOLDER
 """
 
 

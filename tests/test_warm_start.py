@@ -1,20 +1,17 @@
 """The warm start: the generator as the decoder of a variational autoencoder."""
 
-import pathlib
 import signal
-import sys
 
 import helpers
 import numpy as np
 import pytest
+import running
 from keras import ops
 
 from zoo import warm_start
 from zoo.errors import UsageError
 from zoo.runs import checkpoints
 from zoo.training.session import Clock
-
-import running
 
 pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
 

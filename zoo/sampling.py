@@ -89,6 +89,27 @@ def walk(points, frames):
     return np.asarray(path, "float32")
 
 
+def translated(network, images, chunk=8):
+    """Runs a network from pictures to pictures, some at a time.
+
+    Args:
+        network: keras.Model with the input `image`, float32 NHWC in [-1, 1].
+        images: uint8 `(n, height, width, channels)`.
+        chunk: int, pictures per call.
+
+    Returns:
+        uint8 `(n, height, width, channels)`.
+    """
+    from zoo import backend
+
+    outputs = []
+    with backend.single(network):
+        for start in range(0, len(images), chunk):
+            part = images[start : start + chunk].astype("float32") / 127.5 - 1.0
+            outputs.append(to_uint8(_to_numpy(network(part, training=False))))
+    return np.concatenate(outputs)
+
+
 def _to_numpy(tensor):
     import keras
 

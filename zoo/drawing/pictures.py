@@ -79,6 +79,20 @@ def side_by_side(left, right, gap=16):
     return sheet
 
 
+def rows_of(columns, padding=2):
+    """Returns one picture whose rows are examples and whose columns are what became of them.
+
+    Args:
+        columns: list of uint8 `(n, h, w, c)`, all of one shape: inputs, outputs, targets.
+        padding: int, pixels between tiles.
+
+    Returns:
+        uint8 array `(height, width, c)`.
+    """
+    tiles = np.stack(columns, axis=1)
+    return grid(tiles.reshape(-1, *tiles.shape[2:]), len(columns), padding)
+
+
 def titled(parts, margin=16):
     """Returns pictures below each other, each under a line of text, on dark grey.
 

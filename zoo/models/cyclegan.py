@@ -111,9 +111,9 @@ class CycleGAN(Game):
         images = keras.Input((*self.sides, channels), name="image")
         x = self._convolved(images, self.width, 7, "first")
         for i in (1, 2):
-            x = layers.Conv2D(
-                self.width * 2**i, 3, 2, "same", **self._kernel(), name=f"down_{i}"
-            )(x)
+            x = layers.Conv2D(self.width * 2**i, 3, 2, "same", **self._kernel(), name=f"down_{i}")(
+                x
+            )
             x = self._normalised(x, f"down_{i}")
         for i in range(self.blocks):
             y = self._convolved(x, self.width * 4, 3, f"block_{i}a")
@@ -128,16 +128,12 @@ class CycleGAN(Game):
 
     def _convolved(self, x, channels, size, name, activated=True):
         x = self._padded(x, size)
-        x = layers.Conv2D(
-            channels, size, padding=self._border, **self._kernel(), name=name
-        )(x)
+        x = layers.Conv2D(channels, size, padding=self._border, **self._kernel(), name=name)(x)
         return self._normalised(x, name, activated)
 
     def _doubled(self, x, channels, name):
         if self.upsampling == "transposed":
-            x = layers.Conv2DTranspose(
-                channels, 3, 2, "same", **self._kernel(), name=name
-            )(x)
+            x = layers.Conv2DTranspose(channels, 3, 2, "same", **self._kernel(), name=name)(x)
             return self._normalised(x, name)
         return self._convolved(layers.UpSampling2D(2, name=f"{name}_double")(x), channels, 3, name)
 

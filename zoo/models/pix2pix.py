@@ -95,9 +95,9 @@ class Pix2Pix(Game):
         skips, depth = [], halvings(self.image_shape)
         for i in range(depth):
             x = layers.LeakyReLU(0.2, name=f"down_{i}_relu")(x) if i else x
-            x = layers.Conv2D(
-                self._channels(i), 4, 2, "same", **self._kernel(), name=f"down_{i}"
-            )(x)
+            x = layers.Conv2D(self._channels(i), 4, 2, "same", **self._kernel(), name=f"down_{i}")(
+                x
+            )
             if 0 < i < depth - 1:
                 x = instance_norm(f"down_{i}_norm")(x)
             skips.append(x)
@@ -112,9 +112,7 @@ class Pix2Pix(Game):
                 x = layers.Dropout(self.dropout, seed=self.kernel_seed(), name=f"up_{i}_drop")(x)
             x = layers.Concatenate(name=f"up_{i}_skip")([x, skips[i]])
         x = layers.ReLU(name="to_image_relu")(x)
-        x = layers.Conv2DTranspose(
-            channels, 4, 2, "same", **self._kernel(), name="to_image"
-        )(x)
+        x = layers.Conv2DTranspose(channels, 4, 2, "same", **self._kernel(), name="to_image")(x)
         return keras.Model(images, layers.Activation("tanh", dtype="float32", name="output")(x))
 
     def build_discriminator(self):
