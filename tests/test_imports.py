@@ -15,10 +15,10 @@ NAMES_TENSORFLOW = ("outputs/export.py", "outputs/keras_alone.py", "data/tfds.py
 
 # The rooms of the package from the ground up: a room imports those before it, and no other.
 ORDER = (
-    *("errors", "files", "machine", "progress", "registry", "sampling"),
-    *("backend", "data", "layers", "shapes", "parts", "optimizers", "gan", "warm_start", "models"),
-    *("metrics", "drawing", "tasks", "runs", "scoring", "report", "outputs", "training"),
-    *("cli", "sweep"),
+    *("errors", "files", "machine", "progress", "registry", "settings", "players", "sampling"),
+    *("backend", "layers", "shapes", "blocks", "data", "metrics", "drawing", "parts", "tasks"),
+    *("game", "models", "runs", "scoring", "report", "outputs", "training"),
+    *("recipes", "doctor", "fastest", "sweep"),
 )
 
 

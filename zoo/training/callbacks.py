@@ -50,8 +50,8 @@ class Tables(SessionCallback):
             # A player that does not move in this phase has no value.
             **{n: float(logs[n]) if n in logs else "" for n in self.model.trackers if n != "loss"},
         }
-        optimizer = self.model.optimizer
-        for player, optimizer in zip(optimizer.names, optimizer.optimizers, strict=True):
+        players = self.model.optimizer
+        for player, optimizer in zip(players.names, players.optimizers, strict=True):
             rate = keras.ops.convert_to_numpy(optimizer.learning_rate)
             row[f"{player}_learning_rate"] = float(rate)
         append_csv(self.metrics, row)
