@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 from programs import UsageError
+from zoo import errors, seeds
 from zoo.sweep.processes import ROOT
 
 
@@ -39,18 +40,12 @@ def parse_grid(texts):
     return grid
 
 
-def parse_seeds(text):
-    """Returns the seeds as a list of int. Raises UsageError."""
+def seeds_of(text):
+    """Returns the seeds of a text such as "0-2,7" as a list of int. Raises UsageError."""
     try:
-        seeds = list(dict.fromkeys(int(part) for part in text.split(",")))
-    except ValueError:
-        seeds = []
-    if not seeds or min(seeds) < 0:
-        raise UsageError(
-            "Expected seeds from 0 up, separated by commas, as in --seeds=0,1,2. "
-            f"Received: --seeds={text}."
-        )
-    return seeds
+        return list(dict.fromkeys(seeds.parse(text)))
+    except errors.UsageError as error:
+        raise UsageError(f"--seeds: {error}") from None
 
 
 def combinations(grid):
@@ -84,11 +79,9 @@ def validated(request, backend):
 
 def answer():
     """Reads a request for `resolve` as JSON from stdin, and prints its answer as JSON."""
-    from zoo.errors import UsageError as ZooError
-
     try:
         reply = {"configs": resolve(json.load(sys.stdin))}
-    except ZooError as error:
+    except errors.UsageError as error:
         reply = {"error": str(error)}
     print(json.dumps(reply))
 
@@ -103,7 +96,8 @@ def resolve(request):
     Raises:
         zoo.errors.UsageError: something of it is unknown or out of range.
     """
-    from zoo import data, errors
+    from zoo import data
+    from zoo.metrics import extractors
     from zoo.runs import config
     from zoo.scoring import results, scores
 
@@ -121,11 +115,7 @@ def resolve(request):
     for name in request["metrics"] or ():
         errors.one_of("metric", name, scores.METRICS)
     if request["features"]:
-        errors.one_of(
-            "feature extractor",
-            request["features"].partition(":")[0],
-            ("classifier", "inception", "raw"),
-        )
+        extractors.check(request["features"])
     configs = [
         config.resolve(request["model"], dataset, request["preset"], overrides)
         for overrides in request["overrides"]

@@ -14,7 +14,7 @@ import programs
 from programs import UsageError
 from zoo.files import write_atomically
 from zoo.sweep import tables
-from zoo.sweep.grid import combinations, label, parse_grid, parse_seeds, validated
+from zoo.sweep.grid import combinations, label, parse_grid, seeds_of, validated
 from zoo.sweep.picture import draw
 from zoo.sweep.processes import call, program, sentence
 
@@ -53,7 +53,7 @@ class Sweep:
 
     def __init__(self, arguments):
         self.arguments = arguments
-        self.grid, self.seeds = parse_grid(arguments.set), parse_seeds(arguments.seeds)
+        self.grid, self.seeds = parse_grid(arguments.set), seeds_of(arguments.seeds)
         source = re.sub(r"[^A-Za-z0-9.]+", "-", arguments.dataset).strip("-.")
         default = os.path.join("runs", f"sweep-{arguments.model}-{source}")
         self.folder = pathlib.Path(arguments.sweep or default)
