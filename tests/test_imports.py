@@ -17,7 +17,7 @@ NAMES_TENSORFLOW = ("outputs/export.py", "outputs/keras_alone.py", "data/tfds.py
 ORDER = (
     *("errors", "files", "machine", "progress", "registry", "settings", "players", "cli"),
     *("backend", "sampling", "layers", "shapes", "blocks", "data", "metrics", "drawing", "parts", "tasks"),
-    *("game", "models", "runs", "scoring", "report", "outputs", "training"),
+    *("game", "models", "runs", "outputs", "scoring", "report", "training"),
     *("recipes", "doctor", "fastest", "sweep"),
 )
 

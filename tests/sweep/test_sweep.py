@@ -11,6 +11,7 @@ import sys
 
 import pytest
 
+from zoo.errors import UsageError
 from zoo.scoring import scores
 from zoo.sweep import grid, picture, processes, runs, tables
 from zoo.sweep.__main__ import main, parse
