@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-import programs
+from zoo.cli import programs
 
 ROOT = pathlib.Path(__file__).parents[1]
 

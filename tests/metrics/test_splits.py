@@ -79,7 +79,7 @@ def test_of_domains_each_gives_a_fifth_of_its_own(tmp_path):
         assert sorted(values(pair[0]) + values(pair[1])) == [*range(count)]
     assert parts.train.independent and parts.train.fingerprint != parts.held_out.fingerprint
     (tmp_path / "B" / "000.png").unlink()
-    with pytest.raises(UsageError, match="at least 5. Received: 4"):
+    with pytest.raises(UsageError, match=r"at least 5\. Received: 4"):
         splits(f"domains:{tmp_path}")
 
 

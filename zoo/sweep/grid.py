@@ -6,8 +6,7 @@ import os
 import subprocess
 import sys
 
-from programs import UsageError
-from zoo import errors, seeds
+from zoo.errors import UsageError, nearest, one_of
 from zoo.sweep.processes import ROOT
 
 
@@ -38,14 +37,6 @@ def parse_grid(texts):
             if part.strip() not in values:
                 values.append(part.strip())
     return grid
-
-
-def seeds_of(text):
-    """Returns the seeds of a text such as "0-2,7" as a list of int. Raises UsageError."""
-    try:
-        return list(dict.fromkeys(seeds.parse(text)))
-    except errors.UsageError as error:
-        raise UsageError(f"--seeds: {error}") from None
 
 
 def combinations(grid):
@@ -81,7 +72,7 @@ def answer():
     """Reads a request for `resolve` as JSON from stdin, and prints its answer as JSON."""
     try:
         reply = {"configs": resolve(json.load(sys.stdin))}
-    except errors.UsageError as error:
+    except UsageError as error:
         reply = {"error": str(error)}
     print(json.dumps(reply))
 
@@ -104,16 +95,14 @@ def resolve(request):
     dataset = request["dataset"]
     source = dataset.partition(":")[0]
     if source not in data.SOURCES:
-        raise errors.UsageError(
-            f"There is no data set {dataset!r}.{errors.nearest(dataset, data.SOURCES)}"
-        )
+        raise UsageError(f"There is no data set {dataset!r}.{nearest(dataset, data.SOURCES)}")
     if data.SOURCES[source] == "synthetic" and (request["metrics"] or request["features"]):
-        raise errors.UsageError(
+        raise UsageError(
             f"The scores of {dataset} follow from its known distribution: leave out --metrics and "
             "--features."
         )
     for name in request["metrics"] or ():
-        errors.one_of("metric", name, scores.METRICS)
+        one_of("metric", name, scores.METRICS)
     if request["features"]:
         extractors.check(request["features"])
     configs = [
