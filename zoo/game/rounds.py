@@ -48,8 +48,10 @@ def play(game, batch):
     minibatches = deal(batch, count)
     for i, minibatch in enumerate(minibatches):
         moving = [player for player in players if i >= count - moves[player.name]]
-        minibatch = minibatch | game.draw(minibatch)
-        made, pullback = make(game, minibatch, moving)
+        made, pullback = {}, None
+        if not all(player.alone for player in moving):
+            minibatch = minibatch | game.draw(minibatch)
+            made, pullback = make(game, minibatch, moving)
         for player in moving:
             move = move_maker if player.makes else move_judge
             results[player.name] = move(game, player, minibatch, made, pullback)
@@ -189,8 +191,8 @@ def deal(batch, parts):
 
 def split(fields, parts):
     """Splits the fields of a minibatch into `accumulate` parts."""
-    if parts == 1:
-        return [fields]
+    if parts == 1 or not fields:
+        return [fields] * parts
     size = _size(fields)
     if size is not None and size % parts:
         raise UsageError(
