@@ -256,5 +256,7 @@ def _joined(results):
     if parts == 1:
         return results[0]
     losses = {n: sum(r.losses[n] for r in results) / parts for n in results[0].losses}
-    seen = {n: ops.concatenate([r.seen[n] for r in results]) for n in results[0].seen}
+    seen = {
+        n: ops.concatenate([ops.reshape(r.seen[n], (-1,)) for r in results]) for n in results[0].seen
+    }
     return Result(sum(r.loss for r in results) / parts, losses, seen)
