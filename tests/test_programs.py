@@ -60,7 +60,8 @@ def test_a_program_imports_neither_another_backend_s_tensorflow_nor_sklearn(back
 
 def test_what_jax_compiles_is_kept_in_our_cache_unless_somebody_says_where(tmp_path):
     pytest.importorskip("jax")
-    say = "__keras_later__ = True; from zoo.cli import programs; programs.choose_backend('jax'); import jax; c = jax.config; "
+    say = "__keras_later__ = True; from zoo.cli import programs; "
+    say += "programs.choose_backend('jax'); import jax; c = jax.config; "
     say += "print(c.jax_compilation_cache_dir)"
     environment = {k: v for k, v in os.environ.items() if not k.startswith("JAX_")}
     environment["ZOO_CACHE_DIR"] = str(tmp_path)
@@ -115,7 +116,9 @@ def test_a_run_is_found_by_name_and_by_path(tmp_path):
 
 def exits(code):
     """Runs `programs.main` in a fresh process, where the program's body is `code`."""
-    text = "__keras_later__ = True\nfrom zoo.cli import programs\nfrom zoo.errors import UsageError\n"
+    text = (
+        "__keras_later__ = True\nfrom zoo.cli import programs\nfrom zoo.errors import UsageError\n"
+    )
     text += f"def run():\n    {code}\nprograms.main(run)"
     return subprocess.run([sys.executable, "-c", text], cwd=ROOT, capture_output=True, text=True)
 

@@ -1,13 +1,13 @@
 """One round: every player of the phase moves, in order.
 
-A round deals its batch out to as many minibatches as the busiest player has moves (Goodfellow et al.
-2014, algorithm 1: several updates of the discriminator, each on a minibatch of its own, then one of
-the generator). For each minibatch the game makes its samples once, by one differentiable pass that
-all players share: those that judge see them cut off, and a player whose networks made them gets its
-gradient at them, which the pass then carries back to the weights.
+A round deals its batch out to as many minibatches as the busiest player has moves (Goodfellow et
+al. 2014, algorithm 1: several updates of the discriminator, each on a minibatch of its own, then
+one of the generator). For each minibatch the game makes its samples once, by one differentiable
+pass that all players share: those that judge see them cut off, and a player whose networks made
+them gets its gradient at them, which the pass then carries back to the weights.
 
-The gradients of all replicas are added up, so every loss is divided by their number; a minibatch may
-be computed in parts, whose gradients are averaged.
+The gradients of all replicas are added up, so every loss is divided by their number; a minibatch
+may be computed in parts, whose gradients are averaged.
 """
 
 import dataclasses
@@ -257,6 +257,7 @@ def _joined(results):
         return results[0]
     losses = {n: sum(r.losses[n] for r in results) / parts for n in results[0].losses}
     seen = {
-        n: ops.concatenate([ops.reshape(r.seen[n], (-1,)) for r in results]) for n in results[0].seen
+        n: ops.concatenate([ops.reshape(r.seen[n], (-1,)) for r in results])
+        for n in results[0].seen
     }
     return Result(sum(r.loss for r in results) / parts, losses, seen)
