@@ -67,12 +67,12 @@ def injected(owner):
         def uniform(self, shape):
             return self.drawn(shape, UNIFORM)
 
-        def train_step(self, data):
+        def train_step(self, *arguments):
             # A pool draws for all replicas at once, so not by `uniform`.
             with unittest.mock.patch.object(
                 keras.random, "uniform", lambda shape, **options: self.uniform(shape)
             ):
-                return super().train_step(data)
+                return super().train_step(*arguments)
 
     return Injected
 
