@@ -5,9 +5,12 @@ python generate.py --run=mnist5 --seeds=0-3,7 --format=png
 python generate.py --run=mnist5 --seeds=1,2,3 --walk
 """
 
+__keras_later__ = True  # which backend it is to have, a flag says
+
 from absl import flags
 
-import programs
+from zoo.cli import programs
+from zoo.errors import UsageError
 
 programs.define_source_flags()
 flags.adopt_module_key_flags(programs)
@@ -41,12 +44,12 @@ OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace files that exist.")
 def run():
     FLAGS = flags.FLAGS
     if SEEDS.present and (COUNT.present or SEED.present):
-        raise programs.UsageError(
+        raise UsageError(
             "Expected either --seeds, or --seed and --count. Received: --seeds together with "
             f"--{'count' if COUNT.present else 'seed'}."
         )
     if WALK.value and FORMAT.present:
-        raise programs.UsageError(
+        raise UsageError(
             f"--walk writes a GIF. Leave out one of --walk and --format={FORMAT.value}."
         )
     source = programs.find_source(FLAGS.run, FLAGS.generator, FLAGS.runs_dir)

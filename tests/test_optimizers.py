@@ -5,9 +5,9 @@ import keras
 import numpy as np
 import pytest
 from helpers import numpy, small, train
+from zoo.optimizers import OptimizerPair
 
 from zoo.errors import UsageError
-from zoo.optimizers import OptimizerPair
 
 pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
 

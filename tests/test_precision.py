@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from helpers import BATCH, data, numpy, small, step
 from keras import ops
+from zoo.optimizers import OptimizerPair
 
 from zoo.errors import UsageError
-from zoo.optimizers import OptimizerPair
 from zoo.training import session
 
 pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]

@@ -79,18 +79,19 @@ def side_by_side(left, right, gap=16):
     return sheet
 
 
-def rows_of(columns, padding=2):
-    """Returns one picture whose rows are examples and whose columns are what became of them.
+def rows_of(columns, across=2, padding=2):
+    """Returns one picture of examples, each a row of tiles: what went in, what became of it.
 
     Args:
         columns: list of uint8 `(n, h, w, c)`, all of one shape: inputs, outputs, targets.
+        across: int, examples beside each other.
         padding: int, pixels between tiles.
 
     Returns:
         uint8 array `(height, width, c)`.
     """
     tiles = np.stack(columns, axis=1)
-    return grid(tiles.reshape(-1, *tiles.shape[2:]), len(columns), padding)
+    return grid(tiles.reshape(-1, *tiles.shape[2:]), across * len(columns), padding)
 
 
 def titled(parts, margin=16):

@@ -22,8 +22,8 @@ if __name__ == "__main__":
     # Python puts the working directory there, whose names could hide other packages'.
     sys.path[0] = str(pathlib.Path(__file__).resolve().parents[2])
 
-import programs
-from programs import UsageError
+from zoo.cli import programs
+from zoo.errors import UsageError
 from zoo.sweep import tables
 from zoo.sweep.grid import combinations
 from zoo.sweep.processes import Stop

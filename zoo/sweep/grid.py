@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from programs import UsageError
+from zoo.errors import UsageError
 from zoo.sweep.processes import ROOT
 
 

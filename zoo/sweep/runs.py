@@ -10,8 +10,8 @@ import re
 import shlex
 import signal
 
-import programs
-from programs import UsageError
+from zoo.cli import programs
+from zoo.errors import UsageError
 from zoo.files import write_atomically
 from zoo.sweep import tables
 from zoo.sweep.grid import combinations, label, parse_grid, parse_seeds, validated
