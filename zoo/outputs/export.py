@@ -175,9 +175,7 @@ def _convert(originals, formats, folder, backend, sources):
     return facts, differences
 
 
-def loading_code(
-    format, path, inputs, shape, classes, outputs, network="generator", any_size=None
-):
+def loading_code(format, path, inputs, shape, classes, outputs, network="generator", any_size=None):
     """Returns lines of Python that load an artefact and run it, ready to be pasted.
 
     Args:
@@ -245,7 +243,7 @@ def _with_discriminator(source):
         judges = ", ".join(_judges(config["model"])) or "none"
         raise UsageError(
             f"{config['model']} has no network called discriminator, so --discriminator has nothing "
-            f"to export; leave it out, and the networks that draw are exported. Received: a run "
+            "to export; leave it out, and the networks that draw are exported. Received: a run "
             f"whose networks that judge are {judges}."
         )
     return assembly.trained(source)

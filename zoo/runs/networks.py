@@ -3,7 +3,6 @@
 import os
 
 import zoo
-from zoo.errors import UsageError
 from zoo.runs import config_file, directory
 from zoo.tasks.task import task_of
 
