@@ -42,7 +42,7 @@ FORMAT = flags.DEFINE_enum(
 INPUT = flags.DEFINE_string(
     "input",
     None,
-    "A picture, or a folder of pictures, of any size, for a run of pictures to pictures; by default "
+    "A picture or a folder of pictures, of any size, for a run of pictures to pictures; by default "
     "its own test split.",
 )
 DIRECTION = flags.DEFINE_enum(
@@ -84,7 +84,7 @@ def run():
         from zoo.outputs import generate, translate
 
     if translate.translates(source):
-        _refuse(NOISE, "draw samples of noise, and this network translates pictures")
+        _refuse(NOISE, "samples of noise, and this network translates pictures")
         if FORMAT.value == "npz":
             raise UsageError(
                 "Pictures that are translated may differ in size, so no array holds them. Expected "
@@ -100,7 +100,10 @@ def run():
             overwrite=OVERWRITE.value,
         )
     else:
-        _refuse((INPUT, DIRECTION), "translate pictures, and this network draws samples of noise")
+        _refuse(
+            (INPUT, DIRECTION),
+            "pictures that are translated, and this network draws samples of noise",
+        )
         paths = generate.generate(
             source,
             count=COUNT.value,
@@ -117,9 +120,8 @@ def run():
 def _refuse(holders, why):
     given = [f"--{holder.name}" for holder in holders if holder.present]
     if given:
-        raise UsageError(
-            f"{' and '.join(given)} {why}. Leave {'it' if len(given) == 1 else 'them'} out."
-        )
+        verb, them = ("is", "it") if len(given) == 1 else ("are", "them")
+        raise UsageError(f"{' and '.join(given)} {verb} for {why}. Leave {them} out.")
 
 
 if __name__ == "__main__":

@@ -242,9 +242,9 @@ def _with_discriminator(source):
     if config and "discriminator" not in _judges(config["model"]):
         judges = ", ".join(_judges(config["model"])) or "none"
         raise UsageError(
-            f"{config['model']} has no network called discriminator, so --discriminator has nothing "
-            "to export; leave it out, and the networks that draw are exported. Received: a run "
-            f"whose networks that judge are {judges}."
+            f"{config['model']} has no network called discriminator, so --discriminator has "
+            "nothing to export. Leave it out: the networks that draw are exported. Received: a "
+            f"run whose networks that judge are {judges}."
         )
     return assembly.trained(source)
 

@@ -348,7 +348,7 @@ class _Grid:
             np.stack([pictures.centred(tile, height, width) for tile in column])
             for column in zip(*self.rows, strict=True)
         ]
-        pictures.save_png(self.paths[0], pictures.rows_of(columns))
+        pictures.save_png(self.paths[0], pictures.rows_of(columns, across=1))
         return self.paths
 
 
