@@ -81,6 +81,7 @@ def run():
     source = programs.find_source(FLAGS.run, FLAGS.generator, FLAGS.runs_dir)
     programs.choose_backend(FLAGS.backend, programs.recorded_backend(source))
     with programs.quietly():
+        from zoo import seeds
         from zoo.outputs import generate, translate
 
     if translate.translates(source):
@@ -107,7 +108,7 @@ def run():
         paths = generate.generate(
             source,
             count=COUNT.value,
-            seed=SEED.value if SEEDS.value is None else generate.parse_seeds(SEEDS.value),
+            seed=SEED.value if SEEDS.value is None else seeds.parse(SEEDS.value),
             classes=CLASS.value,
             format="walk" if WALK.value else FORMAT.value or "grid",
             frames=FRAMES.value,

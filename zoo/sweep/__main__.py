@@ -50,7 +50,7 @@ def parse(argv):
         "as it stands, commas and all. The same key again adds values: "
         "--set augment=,color --set augment:=flip,color has three.",
     )
-    add("--seeds", default="0", help="Separated by commas. Every combination has each of them.")
+    add("--seeds", default="0", help="Such as 0,1,2 or 0-2. Every combination has each of them.")
     add("--max_minutes", type=float, help="Budget of a run's training: time.")
     add(
         "--max_cpu_seconds",
