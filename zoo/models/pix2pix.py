@@ -26,7 +26,7 @@ import keras
 from keras import layers, ops
 
 from zoo.blocks import check_divisible, instance_norm, patches
-from zoo.game import Game, Player
+from zoo.game import Player, Translator
 from zoo.game.optimizers import DiscriminatorRate, Optimizers
 from zoo.parts.averaging import Averaging
 from zoo.parts.jitter import Jitter
@@ -38,7 +38,7 @@ DROPPED = 3  # decoder blocks with dropout
 
 
 @keras.saving.register_keras_serializable(package="zoo")
-class Pix2Pix(Game):
+class Pix2Pix(Translator):
     """A U-Net against a discriminator of patches, for pairs of pictures.
 
     Losses, with s = softplus, an input x, its target y and logits D(x, y) of all patches
@@ -86,6 +86,10 @@ class Pix2Pix(Game):
 
     def idle(self):
         return () if self.adversarial_weight else ("discriminator",)
+
+    @property
+    def multiple(self):
+        return 2 ** halvings(self.image_shape)
 
     def builders(self):
         return {"generator": self.build_generator, "discriminator": self.build_discriminator}
