@@ -58,9 +58,7 @@ def run():
     if path is not None and path.replace("_", "").isdecimal():
         count, path = int(path), None
         if not 1 <= count <= 1_000_000:
-            raise UsageError(
-                f"Expected 1 to 1000000 samples. Received: --samples={SAMPLES.value}."
-            )
+            raise UsageError(f"Expected 1 to 1000000 samples. Received: --samples={SAMPLES.value}.")
     if path is not None:
         if FLAGS.run is not None or FLAGS.generator is not None:
             raise UsageError(

@@ -30,8 +30,9 @@ MENDABLE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 def main(run):
     """Parses the flags, calls `run()` and exits the process.
 
-    Exit codes: 0 done; 2 a person can mend it (a flag, a UsageError, a full or read-only disk): `error: ...` on stderr, no traceback; 130 interrupted. Other
-    exceptions are mistakes in the code and keep their traceback.
+    Exit codes: 0 done; 2 a person can mend it (a flag, a UsageError, a full or read-only disk):
+    `error: ...` on stderr, no traceback; 130 interrupted. Other exceptions are mistakes in the code
+    and keep their traceback.
 
     Args:
         run: function without arguments. What it returns is the exit code; None is 0.

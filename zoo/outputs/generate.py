@@ -61,6 +61,11 @@ def generate(
             f"Received: {len(seeds)} seeds, {frames} frames."
         )
     generator = load_generator(source)
+    if network_files.translates(generator):
+        raise UsageError(
+            f"{source} makes pictures of pictures, not of noise. Translate some with --input=FILE "
+            "or --input=FOLDER."
+        )
     is_image = network_files.output_name(generator) == "images"
     if format != "npz" and not is_image:
         raise UsageError(
@@ -74,7 +79,7 @@ def generate(
         out = os.path.join(source if os.path.isdir(source) else "", "generated", "")
     paths = _paths(out, format, seeds, indices, labels, np.ndim(seed) == 0)
     if not overwrite:
-        _refuse_existing(paths)
+        refuse_existing(paths)
 
     latent_dim = generator.inputs[0].shape[1:]
     z = sampling.latents(len(seeds), int(np.prod(latent_dim)), seed)
@@ -181,7 +186,8 @@ def _paths(out, format, seeds, indices, labels, single):
     return [os.path.join(out, f"{'samples' if format == 'npz' else format}_{what}{suffix}")]
 
 
-def _refuse_existing(paths):
+def refuse_existing(paths):
+    """Raises UsageError if one of the paths exists."""
     existing = [path for path in paths if os.path.exists(path)]
     if existing:
         more = f" and {len(existing) - 1} more" if len(existing) > 1 else ""
