@@ -12,7 +12,7 @@ from keras import ops
 from configs import cats_and_dogs
 from zoo.errors import UsageError
 from zoo.models.cats_and_dogs import CatsAndDogsGAN
-from zoo.tasks import views
+from zoo.tasks.pictures import diversity
 
 pytestmark = pytest.mark.backend
 
@@ -66,7 +66,7 @@ def test_the_class_does_not_drown_z(quick_compilation):
     x = colours.repeat(16, axis=1).repeat(16, axis=2)
     gan.fit(x, random.integers(0, 2, len(x)).astype("int32"), batch_size=16, verbose=0)
     samples, real = gan.generate(64, ema=False), x / np.float32(127.5) - 1
-    within, all_together = (views.diversity(samples, real, classes) for classes in (2, 1))
+    within, all_together = (diversity(samples, real, classes) for classes in (2, 1))
     # 0.79 of 0.86, and 0.11 of 0.63 with a vector of N(0, 1).
     assert within > max(0.5 * all_together, 0.3), (within, all_together)
 
