@@ -5,11 +5,14 @@ python evaluate.py --run=mnist5 --samples=5000 --metrics=frechet,precision_recal
 python evaluate.py --samples=samples.npz --dataset=mnist --results=results.csv
 """
 
+__keras_later__ = True  # which backend it is to have, a flag says
+
 import os
 
 from absl import flags
 
-import programs
+from zoo.cli import programs
+from zoo.errors import UsageError
 
 programs.define_source_flags()
 flags.adopt_module_key_flags(programs)
@@ -55,12 +58,10 @@ def run():
     if path is not None and path.replace("_", "").isdecimal():
         count, path = int(path), None
         if not 1 <= count <= 1_000_000:
-            raise programs.UsageError(
-                f"Expected 1 to 1000000 samples. Received: --samples={SAMPLES.value}."
-            )
+            raise UsageError(f"Expected 1 to 1000000 samples. Received: --samples={SAMPLES.value}.")
     if path is not None:
         if FLAGS.run is not None or FLAGS.generator is not None:
-            raise programs.UsageError(
+            raise UsageError(
                 "Expected exactly one of --run=NAME, --generator=FILE and --samples=FILE. "
                 f"Received: --samples={path} beside another."
             )

@@ -7,11 +7,13 @@ Every file is loaded again in a fresh process and compared with the original bef
 older one. What is printed is Python that loads the files.
 """
 
+__keras_later__ = True  # which backend it is to have, a flag says
+
 import os
 
 from absl import flags
 
-import programs
+from zoo.cli import programs
 
 programs.define_source_flags()
 flags.adopt_module_key_flags(programs)

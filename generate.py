@@ -1,17 +1,27 @@
-"""Draws samples with the generator of a run.
+"""Draws samples with the generator of a run, or translates pictures with its networks.
 
 python generate.py --run=mnist5 --count=64
 python generate.py --run=mnist5 --seeds=0-3,7 --format=png
 python generate.py --run=mnist5 --seeds=1,2,3 --walk
+python generate.py --run=maps --input=my/pictures --out=translated
+python generate.py --run=horses --direction=b_to_a --format=grid
 """
+
+__keras_later__ = True  # which backend it is to have, a flag says
 
 from absl import flags
 
-import programs
+from zoo.cli import programs
+from zoo.errors import UsageError
 
 programs.define_source_flags()
 flags.adopt_module_key_flags(programs)
-COUNT = flags.DEFINE_integer("count", 16, "How many samples to draw from --seed.", lower_bound=1)
+COUNT = flags.DEFINE_integer(
+    "count",
+    16,
+    "How many samples to draw from --seed; pictures to translate at most, by default all.",
+    lower_bound=1,
+)
 SEED = flags.DEFINE_integer("seed", 0, "Seed of the --count samples.", lower_bound=0)
 SEEDS = flags.DEFINE_string(
     "seeds",
@@ -23,13 +33,29 @@ CLASS = flags.DEFINE_string(
 )
 FORMAT = flags.DEFINE_enum(
     "format",
-    "grid",
+    None,
     ["png", "grid", "npz"],
     "png: a file per sample; grid: one picture; npz: arrays `images` (or `samples`, where they are "
-    "not pictures), `labels`, `seeds` and `indices`.",
+    "not pictures), `labels`, `seeds` and `indices`. By default grid, and png of what is "
+    "translated, which knows no npz.",
+)
+INPUT = flags.DEFINE_string(
+    "input",
+    None,
+    "A picture or a folder of pictures, of any size, for a run of pictures to pictures; by default "
+    "its own test split.",
+)
+DIRECTION = flags.DEFINE_enum(
+    "direction",
+    None,
+    ["a_to_b", "b_to_a"],
+    "Which way a run that has learnt both translates; by default a_to_b.",
 )
 OUT = flags.DEFINE_string(
-    "out", None, "File or folder to write to; by default a folder RUN/generated, or generated/."
+    "out",
+    None,
+    "File or folder to write to; by default a folder RUN/generated, or generated/, and "
+    "RUN/translated or translated/ for what is translated.",
 )
 WALK = flags.DEFINE_bool(
     "walk", False, "A GIF along a spherical path from seed to seed and back to the first."
@@ -38,33 +64,65 @@ FRAMES = flags.DEFINE_integer("frames", 12, "Frames of --walk from one seed to t
 OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace files that exist.")
 
 
+NOISE = SEED, SEEDS, CLASS, WALK, FRAMES
+
+
 def run():
     FLAGS = flags.FLAGS
     if SEEDS.present and (COUNT.present or SEED.present):
-        raise programs.UsageError(
+        raise UsageError(
             "Expected either --seeds, or --seed and --count. Received: --seeds together with "
             f"--{'count' if COUNT.present else 'seed'}."
         )
     if WALK.value and FORMAT.present:
-        raise programs.UsageError(
+        raise UsageError(
             f"--walk writes a GIF. Leave out one of --walk and --format={FORMAT.value}."
         )
     source = programs.find_source(FLAGS.run, FLAGS.generator, FLAGS.runs_dir)
     programs.choose_backend(FLAGS.backend, programs.recorded_backend(source))
     with programs.quietly():
-        from zoo.outputs import generate
+        from zoo import seeds
+        from zoo.outputs import generate, translate
 
-    paths = generate.generate(
-        source,
-        count=COUNT.value,
-        seed=SEED.value if SEEDS.value is None else generate.parse_seeds(SEEDS.value),
-        classes=CLASS.value,
-        format="walk" if WALK.value else FORMAT.value,
-        frames=FRAMES.value,
-        out=OUT.value,
-        overwrite=OVERWRITE.value,
-    )
+    if translate.translates(source):
+        _refuse(NOISE, "samples of noise, and this network translates pictures")
+        if FORMAT.value == "npz":
+            raise UsageError(
+                "Pictures that are translated may differ in size, so no array holds them. Expected "
+                "--format=png or --format=grid. Received: --format=npz."
+            )
+        paths = translate.translate(
+            source,
+            direction=DIRECTION.value,
+            inputs=INPUT.value,
+            format=FORMAT.value or "png",
+            count=COUNT.value if COUNT.present else None,
+            out=OUT.value,
+            overwrite=OVERWRITE.value,
+        )
+    else:
+        _refuse(
+            (INPUT, DIRECTION),
+            "pictures that are translated, and this network draws samples of noise",
+        )
+        paths = generate.generate(
+            source,
+            count=COUNT.value,
+            seed=SEED.value if SEEDS.value is None else seeds.parse(SEEDS.value),
+            classes=CLASS.value,
+            format="walk" if WALK.value else FORMAT.value or "grid",
+            frames=FRAMES.value,
+            out=OUT.value,
+            overwrite=OVERWRITE.value,
+        )
     print(paths[0] if len(paths) == 1 else f"{len(paths)} files, the first is {paths[0]}")
+
+
+def _refuse(holders, why):
+    given = [f"--{holder.name}" for holder in holders if holder.present]
+    if given:
+        verb, them = ("is", "it") if len(given) == 1 else ("are", "them")
+        raise UsageError(f"{' and '.join(given)} {verb} for {why}. Leave {them} out.")
 
 
 if __name__ == "__main__":

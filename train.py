@@ -5,16 +5,20 @@ python train.py --resume=dcgan-mnist
 python train.py --list
 """
 
+__keras_later__ = True  # which backend it is to have, a flag says
+
 import json
 import os
 import pathlib
-import runpy
 import subprocess
 import sys
 
 from absl import flags
 
-import programs
+from zoo.cli import programs
+from zoo.data.catalog import DATASETS
+from zoo.errors import UsageError
+from zoo.registry import MODELS
 
 FLAGS = flags.FLAGS
 HERE = pathlib.Path(__file__).parent
@@ -56,7 +60,7 @@ def run():
         return show_list()
     path = programs.find_run(FLAGS.resume, FLAGS.runs_dir) if FLAGS.resume else None
     if path is None and not (FLAGS.model and FLAGS.dataset):
-        raise programs.UsageError(
+        raise UsageError(
             "Expected --model and --dataset, as in --model=dcgan --dataset=digits, or "
             "--resume=RUN. See them with --list."
         )
@@ -86,7 +90,7 @@ def work(path, layout, recorded, backend):
     if path:
         beside = [f"--{n}" for n in ("name", "overwrite", "init_from") if FLAGS[n].present]
         if beside:
-            raise programs.UsageError(
+            raise UsageError(
                 "--resume goes on with a run as it is. Leave out "
                 f"{', '.join(beside)}, or start a new run without --resume."
             )
@@ -125,7 +129,7 @@ def choose_fastest(path):
             FLAGS[name].value = None
         return
     if FLAGS.strategy == "multiworker":
-        raise programs.UsageError(
+        raise UsageError(
             "Workers that measure each for itself may not agree. Expected names instead of auto; "
             f"python -m zoo.fastest --model={FLAGS.model} measures. "
             f"Received: --strategy=multiworker {' '.join(f'--{name}=auto' for name in auto)}."
@@ -172,7 +176,7 @@ def changes(path, overrides):
     known = config.knobs(recorded["model"])
     for name, value in overrides.items():
         if name not in known:
-            raise programs.UsageError(
+            raise UsageError(
                 f"{recorded['model']} has no setting {name!r}.{errors.nearest(name, known)}"
             )
         asked[name] = config.typed(name, value, known[name][0])
@@ -194,13 +198,11 @@ def finish(session):
 
 
 def show_list():
-    models = runpy.run_path(str(HERE / "zoo" / "registry.py"))["MODELS"]
-    datasets = runpy.run_path(str(HERE / "zoo" / "data" / "catalog.py"))["DATASETS"]
     print("models")
-    for name, (_, _, line) in sorted(models.items()):
+    for name, (_, _, line) in sorted(MODELS.items()):
         print(f"  {name:16} {line}")
     print("data sets")
-    for name, line in datasets.items():
+    for name, line in DATASETS.items():
         print(f"  {name:16} {line}")
     return 0
 

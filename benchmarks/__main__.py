@@ -7,6 +7,8 @@ python -m benchmarks --quick
 Writes table.md, results.json and picture.png. docs/performance.md says what is counted, and how.
 """
 
+__keras_later__ = True  # which backend it is to have, a flag says
+
 import dataclasses
 import datetime
 import json
@@ -21,9 +23,10 @@ import time
 
 from absl import flags
 
-import programs
 from benchmarks import table
 from benchmarks.measure import BATCH
+from zoo.cli import programs
+from zoo.errors import UsageError
 
 FLAGS = flags.FLAGS
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -269,9 +272,9 @@ def filled(path, content):
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise programs.UsageError(f"--readme={path} cannot be read ({error}).") from None
+        raise UsageError(f"--readme={path} cannot be read ({error}).") from None
     if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
-        raise programs.UsageError(
+        raise UsageError(
             f"The table has no place in {path}. Expected the lines {begin} and {end}, each once, "
             f"in this order. Received: --readme={path}."
         )
@@ -297,7 +300,7 @@ def chosen(flag, known, default):
     if asked is None:
         return default
     if not asked or not set(asked) <= set(known):
-        raise programs.UsageError(
+        raise UsageError(
             f"Expected --{flag} to name some of what is there: {', '.join(known)}. "
             f"Received: --{flag}={','.join(asked)}."
         )
@@ -310,7 +313,7 @@ def numbers(flag, default):
     if not FLAGS[flag].present:
         return default
     if not asked or not all(re.fullmatch(r"[1-9]\d{0,3}", number) for number in asked):
-        raise programs.UsageError(
+        raise UsageError(
             f"Expected --{flag} to be numbers from 1 to 9999, separated by commas, as in "
             f"--{flag}=64,32. Received: --{flag}={','.join(asked)}."
         )

@@ -5,6 +5,8 @@
 The run has been judged by evaluate.py before: the card quotes evaluation.json and nothing else.
 """
 
+__keras_later__ = True  # which backend it is to have, a flag says
+
 import hashlib
 import json
 import os
@@ -15,7 +17,8 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent)]
 
-import programs  # noqa: E402, found by the line above
+from zoo.cli import programs  # noqa: E402, found by the line above
+from zoo.errors import UsageError  # noqa: E402, found by the line above
 
 FLAGS = programs.FLAGS
 MOST_BYTES = 5_000_000
@@ -45,12 +48,12 @@ def main():
     generator = run / "generator.keras"
     size = generator.stat().st_size
     if size > MOST_BYTES:
-        raise programs.UsageError(
+        raise UsageError(
             f"The generator is too large to ship. Expected at most {MOST_BYTES:,} bytes, with a "
             f"smaller width for example. Received: {size:,}."
         )
     if config["dataset"] not in LICENCES:
-        raise programs.UsageError(
+        raise UsageError(
             f"The licence of {config['dataset']} is not known. Add it to LICENCES in {__file__}."
         )
     content = generator.read_bytes()
@@ -58,7 +61,7 @@ def main():
     records = evaluation["evaluations"].values()
     record = next((r for r in records if r["protocol"]["source_hash"] == digest), None)
     if record is None:
-        raise programs.UsageError(
+        raise UsageError(
             f"{run.name} has another generator than the one that was judged. Run evaluate.py again."
         )
     target = pathlib.Path(FLAGS.folder) / f"{FLAGS.name}.keras"

@@ -1,4 +1,4 @@
-"""Writes the tables of README.md and docs/recipes.md: no number there is typed by hand.
+"""Writes the tables of README.md, docs/results.md and docs/recipes.md: no number is typed by hand.
 
 python results/table.py
 """
@@ -12,6 +12,7 @@ import statistics
 
 HERE = pathlib.Path(__file__).parent
 README = HERE.parent / "README.md"
+RESULTS = HERE.parent / "docs" / "results.md"
 RECIPES = HERE.parent / "docs" / "recipes.md"
 # What numbers must have in common to be seeds of one another.
 PROTOCOL = (
@@ -116,14 +117,33 @@ def number(value):
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def models():
-    """Returns a markdown table of the variants, from the registry."""
+def models(rows):
+    """Returns a markdown table of the variants, from the registry, each with one current score."""
     registry = runpy.run_path(str(HERE.parent / "zoo" / "registry.py"))["MODELS"]
-    lines = ["| `--model` | what it is |", "| --- | --- |"]
+    lines = ["| `--model` | what it is | measured |", "| --- | --- | --- |"]
     for name, (module, _, line) in sorted(registry.items()):
         path = module.replace(".", "/") + ".py"
-        lines.append(f"| [`{name}`]({path}) | {line} |")
+        lines.append(f"| [`{name}`]({path}) | {line} | {headline(rows, name)} |")
     return "\n".join(lines)
+
+
+def headline(rows, model):
+    """Returns one score of a model: of its recipe as it is, if that was measured, by most seeds."""
+    groups = collections.defaultdict(list)
+    for row in rows:
+        if row["model"] == model and row["preset"] == "default":
+            groups[tuple(row[name] for name in PROTOCOL)].append(row)
+    if not groups:
+        return "not yet"
+    # Of equals the latest.
+    best = max(reversed(groups.values()), key=lambda x: (not x[0]["settings"], len(seeds(x))))
+    same = [row for row in best if row["metric"] == best[0]["metric"]]
+    data = best[0]["dataset"].rpartition("/")[2]
+    return f"{data}, {best[0]['budget']}: {score(same)}"
+
+
+def seeds(rows):
+    return {row["seed"] for row in rows}
 
 
 def filled(text, tables):
@@ -163,7 +183,8 @@ def pages():
     recipes, results = read("recipes"), read()
     swept = dict.fromkeys(row["model"] for row in recipes)
     tables = {
-        README: {"models": models(), "results": table(results)},
+        README: {"models": models(results)},
+        RESULTS: {"results": table(results)},
         RECIPES: {model: ablation(recipes, model) for model in swept}
         | longer(read("trials"), results),
     }

@@ -117,8 +117,8 @@ def ask(folder, cases):
 
 
 def answer(arguments):
-    import programs
     import train
+    from zoo.cli import programs
 
     before, finders = tree(), list(sys.meta_path)
     out, err = io.StringIO(), io.StringIO()

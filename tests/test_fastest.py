@@ -9,8 +9,8 @@ import sys
 import keras
 import pytest
 
-from programs import UsageError
 from zoo import fastest
+from zoo.errors import UsageError
 
 ROOT = pathlib.Path(__file__).parents[1]
 SMALL = {"model": "gaussian", "dataset": "ring8", "preset": "default"}

@@ -14,19 +14,22 @@ import importlib
 import pathlib
 import sys
 
+import __main__
 from zoo.errors import UsageError, nearest
 from zoo.registry import MODELS
 
 __version__ = "0.1.0"
 
-# Programs that make no model: the doctor is for where the import of Keras may fail, a sweep waits
-# beside runs that need the memory, `fastest` finds out with what to import Keras, and `recipes`
-# imports it quietly. While Python looks for the module it is to run, "-m" stands in the place of
-# its file.
-_WITHOUT_KERAS = ("zoo.doctor", "zoo.fastest", "zoo.recipes", "zoo.sweep")
-_alone = sys.argv[:1] == ["-m"] and sys.orig_argv[-len(sys.argv)] in _WITHOUT_KERAS
+# Programs import Keras later or never: those that choose its backend say so in their file; the
+# doctor is for where its import may fail, a sweep waits beside runs that need the memory, `fastest`
+# finds out with what to import Keras, and `recipes` imports it quietly. While Python looks for the
+# module that it is to run, "-m" stands in the place of its file.
+_KERAS_LATER = ("zoo.doctor", "zoo.fastest", "zoo.recipes", "zoo.sweep")
+_later = getattr(__main__, "__keras_later__", False) or (
+    sys.argv[:1] == ["-m"] and sys.orig_argv[-len(sys.argv)] in _KERAS_LATER
+)
 
-for _module, _class, _ in () if _alone else MODELS.values():
+for _module, _class, _ in () if _later else MODELS.values():
     globals()[_class] = getattr(importlib.import_module(_module), _class)
 
 

@@ -27,9 +27,9 @@ if __name__ == "__main__":
     # Python puts this file's folder there, whose names could hide other packages'.
     sys.path[0] = str(ROOT)
 
-import programs  # noqa: E402
-from programs import UsageError  # noqa: E402
+from zoo.cli import programs  # noqa: E402
 from zoo.data import cache  # noqa: E402
+from zoo.errors import UsageError  # noqa: E402
 from zoo.files import write_atomically  # noqa: E402
 
 PRECISIONS = ("float32", "mixed_bfloat16")

@@ -25,6 +25,7 @@ class Player:
             minibatch of its own; a player with fewer moves takes part in the last ones.
         rests: name of the game's method that returns a scalar, True where the player moves nothing
             in this round, moving averages included; None for a player that never rests.
+        alone: bool, whether its loss looks at nothing that `make` draws.
         loss: function `(game, batch, made)` in the place of the game's method, of a player that a
             part brings along.
     """
@@ -37,6 +38,7 @@ class Player:
     short: str | None = None
     moves: int | str = 1
     rests: str | None = None
+    alone: bool = False
     loss: Callable | None = None
 
     def column(self, term="loss"):

@@ -4,7 +4,6 @@ python -m zoo.recipes dcgan
 python -m zoo.recipes gaussian ring8     # the values of the recipe for a data set
 """
 
-import contextlib
 import inspect
 import sys
 import textwrap
@@ -52,11 +51,9 @@ def describe(model, dataset=None):
 
 
 def main():
-    # Beside a checkout only.
-    with contextlib.suppress(ImportError):
-        import programs
+    from zoo.cli import programs
 
-        programs.import_quietly()
+    programs.import_quietly()
     try:
         if len(sys.argv) not in (2, 3):
             raise UsageError("Expected a model, as in `python -m zoo.recipes dcgan`.")

@@ -89,24 +89,36 @@ def walk(points, frames):
     return np.asarray(path, "float32")
 
 
-def translated(network, images, chunk=8):
+def translated(network, images, multiple=1, chunk=8):
     """Runs a network from pictures to pictures, some at a time.
 
     Args:
         network: keras.Model with the input `image`, float32 NHWC in [-1, 1].
-        images: uint8 `(n, height, width, channels)`.
+        images: uint8, or float in [-1, 1], `(n, height, width, channels)`.
+        multiple: int. Sides that it does not divide are continued to the right and below by
+            reflection, and what became of that is cut off.
         chunk: int, pictures per call.
 
     Returns:
-        uint8 `(n, height, width, channels)`.
+        uint8, or float32 in [-1, 1], `(n, height, width, channels)`, as the pictures given. A
+        network that enlarges gives larger ones.
     """
     from zoo import backend
 
+    height, width = images.shape[1:3]
+    rest = [(0, -side % multiple) for side in (height, width)]
     outputs = []
     with backend.single(network):
         for start in range(0, len(images), chunk):
-            part = images[start : start + chunk].astype("float32") / 127.5 - 1.0
-            outputs.append(to_uint8(_to_numpy(network(part, training=False))))
+            part = images[start : start + chunk]
+            part = np.pad(part, [(0, 0), *rest, (0, 0)], "reflect") if any(map(sum, rest)) else part
+            if images.dtype == np.uint8:
+                part = part.astype("float32") / 127.5 - 1.0
+            drawn = _to_numpy(network(part.astype("float32"), training=False))
+            sides = zip((height, width), drawn.shape[1:3], part.shape[1:3], strict=True)
+            height_now, width_now = (side * after // before for side, after, before in sides)
+            drawn = drawn[:, :height_now, :width_now]
+            outputs.append(to_uint8(drawn) if images.dtype == np.uint8 else drawn)
     return np.concatenate(outputs)
 
 

@@ -60,7 +60,7 @@ def command(draw):
 def test_any_flags_give_a_dry_run_or_one_sentence(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     # Another backend in this process would be none.
-    monkeypatch.setattr("programs.choose_backend", lambda *_: None)
+    monkeypatch.setattr("zoo.cli.programs.choose_backend", lambda *_: None)
     seen = {0: 0, 2: 0}
 
     @settings(

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from keras import ops
 
-from configs import cats_and_dogs
 from zoo.errors import UsageError
 from zoo.models.cats_and_dogs import CatsAndDogsGAN
+from zoo.runs import config
 from zoo.tasks.pictures import diversity
 
 pytestmark = pytest.mark.backend
@@ -32,14 +32,14 @@ with np.load(sys.argv[3]) as given:
 
 def small(size=16, **settings):
     # The tests over the registry augment; JAX compiles a step three times as long with it.
-    chosen = {"latent_dim": 8, "augment": ""} | settings
-    return CatsAndDogsGAN((size, size, 3), width=4, **chosen)
+    chosen = {"latent_dim": 8, "augment": ""} | settings | {"width": 4}
+    return CatsAndDogsGAN((size, size, 3), **chosen)
 
 
 def paper(**settings):
-    run = ("image_size", "batch_size", "epochs", "sample_every")
-    recipe = cats_and_dogs.get_config("folder:pets", "paper")
-    return small(**{k: v for k, v in recipe.items() if k not in run} | {"augment": ""} | settings)
+    resolved = config.resolve("cats_and_dogs", "folder:pets", "paper")
+    recipe = config.model_settings(config.sized(resolved, (16, 16, 3)))
+    return small(**recipe | {"latent_dim": 8, "augment": ""} | settings)
 
 
 def train(gan, steps=2, batch=4):

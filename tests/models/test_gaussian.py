@@ -161,4 +161,4 @@ def test_the_curve_of_several_discriminators_is_their_mean():
     each = [helpers.numpy(network(x)) for network in gan.discriminator_networks]
     assert not np.allclose(*each)
     np.testing.assert_allclose(points.judge(gan)(x), np.mean(each, axis=0), atol=1e-6)
-    assert views.judge(GaussianGAN(hidden=4, minibatch_std=2)) is None
+    assert points.judge(GaussianGAN(hidden=4, minibatch_std=2)) is None

@@ -185,7 +185,7 @@ def test_a_run_that_copies_is_shown_beside_what_it_copied(run, monkeypatch):
     evaluate.evaluate(run, samples=200, metrics=["frechet"], say=lambda _: None)
     assert not path.exists()
     copies = data.load("digits", image_size=8).samples[300:500]
-    drawn = evaluate.Source(copies, None, "mine", {}, "", step=1200)
+    drawn = evaluate.Judged(copies, None, "mine", {}, "", step=1200)
     monkeypatch.setattr(evaluate, "draw", lambda *_: drawn)
     record = evaluate.evaluate(run, samples=200, metrics=["memorisation"], say=lambda _: None)
     assert record["scores"]["memorisation"] == 1 and record["scores"]["generated_distance"] == 0
@@ -303,7 +303,7 @@ def test_made_up_vectors_have_the_scores_of_their_known_distribution(tmp_path):
         evaluate.evaluate(run, metrics=["frechet"])
     with pytest.raises(UsageError, match="Expected shape"):
         evaluate.evaluate(run, dataset="sine")
-    with pytest.raises(UsageError, match="not square pictures"):
+    with pytest.raises(UsageError, match="not pictures with 1, 3 or 4 channels"):
         evaluate.evaluate(run, dataset="digits")
 
 
@@ -336,6 +336,54 @@ def test_a_folder_is_judged_by_a_fifth_of_it_in_pixels(tmp_path, folder):
         evaluate.evaluate(samples=path, dataset=folder, metrics=["memorisation"])
     with pytest.raises(UsageError, match="class_coverage does not apply"):
         evaluate.evaluate(samples=path, dataset=folder, metrics=["class_coverage"])
+
+
+@pytest.mark.parametrize("shape", [(6, 10, 3), (10, 6, 1), (8, 8, 4)])
+def test_pictures_of_any_sides_and_with_alpha_are_judged(tmp_path, folder, shape):
+    images = np.random.default_rng(1).integers(0, 256, (90, *shape)).astype("uint8")
+    path = save(tmp_path, images)
+    record = evaluate.evaluate(samples=path, dataset=folder, metrics=["kernel"], say=lambda _: None)
+    assert record["protocol"]["resizer"] == "none" and np.isfinite(record["scores"]["kernel"])
+    if shape[-1] == 4:
+        with pytest.raises(UsageError, match="--features=raw"):
+            evaluate.evaluate(samples=path, dataset="digits", metrics=["kernel"])
+
+
+def test_a_folder_with_a_test_split_is_judged_by_it(tmp_path):
+    rng = np.random.default_rng(0)
+    for part, count in (("train", 120), ("test", 110)):
+        (tmp_path / "own" / part).mkdir(parents=True)
+        for i in range(count):
+            picture = Image.fromarray(rng.integers(0, 256, (8, 4, 3)).astype("uint8"))
+            picture.save(tmp_path / "own" / part / f"{i}.png")
+    images = rng.integers(0, 256, (100, 8, 4, 3)).astype("uint8")
+    names = ["kernel", "memorisation"]
+    record = evaluate.evaluate(
+        samples=save(tmp_path, images),
+        dataset=f"folder:{tmp_path / 'own'}",
+        metrics=names,
+        say=lambda _: None,
+    )
+    assert (
+        record["protocol"]["reference"].endswith("test split") and not record["protocol"]["notes"]
+    )
+    assert 0.3 < record["scores"]["memorisation"] < 0.7
+
+
+def test_what_takes_hours_must_be_asked_for():
+    slow = features.Extractor("raw")
+    assert evaluate.memorises(None, True, slow)
+    for slow.name in ("inception", "imagenet"):
+        assert not evaluate.memorises(None, True, slow)
+        assert evaluate.memorises(["memorisation"], True, slow)
+
+
+@pytest.mark.parametrize("name", ["raw:digits", "classifier", "classifier:", "imagenets", ""])
+def test_the_extractors_are_known_by_name(name):
+    for known in ("raw", "imagenet", "inception", "classifier:digits"):
+        evaluate._check_names(None, known, 0)
+    with pytest.raises(UsageError, match="no feature extractor.*imagenet, inception, raw"):
+        evaluate._check_names(None, name, 0)
 
 
 def test_scoring_again_and_again_computes_the_reference_once(train, monkeypatch):
@@ -377,8 +425,8 @@ def test_a_run_is_told_when_its_data_have_changed(run):
         ({"x": np.zeros(3)}, "holds no samples"),
         ({"images": np.zeros((5, 8, 8, 1)) + 3}, r"in \[-1, 1\]"),
         ({"images": np.full((5, 8, 8, 1), np.nan, "float32")}, r"in \[-1, 1\]"),
-        ({"images": np.zeros((5, 8, 8, 2), "uint8")}, "not square pictures"),
-        ({"images": np.zeros((5, 8, 9, 1), "uint8")}, "not square pictures"),
+        ({"images": np.zeros((5, 8, 8, 2), "uint8")}, "not pictures with 1, 3 or 4 channels"),
+        ({"images": np.zeros((5, 8), "uint8")}, "not pictures with 1, 3 or 4 channels"),
         ({"images": np.zeros((0, 8, 8, 1), "uint8")}, "holds no samples"),
         ({"images": np.zeros((5, 8, 8, 1), "uint8"), "labels": np.zeros(4, int)}, "one for each"),
         ({"images": np.array([{}])}, "cannot|not an .npz"),

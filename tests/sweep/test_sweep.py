@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-import programs
+from zoo.errors import UsageError
 from zoo.scoring import scores
 from zoo.sweep import grid, picture, processes, runs, tables
 from zoo.sweep.__main__ import main, parse
@@ -91,7 +91,7 @@ def in_this_process(request, backend):
     try:
         return grid.resolve(request)
     except UsageError as error:
-        raise programs.UsageError(str(error)) from None
+        raise UsageError(str(error)) from None
 
 
 def command(folder, *more, depths="2,3", seeds="0,1,2", minutes=2):
@@ -275,7 +275,7 @@ def test_another_grid_or_budget_is_refused_in_one_sentence(stub, tmp_path, chang
     main(command(tmp_path / "sweep"))
     before = (tmp_path / "sweep" / "sweep.json").read_bytes()
     more = change.pop("more", [])
-    with pytest.raises(programs.UsageError, match="begun with another grid or budget") as refused:
+    with pytest.raises(UsageError, match="begun with another grid or budget") as refused:
         main(command(tmp_path / "sweep", *more, **change))
     assert sentence in str(refused.value)
     assert len(stub.called()) == 12
@@ -301,7 +301,7 @@ def test_another_grid_or_budget_is_refused_in_one_sentence(stub, tmp_path, chang
     ],
 )
 def test_bad_input_is_refused_before_anything_is_made(stub, tmp_path, arguments, sentence):
-    with pytest.raises(programs.UsageError) as refused:
+    with pytest.raises(UsageError) as refused:
         main(command(tmp_path / "sweep") + arguments)
     assert sentence in str(refused.value)
     assert not stub.called() and not list(tmp_path.iterdir())
@@ -310,17 +310,17 @@ def test_bad_input_is_refused_before_anything_is_made(stub, tmp_path, arguments,
 def test_folders_of_others_and_sweeps_at_work_are_left_alone(stub, tmp_path):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.tex").write_text("x")
-    with pytest.raises(programs.UsageError, match="is not a sweep"):
+    with pytest.raises(UsageError, match="is not a sweep"):
         main(command(tmp_path / "thesis"))
     with (
         runs.locked(tmp_path / "sweep"),
-        pytest.raises(programs.UsageError, match="Another sweep"),
+        pytest.raises(UsageError, match="Another sweep"),
     ):
         main(command(tmp_path / "sweep"))
     assert not stub.called()
     assert main(command(tmp_path / "sweep", seeds="0")) == 0
     (tmp_path / "sweep" / "sweep.json").write_text("{")
-    with pytest.raises(programs.UsageError, match="cannot be read"):
+    with pytest.raises(UsageError, match="cannot be read"):
         main(command(tmp_path / "sweep", seeds="0"))
 
 

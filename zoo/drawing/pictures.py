@@ -22,7 +22,7 @@ def grid(images, columns=None, padding=2, scale=None):
     """Returns one picture with `images` as its tiles, row by row.
 
     Args:
-        images: uint8 `(n, h, w, c)` with c 1 or 3.
+        images: uint8 `(n, h, w, c)` with c 1 or 3, or 4, which are put on white.
         columns: int, tiles in a row; the smallest near-square number by default.
         padding: int, pixels between tiles. There is no outer border.
         scale: int, how many times each pixel is repeated. By default small tiles are enlarged to
@@ -35,11 +35,12 @@ def grid(images, columns=None, padding=2, scale=None):
         UsageError: for other shapes or dtypes, no images, or a `columns`/`scale` below 1.
     """
     images = np.asarray(images)
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3):
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3, 4):
         raise UsageError(
-            "A grid is made of uint8 images of shape (n, height, width, 1 or 3); convert floats "
+            "A grid is made of uint8 images of shape (n, height, width, 1, 3 or 4); convert floats "
             f"with zoo.sampling.to_uint8. Received: {images.dtype} of shape {images.shape}."
         )
+    images = opaque(images)
     count, height, width, channels = images.shape
     if not images.size:
         raise UsageError(f"A grid needs at least one image. Received: shape {images.shape}.")
@@ -79,18 +80,19 @@ def side_by_side(left, right, gap=16):
     return sheet
 
 
-def rows_of(columns, padding=2):
-    """Returns one picture whose rows are examples and whose columns are what became of them.
+def rows_of(columns, across=2, padding=2):
+    """Returns one picture of examples, each a row of tiles: what went in, what became of it.
 
     Args:
         columns: list of uint8 `(n, h, w, c)`, all of one shape: inputs, outputs, targets.
+        across: int, examples beside each other.
         padding: int, pixels between tiles.
 
     Returns:
         uint8 array `(height, width, c)`.
     """
     tiles = np.stack(columns, axis=1)
-    return grid(tiles.reshape(-1, *tiles.shape[2:]), len(columns), padding)
+    return grid(tiles.reshape(-1, *tiles.shape[2:]), across * len(columns), padding)
 
 
 def titled(parts, margin=16):
@@ -121,20 +123,36 @@ def titled(parts, margin=16):
     return np.asarray(sheet).reshape(shape)
 
 
+def opaque(image):
+    """Returns uint8 `(..., h, w, c)` pictures with c 1 or 3, those with alpha put on white."""
+    if image.shape[-1] != 4:
+        return image
+    share = image[..., 3:].astype("uint32")
+    return ((image[..., :3] * share + 255 * (255 - share) + 127) // 255).astype("uint8")
+
+
+def centred(image, height, width):
+    """Returns a uint8 `(h, w, c)` picture in the middle of a dark grey one of at least its size."""
+    sheet = np.full((height, width, image.shape[-1]), GAP, "uint8")
+    top, left = (height - image.shape[0]) // 2, (width - image.shape[1]) // 2
+    sheet[top : top + image.shape[0], left : left + image.shape[1]] = image
+    return sheet
+
+
 def _pillow(image):
     from PIL import Image
 
     image = np.asarray(image)
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] not in (1, 3):
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] not in (1, 3, 4):
         raise UsageError(
-            "A picture is a uint8 array of shape (height, width, 1 or 3). "
+            "A picture is a uint8 array of shape (height, width, 1, 3 or 4). "
             f"Received: {image.dtype} of shape {image.shape}."
         )
     return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
 
 
 def png_bytes(image, description=None):
-    """Returns the PNG file of a uint8 `(h, w, c)` picture, c 1 or 3, as bytes.
+    """Returns the PNG file of a uint8 `(h, w, c)` picture, c 1, 3 or 4 with alpha, as bytes.
 
     The file says its `description`, a str, under the keyword that the format has for one.
     """

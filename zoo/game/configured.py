@@ -25,7 +25,7 @@ class Configured:
 
     @classmethod
     def settings(cls):
-        """Returns all settings, name -> `Setting`: the variant's own ones first, then its parts'."""
+        """Returns all settings, name -> `Setting`: the variant's own, then its parts'."""
         known = {cls.shape_setting: Setting(tuple, cls.default_shape)}
         for owner in (*cls.__mro__, *cls.parts):
             declared = vars(owner).get("own", {}) if owner in cls.__mro__ else owner.settings
@@ -95,7 +95,7 @@ class Configured:
         self.check()
 
     def check(self):
-        """Raises UsageError where settings do not fit each other. Called before anything is built."""
+        """Raises UsageError where settings do not fit each other; nothing is built yet."""
 
     def get_config(self):
         config = {name: getattr(self, _attribute(name)) for name in self.settings()}

@@ -19,9 +19,9 @@ class Game(configured.Configured, keras.Model):
     """Base of every variant: some networks, the players that move them, and the round they play.
 
     A variant declares its `players`, its `parts` and its `own` settings, and implements `builders`,
-    `make` and a `<player>_loss` for each player. Everything else is here, for any number of networks
-    and players: the round, gradient accumulation, several devices, the scaling of 16-bit losses,
-    averaged networks, phases, logs, saving and loading.
+    `make` and a `<player>_loss` for each player. Everything else is here, for any number of
+    networks and players: the round, gradient accumulation, several devices, the scaling of 16-bit
+    losses, averaged networks, phases, logs, saving and loading.
 
     A field is a tensor by name: `image` is float32 in [-1, 1], NHWC (uint8 is mapped to that on the
     device), `label` int32 `(batch,)`, `z` float32 `(batch, latent_dim)`.
@@ -98,7 +98,7 @@ class Game(configured.Configured, keras.Model):
     # What a variant implements
 
     def builders(self):
-        """Returns the networks: name -> function that builds it anew, functional, of Keras layers."""
+        """Returns the networks: name -> function that builds it anew, a functional model."""
         raise NotImplementedError(f"{type(self).__name__} must implement builders().")
 
     def make(self, batch):

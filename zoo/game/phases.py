@@ -1,4 +1,4 @@
-"""Phases: each has a compiled function of its own; the number of rounds played says which is due."""
+"""Phases: a compiled function for each; the number of rounds played says which is due."""
 
 import functools
 

@@ -13,7 +13,8 @@ def recipe_of(cls, preset="default", dataset=""):
     """Returns the recipe of a variant, setting -> value, or function of what `at` gives it.
 
     Args:
-        cls: a subclass of `zoo.game.Game`. A class that is not of this package has the recipe of the
+        cls: a subclass of `zoo.game.Game`. A class that is not of this package has the recipe of
+        the
             variant that it is derived from, or none.
         preset: "default" or "paper".
         dataset: str, name of the data set; by default the recipe is that of no one in particular.

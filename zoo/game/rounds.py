@@ -1,13 +1,13 @@
 """One round: every player of the phase moves, in order.
 
-A round deals its batch out to as many minibatches as the busiest player has moves (Goodfellow et al.
-2014, algorithm 1: several updates of the discriminator, each on a minibatch of its own, then one of
-the generator). For each minibatch the game makes its samples once, by one differentiable pass that
-all players share: those that judge see them cut off, and a player whose networks made them gets its
-gradient at them, which the pass then carries back to the weights.
+A round deals its batch out to as many minibatches as the busiest player has moves (Goodfellow et
+al. 2014, algorithm 1: several updates of the discriminator, each on a minibatch of its own, then
+one of the generator). For each minibatch the game makes its samples once, by one differentiable
+pass that all players share: those that judge see them cut off, and a player whose networks made
+them gets its gradient at them, which the pass then carries back to the weights.
 
-The gradients of all replicas are added up, so every loss is divided by their number; a minibatch may
-be computed in parts, whose gradients are averaged.
+The gradients of all replicas are added up, so every loss is divided by their number; a minibatch
+may be computed in parts, whose gradients are averaged.
 """
 
 import dataclasses
@@ -48,8 +48,10 @@ def play(game, batch):
     minibatches = deal(batch, count)
     for i, minibatch in enumerate(minibatches):
         moving = [player for player in players if i >= count - moves[player.name]]
-        minibatch = minibatch | game.draw(minibatch)
-        made, pullback = make(game, minibatch, moving)
+        made, pullback = {}, None
+        if not all(player.alone for player in moving):
+            minibatch = minibatch | game.draw(minibatch)
+            made, pullback = make(game, minibatch, moving)
         for player in moving:
             move = move_maker if player.makes else move_judge
             before = _before_rest(game, player)
@@ -191,8 +193,8 @@ def deal(batch, parts):
 
 def split(fields, parts):
     """Splits the fields of a minibatch into `accumulate` parts."""
-    if parts == 1:
-        return [fields]
+    if parts == 1 or not fields:
+        return [fields] * parts
     size = _size(fields)
     if size is not None and size % parts:
         raise UsageError(
@@ -266,5 +268,8 @@ def _joined(results):
     if parts == 1:
         return results[0]
     losses = {n: sum(r.losses[n] for r in results) / parts for n in results[0].losses}
-    seen = {n: ops.concatenate([r.seen[n] for r in results]) for n in results[0].seen}
+    seen = {
+        n: ops.concatenate([ops.reshape(r.seen[n], (-1,)) for r in results])
+        for n in results[0].seen
+    }
     return Result(sum(r.loss for r in results) / parts, losses, seen)

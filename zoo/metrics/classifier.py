@@ -55,10 +55,10 @@ def classifier(dataset, *, data_dir=None, only_cached=False):
         return None  # before any data are prepared
     parts = splits(dataset, data_dir=data_dir)
     train = parts.train
-    if len(train.class_names) < 2:
+    if train.labels is None or len(train.class_names) < 2:
         raise UsageError(
             f"{name} needs a data set with classes to be trained on, and {dataset} has none. "
-            "Use --features=inception or --features=raw."
+            "Use --features=raw, imagenet or inception."
         )
     stamp = cache.stamp_of(
         RECIPE, EPOCHS, LEAST_STEPS, train.fingerprint, parts.held_out.fingerprint

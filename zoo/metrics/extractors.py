@@ -7,6 +7,21 @@ from zoo.metrics.features import Extractor
 from zoo.metrics.inception import inception
 
 KINDS = ("classifier:DATASET", "imagenet", "inception", "raw")
+# Whose features of 60,000 pictures are an hour on a CPU.
+SLOW = ("imagenet", "inception")
+
+
+def check(name):
+    """Returns the kind of the extractor called `name`, and the data set behind its colon or "".
+
+    Raises:
+        UsageError: there is no such extractor.
+    """
+    kind, colon, dataset = str(name).partition(":")
+    known = bool(dataset) if f"{kind}:DATASET" in KINDS else kind in KINDS and not colon
+    if not known:
+        raise UsageError(f"There is no feature extractor {name!r}.{nearest(name, KINDS)}")
+    return kind, dataset
 
 
 def extractor(name, *, data_dir=None, inception_weights=None):
@@ -35,13 +50,11 @@ def extractor(name, *, data_dir=None, inception_weights=None):
         UsageError: there is no such extractor, its data set has no classes, or the weights cannot
             be had.
     """
-    kind, colon, dataset = str(name).partition(":")
-    if kind == "classifier" and dataset:
+    kind, dataset = check(name)
+    if kind == "classifier":
         return classifier(dataset, data_dir=data_dir)
-    if kind == "imagenet" and not colon:
+    if kind == "imagenet":
         return imagenet()
-    if kind == "inception" and not colon:
+    if kind == "inception":
         return inception(inception_weights)
-    if kind == "raw" and not colon:
-        return Extractor("raw")
-    raise UsageError(f"There is no feature extractor {name!r}.{nearest(name, KINDS)}")
+    return Extractor("raw")

@@ -40,7 +40,7 @@ class Extractor:
         self.classes = int(outputs[1].shape[-1]) if len(outputs) > 1 else None
 
     def features(self, images):
-        """Returns the features of uint8 `(n, h, w, 1 or 3)`: float32 `(n, dim)`.
+        """Returns the features of uint8 `(n, h, w, 1 or 3)`, of raw 4 too: float32 `(n, dim)`.
 
         Those of a picture are the same whatever stands beside it, and on every backend but for the
         rounding of float32. (GPUs round products more by default, to about 1e-3.)
@@ -60,10 +60,12 @@ class Extractor:
     def extract(self, images, what="pictures"):
         """Returns `(features, probabilities)` by one pass; `what` is shown if it takes long."""
         images = np.asarray(images)
-        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3):
+        channels = (1, 3, 4) if self._network is None else (1, 3)
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in channels:
             raise UsageError(
-                "Features are taken of uint8 pictures of shape (n, height, width, 1 or 3). "
-                f"Received: {images.dtype} of shape {images.shape}."
+                f"The features {self.name} are taken of uint8 pictures of shape (n, height, width, "
+                f"{' or '.join(map(str, channels))}); those of pictures with alpha are raw, "
+                f"--features=raw. Received: {images.dtype} of shape {images.shape}."
             )
         if not len(images):
             raise UsageError("Features need at least one picture. Received: none.")

@@ -29,8 +29,9 @@ class Splits:
 def splits(name, **options):
     """Loads what the judge compares: a data set's train split and what is held out of it.
 
-    The latter is the test split. Of a data set without one, such as a folder, it is the last fifth
-    of the pictures in an order that is always the same.
+    The latter is the test split. Of a data set without one, such as a folder without sub-folders
+    for splits, it is the last fifth of the pictures in an order that is always the same. Fields
+    that are independent of each other, as those of `domains:`, are split one by one.
 
     Args:
         name, **options: as for `zoo.data.load`.
@@ -39,29 +40,27 @@ def splits(name, **options):
         `Splits`.
     """
     train = data.load(name, **options)
-    if not name.startswith("folder:"):
-        try:
-            return Splits(train, data.load(name, split="test", **options), "test split", True)
-        except UsageError as error:
-            if "has no split" not in str(error):
-                raise
-    order = np.random.RandomState(0).permutation(len(train.samples))
-    fifth = len(order) // 5
-    if not fifth:
+    try:
+        return Splits(train, data.load(name, split="test", **options), "test split", True)
+    except UsageError as error:
+        if "has no split" not in str(error):
+            raise
+    least = min(map(len, train.fields.values()))
+    if least < 5:
         raise UsageError(
             f"{name} has too few pictures to hold a fifth of them out. Expected at least 5. "
-            f"Received: {len(order)}."
+            f"Received: {least}."
         )
-    parts = [_part(train, np.sort(chosen)) for chosen in (order[:-fifth], order[-fifth:])]
+    kept, held_out = {}, {}
+    for field, array in train.fields.items():
+        # Of equal lengths, as aligned fields have them, the orders are equal.
+        order, fifth = np.random.RandomState(0).permutation(len(array)), len(array) // 5
+        kept[field] = array[np.sort(order[:-fifth])]
+        held_out[field] = array[np.sort(order[-fifth:])]
+    parts = [_part(train, fields) for fields in (kept, held_out)]
     return Splits(*parts, "fifth of the pictures, seed 0", False)
 
 
-def _part(dataset, chosen):
-    samples = dataset.samples[chosen]
-    labels = None if dataset.labels is None else dataset.labels[chosen]
-    return dataclasses.replace(
-        dataset,
-        samples=samples,
-        labels=labels,
-        fingerprint=cache.fingerprint(samples, labels, dataset.class_names),
-    )
+def _part(dataset, fields):
+    fingerprint = cache.fingerprint(fields, dataset.class_names)
+    return dataclasses.replace(dataset, fields=fields, fingerprint=fingerprint)

@@ -1,7 +1,7 @@
 """Cats and dogs: pets at up to 512 pixels from a few thousand pictures, by class or without.
 
-The tutorial's network (a plain stack of transposed convolutions) stops at 28x28 and diverges, so that
-nothing of it is copied here but the names of its two files. The recipe joins three papers:
+The tutorial's network (a plain stack of transposed convolutions) stops at 28x28 and diverges, so
+that nothing of it is copied here but the names of its two files. The recipe joins three papers:
 
 - The generator is FastGAN's (Liu, Zhu, Song, Elgammal: "Towards Faster and Stabilized GAN Training
   for High-fidelity Few-shot Image Synthesis", ICLR 2021, arXiv:2101.04775): from 4x4, by nearest
@@ -229,7 +229,7 @@ class CatsAndDogsGAN(GAN):
     # Files
 
     def save_h5(self, folder="."):
-        """Writes `cat_dog_generator.h5` and `cat_dog_discriminator.h5`, the file names of the tutorial.
+        """Writes `cat_dog_generator.h5` and `cat_dog_discriminator.h5`, the tutorial's file names.
 
         Both load with Keras alone. The generator is the averaged one.
 
@@ -255,7 +255,7 @@ def check_shape(image_shape):
     if len(shape) != 3 or shape[0] != shape[1] or shape[0] not in SIZES or shape[2] not in CHANNELS:
         near = sorted(SIZES, key=lambda size: abs(math.log2(size / max(1, shape[0]))))[:2]
         raise UsageError(
-            "cats_and_dogs draws square images of 1, 3 or 4 channels whose size is a power of two, 16 "
-            f"to 512. Expected for example a size of {min(near)} or {max(near)}; resize with "
+            "cats_and_dogs draws square images of 1, 3 or 4 channels whose size is a power of two, "
+            f"16 to 512. Expected for example a size of {min(near)} or {max(near)}; resize with "
             f"--set image_size={near[0]}. Received: image_shape={shape}."
         )

@@ -8,11 +8,11 @@ the noise and to the discriminator beside the image. Miyato and Koyama (section 
 add the inner product of an embedding of the label with the discriminator's last features to its
 logit, which is the form that the log ratio of two class distributions has.
 
-The tutorial's network that this file began with goes from the noise to 4x4 and by transposed convolutions to 32x32, has label
-planes beside the image and trains the discriminator five times as often. Its mistake: the generator
-never got the labels, so that nothing could ask it for a class and the discriminator only learnt to
-hold a random label against the picture. Here the generator has them in both presets, and a
-generated picture is judged with the label that it was asked for.
+The tutorial's network that this file began with goes from the noise to 4x4 and by transposed
+convolutions to 32x32, has label planes beside the image and trains the discriminator five times as
+often. Its mistake: the generator never got the labels, so that nothing could ask it for a class and
+the discriminator only learnt to hold a random label against the picture. Here the generator has
+them in both presets, and a generated picture is judged with the label that it was asked for.
 
 Where and why this file deviates; `--preset=paper` does not. All numbers stand in
 configs/conditional.py:

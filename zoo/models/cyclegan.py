@@ -26,7 +26,7 @@ import keras
 from keras import layers, ops
 
 from zoo.blocks import check_divisible, instance_norm, patches
-from zoo.game import Game, Player
+from zoo.game import Player, Translator
 from zoo.game.optimizers import Optimizers
 from zoo.parts.averaging import Averaging
 from zoo.parts.jitter import Jitter
@@ -36,7 +36,7 @@ from zoo.settings import Setting
 
 
 @keras.saving.register_keras_serializable(package="zoo")
-class CycleGAN(Game):
+class CycleGAN(Translator):
     """Two generators and two discriminators: there, back, and the same picture again.
 
     Losses, with pictures a and b, generators G: a -> b and F: b -> a, and logits of all patches
@@ -79,6 +79,7 @@ class CycleGAN(Game):
     default_shape = (128, 128, 3)
     sample_field = "a"
     jittered = ("a", "b")
+    multiple = 4
     paired = False
     pooled = ("fake_a", "fake_b")
     own = {
@@ -93,7 +94,7 @@ class CycleGAN(Game):
     }
 
     def check(self):
-        check_divisible(self.image_shape, "cyclegan", 4)
+        check_divisible(self.image_shape, "cyclegan", self.multiple)
 
     def idle(self):
         return () if self.adversarial_weight else ("discriminators",)

@@ -3,13 +3,13 @@
 Isola, Zhu, Zhou, Efros: "Image-to-Image Translation with Conditional Adversarial Networks", CVPR
 2017, arXiv:1611.07004.
 
-What the paper did (section 3 and appendix 6): a generator in the form of a U-Net, whose convolutions
-halve the picture down to one pixel and double it again, with skips between equal sizes; a
-discriminator that sees the input beside the picture and judges overlapping patches of 70 pixels; the
-cross-entropy game plus 100 times the absolute difference to the target, the discriminator's loss
-halved; dropout in three of the decoder's blocks in the place of noise; weights from N(0, 0.02); Adam
-at 2e-4 with beta_1 0.5, minibatches of one picture, 200 epochs; pictures enlarged from 256 to 286
-pixels, cut at random and mirrored.
+What the paper did (section 3 and appendix 6): a generator in the form of a U-Net, whose
+convolutions halve the picture down to one pixel and double it again, with skips between equal
+sizes; a discriminator that sees the input beside the picture and judges overlapping patches of 70
+pixels; the cross-entropy game plus 100 times the absolute difference to the target, the
+discriminator's loss halved; dropout in three of the decoder's blocks in the place of noise; weights
+from N(0, 0.02); Adam at 2e-4 with beta_1 0.5, minibatches of one picture, 200 epochs; pictures
+enlarged from 256 to 286 pixels, cut at random and mirrored.
 
 Where and why this file deviates; all numbers stand in configs/pix2pix.py, those of the paper under
 `--preset=paper`:
@@ -26,7 +26,7 @@ import keras
 from keras import layers, ops
 
 from zoo.blocks import check_divisible, instance_norm, patches
-from zoo.game import Game, Player
+from zoo.game import Player, Translator
 from zoo.game.optimizers import DiscriminatorRate, Optimizers
 from zoo.parts.averaging import Averaging
 from zoo.parts.jitter import Jitter
@@ -38,7 +38,7 @@ DROPPED = 3  # decoder blocks with dropout
 
 
 @keras.saving.register_keras_serializable(package="zoo")
-class Pix2Pix(Game):
+class Pix2Pix(Translator):
     """A U-Net against a discriminator of patches, for pairs of pictures.
 
     Losses, with s = softplus, an input x, its target y and logits D(x, y) of all patches
@@ -55,7 +55,8 @@ class Pix2Pix(Game):
         dropout: float in [0, 1), share of values dropped in the first decoder blocks.
         patch_halvings: int, strided convolutions of the discriminator: 1, 2, 3 or 4 for patches of
             16, 34, 70 or 142 pixels.
-        adversarial_weight: float, of the game in the generator's loss; at 0 the discriminator rests.
+        adversarial_weight: float, of the game in the generator's loss; at 0 the discriminator
+            rests.
         l1_weight: float, of the absolute difference to the target, in [-1, 1]; lambda in the paper.
 
     Raises:
@@ -85,6 +86,10 @@ class Pix2Pix(Game):
 
     def idle(self):
         return () if self.adversarial_weight else ("discriminator",)
+
+    @property
+    def multiple(self):
+        return 2 ** halvings(self.image_shape)
 
     def builders(self):
         return {"generator": self.build_generator, "discriminator": self.build_discriminator}

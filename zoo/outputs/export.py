@@ -10,19 +10,27 @@ import tempfile
 
 import numpy as np
 
+import zoo
 from zoo.errors import UsageError, nearest
 from zoo.outputs import keras_alone
-from zoo.runs import assembly, directory
+from zoo.runs import assembly, network_files, networks
+from zoo.runs import config as configs
 
-ARTEFACTS = {
-    "keras": "generator.keras",
-    "h5": "generator.h5",
-    "savedmodel": "generator_savedmodel",
-    "onnx": "generator.onnx",
+FORMATS = {
+    "keras": "{}.keras",
+    "h5": "{}.h5",
+    "savedmodel": "{}_savedmodel",
+    "onnx": "{}.onnx",
 }
-DISCRIMINATORS = {
-    name: file.replace("generator", "discriminator") for name, file in ARTEFACTS.items()
-}
+
+
+def files_of(network):
+    """Returns format -> name of the file, of a network of this name."""
+    return {format: name.format(network) for format, name in FORMATS.items()}
+
+
+ARTEFACTS = files_of("generator")
+DISCRIMINATORS = files_of("discriminator")
 # Largest absolute difference from the original for outputs up to 1, and in proportion beyond. It is
 # float32 rounding (a 64-pixel DCGAN differs by 4e-7 between JAX and TensorFlow) and far below the
 # 8e-3 of one grey level.
@@ -36,19 +44,23 @@ _NEEDS = {
 
 
 def export(source, formats, out=None, backend=None, say=print, discriminator=False):
-    """Writes the generator of a run in other formats, and its discriminator if asked.
+    """Writes the networks of a run in other formats, and its discriminator if asked.
+
+    They are those that draw: the generator, or one for each direction, such as `a_to_b`.
 
     Everything happens in fresh processes that cannot import `zoo` and see no GPU, so a run can be
     exported while it trains. `keras` and `h5` are written with `backend`, `savedmodel` and `onnx`
     with TensorFlow. Then every artefact is loaded again in another fresh process and compared with
-    the original at batch sizes 1 and 5. Only when all agree do they replace older ones.
+    the original at batch sizes 1 and 5, and on pictures of another size where the network takes
+    them. Only when all agree do they replace older ones.
 
     The discriminator is the exception: this process builds the model of the run and gives it the
     weights of the newest checkpoint, before the fresh ones take over.
 
     Args:
-        source: run directory, whose `generator.keras` is taken, or path of a generator file.
-        formats: list of str from `ARTEFACTS`.
+        source: run directory, whose `generator.keras`, `a_to_b.keras`, ... are taken, or path of a
+            network file.
+        formats: list of str from `FORMATS`.
         out: folder to write to; by default `export` in the run, or `exports` for a file.
         backend: "tensorflow", "jax" or "torch"; by default the one Keras runs on.
         say: function called once for each artefact with a text that is Python: a comment with path
@@ -57,24 +69,25 @@ def export(source, formats, out=None, backend=None, say=print, discriminator=Fal
             of its own for the two `.h5` files, both get them.
 
     Returns:
-        list of str: the absolute paths of the artefacts, in the order of `formats`; after the
-        generator's the discriminator's.
+        list of str: the absolute paths of the artefacts, in the order of `formats`, of one network
+        after the other; the discriminator's last.
 
     Raises:
-        UsageError: an unknown format; a missing, damaged or unsafe generator; no checkpoint of the
-            discriminator; a library that is not installed; an artefact that differs from the
-            original. Nothing is written then.
+        UsageError: an unknown format, or one that cannot hold the network; a missing, damaged or
+            unsafe generator; no checkpoint of the discriminator, or no network of this name; a
+            library that is not installed; an artefact that differs from the original. Nothing is
+            written then.
     """
     formats = list(dict.fromkeys(formats))
     _check_formats(formats)
-    sources = {"generator": directory.find_generator(source)}
-    files = {"generator": ARTEFACTS}
+    sources = found = networks.find(source)
+    files = {network: files_of(network) for network in sources}
     if discriminator:
-        gan = assembly.trained(source)
-        sources["discriminator"] = f"the discriminator of {source}"
+        gan = _with_discriminator(source)
+        sources = found | {"discriminator": f"the discriminator of {source}"}
         files["discriminator"] = DISCRIMINATORS
-        if gan.h5_names:
-            for (network, names), name in zip(files.items(), gan.h5_names, strict=True):
+        if own := getattr(gan, "h5_names", None):
+            for (network, names), name in zip(files.items(), own, strict=True):
                 files[network] = {**names, "h5": name}
     out = os.path.abspath(
         out or (os.path.join(source, "export") if os.path.isdir(source) else "exports")
@@ -93,13 +106,14 @@ def export(source, formats, out=None, backend=None, say=print, discriminator=Fal
     os.makedirs(out, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=out) as folder:
         originals = {}
-        # Copied first: a run that trains on replaces its file between two readings.
-        suffix = os.path.splitext(sources["generator"])[1]
-        originals["generator"] = os.path.join(folder, "original" + suffix)
-        shutil.copyfile(sources["generator"], originals["generator"])
+        for network, path in sources.items():
+            suffix = os.path.splitext(path)[1] if network in found else ".keras"
+            originals[network] = os.path.join(folder, f"original_{network}{suffix}")
+            if network in found:
+                # Copied first: a run that trains on replaces its file between two readings.
+                shutil.copyfile(path, originals[network])
         if discriminator:
-            originals["discriminator"] = os.path.join(folder, "original_discriminator.keras")
-            gan.inference_discriminator().save(originals["discriminator"])
+            _inference_discriminator(gan).save(originals["discriminator"])
         facts, differences = _convert(originals, formats, folder, backend, sources)
         for (network, name), path in paths.items():
             new = os.path.join(folder, f"{network}.{name}")
@@ -115,7 +129,7 @@ def _convert(originals, formats, folder, backend, sources):
     """Writes and checks `<folder>/<network>.<format>`, in fresh processes.
 
     Args:
-        originals: network ("generator" or "discriminator") -> path of the Keras file to convert.
+        originals: network, such as "generator" -> path of the Keras file to convert.
         formats: list of str.
         folder: that the processes work in.
         backend: for the formats that need no particular one.
@@ -161,26 +175,25 @@ def _convert(originals, formats, folder, backend, sources):
     return facts, differences
 
 
-def loading_code(format, path, inputs, shape, classes, outputs, network="generator"):
+def loading_code(format, path, inputs, shape, classes, outputs, network="generator", any_size=None):
     """Returns lines of Python that load an artefact and run it, ready to be pasted.
 
     Args:
-        format: str from `ARTEFACTS`.
+        format: str from `FORMATS`.
         path: str, absolute path of the artefact.
-        inputs: sequence of str, their names; the second one are labels.
-        shape: sequence of int, the shape of the first one for one sample.
+        inputs: sequence of str, their names, as `network_files.INPUTS` knows them.
+        shape: sequence of int, the shape of all but labels for one sample.
         classes: int, 0 for a model without labels; None where the number is unknown.
         outputs: str, what the output is called.
-        network: "generator" or "discriminator".
+        network: str, what the network is called.
+        any_size: int, by what height and width must be divisible where they are free, or None.
     """
-    first = inputs[0]
-    labelled = len(inputs) == 2
-    batch = ", ".join(str(size) for size in (16, *shape))
-    random = f"uniform(-1, 1, ({batch}))" if first == "image" else f"standard_normal(({batch}))"
-    given = [f'{first} = np.random.{random}.astype("float32")']
-    if labelled:
-        given.append(f'label = np.arange(16, dtype="int32") % {classes or 1}')
-    arguments = f"[{first}, label]" if labelled else first
+    # Of pictures, which may be large, two are enough to see how they are given.
+    size = 16 if any_size is None else 2
+    given = [f"{name} = {_random(name, (size, *shape), classes)}" for name in inputs]
+    if any_size is not None:
+        given.insert(0, f"# height and width may be any that {any_size} divides")
+    arguments = f"[{', '.join(inputs)}]" if len(inputs) > 1 else inputs[0]
     if format in ("keras", "h5"):
         lines = [
             "import keras, numpy as np",
@@ -213,12 +226,48 @@ def loading_code(format, path, inputs, shape, classes, outputs, network="generat
     return "\n".join(lines)
 
 
+def _random(name, shape, classes):
+    """Returns Python for what an input of this name may be given, in a batch of this shape."""
+    kind = network_files.INPUTS[name]
+    if kind.kind == "class":
+        return f'np.arange({shape[0]}, dtype="{kind.dtype}") % {classes or 1}'
+    batch = ", ".join(map(str, shape))
+    draw = f"uniform(-1, 1, ({batch}))" if kind.kind == "picture" else f"standard_normal(({batch}))"
+    return f'np.random.{draw}.astype("{kind.dtype}")'
+
+
+def _with_discriminator(source):
+    """Returns the model of a run that has a discriminator; raises UsageError for another."""
+    config = configs.read(source) if os.path.isdir(source) else {}
+    if config and "discriminator" not in _judges(config["model"]):
+        judges = ", ".join(_judges(config["model"])) or "none"
+        raise UsageError(
+            f"{config['model']} has no network called discriminator, so --discriminator has "
+            "nothing to export. Leave it out: the networks that draw are exported. Received: a "
+            f"run whose networks that judge are {judges}."
+        )
+    return assembly.trained(source)
+
+
+def _judges(model):
+    """Returns the names of the networks that a model does not draw with."""
+    cls = zoo.get(model)
+    names = [name for player in cls.players for name in player.networks]
+    return [name for name in dict.fromkeys(names) if name not in cls.averaged]
+
+
+def _inference_discriminator(gan):
+    # Some games know why theirs cannot stand alone.
+    own = getattr(gan, "inference_discriminator", None)
+    return own() if own else gan.inference_network("discriminator")
+
+
 def _check_formats(formats):
     if not formats:
-        raise UsageError(f"Expected at least one format.{nearest('', ARTEFACTS)} Received: none.")
+        raise UsageError(f"Expected at least one format.{nearest('', FORMATS)} Received: none.")
     for name in formats:
-        if name not in ARTEFACTS:
-            raise UsageError(f"There is no export format {name!r}.{nearest(name, ARTEFACTS)}")
+        if name not in FORMATS:
+            raise UsageError(f"There is no export format {name!r}.{nearest(name, FORMATS)}")
     for name in formats:
         missing = [
             package
@@ -288,9 +337,10 @@ def _in_fresh_process(do, arguments, folder, backend, sources):
 
 
 def _check_differences(differences, reference, network="generator"):
-    tolerance = TOLERANCE if network == "generator" else LOGIT_TOLERANCE
+    tolerance = LOGIT_TOLERANCE if network == "discriminator" else TOLERANCE
     with np.load(reference) as file:
-        allowed = tolerance * max(1.0, float(np.abs(file["outputs"]).max()))
+        largest = [np.abs(file[name]).max() for name in file.files if name.endswith("outputs")]
+        allowed = tolerance * max(1.0, *map(float, largest))
     # Written so that NaN counts as different.
     wrong = {name: value for name, value in differences.items() if not value <= allowed}
     if wrong:

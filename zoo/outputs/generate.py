@@ -1,19 +1,17 @@
 """Draws samples with a generator file and writes them as pictures, arrays or a walk."""
 
 import io
-import json
 import math
 import os
-import re
 
 import numpy as np
 
 from zoo import sampling
 from zoo.errors import UsageError, nearest
-from zoo.runs import directory, network_files
+from zoo.runs import config_file, directory, network_files
+from zoo.seeds import MOST
 
 SUFFIXES = {"png": "", "grid": ".png", "npz": ".npz", "walk": ".gif"}
-MOST_SAMPLES = 1_000_000
 
 
 def generate(
@@ -63,6 +61,11 @@ def generate(
             f"Received: {len(seeds)} seeds, {frames} frames."
         )
     generator = load_generator(source)
+    if network_files.translates(generator):
+        raise UsageError(
+            f"{source} makes pictures of pictures, not of noise. Translate some with --input=FILE "
+            "or --input=FOLDER."
+        )
     is_image = network_files.output_name(generator) == "images"
     if format != "npz" and not is_image:
         raise UsageError(
@@ -76,7 +79,7 @@ def generate(
         out = os.path.join(source if os.path.isdir(source) else "", "generated", "")
     paths = _paths(out, format, seeds, indices, labels, np.ndim(seed) == 0)
     if not overwrite:
-        _refuse_existing(paths)
+        refuse_existing(paths)
 
     latent_dim = generator.inputs[0].shape[1:]
     z = sampling.latents(len(seeds), int(np.prod(latent_dim)), seed)
@@ -109,34 +112,11 @@ def load_generator(source):
         raise UsageError(str(error)) from error
 
 
-def parse_seeds(text):
-    """Returns the list of ints of a text such as "0-3,7,9".
-
-    Raises:
-        UsageError: it is not a list of numbers and rising ranges, or names too many.
-    """
-    seeds = []
-    for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
-        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
-        if last < first:
-            raise UsageError(
-                "Expected seeds as whole numbers and rising ranges from 0 up, such as 0-3,7,9. "
-                f"Received: {part!r} in {text!r}."
-            )
-        if last >= 2**63 or len(seeds) + last - first >= MOST_SAMPLES:
-            raise UsageError(
-                f"Expected at most {MOST_SAMPLES} seeds below 2**63. Received: {text!r}."
-            )
-        seeds.extend(range(first, last + 1))
-    return seeds
-
-
 def _names(count, seed):
     single = np.ndim(seed) == 0
-    if not 1 <= (count if single else len(seed)) <= MOST_SAMPLES or np.min(seed) < 0:
+    if not 1 <= (count if single else len(seed)) <= MOST or np.min(seed) < 0:
         raise UsageError(
-            f"Expected 1 to {MOST_SAMPLES} samples and seeds from 0 up. "
+            f"Expected 1 to {MOST} samples and seeds from 0 up. "
             f"Received: {f'count={count}, seed={seed}' if single else f'{len(seed)} seeds'}."
         )
     if single:
@@ -153,7 +133,7 @@ def _labels(generator, source, classes, turns):
                 f"a run of a model with classes. Received: --class={classes}."
             )
         return None
-    names = _class_names(source)
+    names = config_file.class_names(source)
     count = network_files.class_count(generator) or len(names)
     names = [*names, *map(str, range(len(names), count))][:count]
     if classes is None and not count:
@@ -163,20 +143,6 @@ def _labels(generator, source, classes, turns):
         )
     chosen = list(range(count)) if classes is None else _class_indices(classes, names)
     return np.asarray([chosen[turn % len(chosen)] for turn in turns.tolist()], "int32")
-
-
-def _class_names(source):
-    path = os.path.join(source, "config.json")
-    if not os.path.isfile(path):
-        return []
-    try:
-        with open(path, encoding="utf-8") as file:
-            return [str(name) for name in json.load(file).get("class_names") or []]
-    except (ValueError, AttributeError, TypeError) as error:
-        raise UsageError(
-            f"{path} is damaged: expected one JSON object ({error}). Restore it, or use "
-            "--generator with the generator file of the run."
-        ) from error
 
 
 def _class_indices(classes, names):
@@ -220,7 +186,8 @@ def _paths(out, format, seeds, indices, labels, single):
     return [os.path.join(out, f"{'samples' if format == 'npz' else format}_{what}{suffix}")]
 
 
-def _refuse_existing(paths):
+def refuse_existing(paths):
+    """Raises UsageError if one of the paths exists."""
     existing = [path for path in paths if os.path.exists(path)]
     if existing:
         more = f" and {len(existing) - 1} more" if len(existing) > 1 else ""

@@ -10,7 +10,6 @@ TASK.json holds the arguments of one or several calls of `convert` or `check`; t
 happen where they are used, so that each process loads only the library that its artefact needs.
 """
 
-import functools
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -28,12 +27,18 @@ network_files = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(network_files)
 
 BATCH_SIZES = (1, 5)
+# Pictures of a network that takes any height and width: the least side in the check and in the
+# printed lines, and how many at a time in the second size of the check.
+LEAST_SIDE = 32
+OTHER_BATCH = 2
+# What stands in the reference before the names of the second size.
+OTHER = "other/"
 # What onnxruntime reads since 1.12 (2022). tf2onnx's own default is 15.
 OPSET = 17
 
 
 def convert(original, folder, formats, reference, network="generator"):
-    """Writes artefacts of a generator or discriminator file, with the backend of this process.
+    """Writes artefacts of a network file, with the backend of this process.
 
     Args:
         original: path of the file.
@@ -41,11 +46,13 @@ def convert(original, folder, formats, reference, network="generator"):
         formats: list of the formats to write.
         reference: path of the npz with fixed inputs and what the network makes of them. It is made
             if it does not exist.
-        network: "generator" or "discriminator".
+        network: str, what it is called: "generator", "discriminator", "a_to_b", ...
 
     Returns:
-        dict: `inputs`, their names; `shape` of the first one for one sample; `classes` (0 without
-        labels, None if unknown); and `outputs`, what the output is called.
+        dict: `inputs`, their names; `shape` of the first one for one sample, with sides that the
+        network takes where it leaves them open; `any_size`, by what such sides must be divisible,
+        or None; `classes` (0 without labels, None if unknown); and `outputs`, what the output is
+        called.
 
     Raises:
         ValueError: one sentence saying what failed.
@@ -53,9 +60,16 @@ def convert(original, folder, formats, reference, network="generator"):
     model = network_files.load(original, network)
     names = network_files.input_names(model, network)
     outputs = network_files.output_name(model, network)
-    classes = network_files.class_count(model) if len(model.inputs) == 2 else 0
+    classes = network_files.class_count(model) if "label" in names else 0
+    inner = network_files.operations(model)
+    if "h5" in formats and inner:
+        raise ValueError(
+            f"The {network} in {original} calls keras.ops ({', '.join(inner)}), as padding by "
+            "reflection does, and from an .h5 file Keras loads layers only. Leave out h5: keras, "
+            "savedmodel and onnx work."
+        )
     if not os.path.exists(reference):
-        _make_reference(model, names, classes, reference)
+        _make_reference(model, names, classes, reference, network)
     for name in formats:
         path = os.path.join(folder, f"{network}.{name}")
         try:
@@ -71,37 +85,49 @@ def convert(original, folder, formats, reference, network="generator"):
             raise ValueError(
                 f"The {network} could not be converted to {name}: {network_files.why(error)}."
             ) from error
-    shape = list(model.inputs[0].shape[1:])
-    return {"inputs": list(names), "shape": shape, "classes": classes, "outputs": outputs}
+    (shape, *_), other = _shapes(model)
+    return {
+        "inputs": list(names),
+        "shape": list(shape),
+        "any_size": network_files.multiple(model) if other else None,
+        "classes": classes,
+        "outputs": outputs,
+    }
 
 
 def check(artefacts, reference, network="generator"):
     """Returns, by format, the largest absolute difference of an artefact from the original.
 
-    Each artefact is loaded and run at every one of `BATCH_SIZES`.
+    Each artefact is loaded and run at every one of `BATCH_SIZES`, and on pictures of another size
+    where it takes such.
 
     Args:
         artefacts: dict, format to path.
         reference: the npz written by `convert`.
-        network: "generator" or "discriminator".
+        network: str, as for `convert`.
 
     Raises:
         ValueError: an artefact cannot be loaded or run; one sentence.
     """
     with np.load(reference) as file:
-        expected = file["outputs"]
-        inputs = {name: file[name] for name in file.files if name != "outputs"}
+        arrays = {name: file[name] for name in file.files}
+    other = {n.removeprefix(OTHER): arrays.pop(n) for n in list(arrays) if n.startswith(OTHER)}
+    cases = [(size, arrays) for size in BATCH_SIZES] + [(OTHER_BATCH, other)] * bool(other)
     differences = {}
     for name, path in artefacts.items():
         try:
             run = _load_keras(path, network) if name in ("keras", "h5") else _LOADERS[name](path)
             worst = 0.0
-            for size in BATCH_SIZES:
-                outputs = np.asarray(run({key: value[:size] for key, value in inputs.items()}))
-                if outputs.shape != expected[:size].shape:
-                    raise ValueError(f"its output has shape {outputs.shape} at batch size {size}")
+            for size, case in cases:
+                expected = case["outputs"][:size]
+                inputs = {key: value[:size] for key, value in case.items() if key != "outputs"}
+                outputs = np.asarray(run(inputs))
+                if outputs.shape != expected.shape:
+                    raise ValueError(
+                        f"its output has shape {outputs.shape} in the place of {expected.shape}"
+                    )
                 # Unlike `max`, this keeps NaN.
-                worst = float(np.maximum(worst, np.abs(outputs - expected[:size]).max()))
+                worst = float(np.maximum(worst, np.abs(outputs - expected).max()))
         except Exception as error:
             raise ValueError(
                 f"The {name} artefact of the {network} does not work in a fresh process: "
@@ -111,24 +137,49 @@ def check(artefacts, reference, network="generator"):
     return differences
 
 
-def _make_reference(model, names, classes, path):
-    size = max(BATCH_SIZES)
+def _shapes(model):
+    """Returns the shapes of the inputs for one sample, and those of a second size or None.
+
+    Where a network takes pictures of any size, the sides are the least that its strides divide and
+    that reach `LEAST_SIDE`; of the second size the width is twice that.
+    """
+    shapes = [tuple(x.shape[1:]) for x in model.inputs]
+    if not any(None in shape for shape in shapes):
+        return shapes, None
+    step = network_files.multiple(model)
+    side = -(-LEAST_SIDE // step) * step
+    sizes = [(side, side), (side, 2 * side)]
+    return [
+        [(*size, shape[2]) if None in shape[:2] else shape for shape in shapes] for size in sizes
+    ]
+
+
+def _make_reference(model, names, classes, path, network):
     rng = np.random.default_rng(0)
-    # Images are in [-1, 1], latent points and other samples about as large.
-    draw = functools.partial(rng.uniform, -1, 1) if names[0] == "image" else rng.normal
-    first = draw(size=(size, *model.inputs[0].shape[1:])).astype("float32")
-    inputs = {names[0]: first}
-    if len(model.inputs) == 2:
-        label = np.arange(size, dtype="int32") % (classes or 1)
-        inputs["label"] = label.reshape(size, *model.inputs[1].shape[1:])
-    outputs = _run_keras(model, inputs)
-    if not np.isfinite(outputs).all():
-        network = "generator" if names[0] == "z" else "discriminator"
-        raise ValueError(
-            f"The {network} gives values that are not finite, so its training has diverged; use an "
-            "earlier one."
-        )
-    np.savez(path, outputs=outputs, **inputs)
+    (shapes, others), arrays = _shapes(model), {}
+    cases = [("", max(BATCH_SIZES), shapes)] + [(OTHER, OTHER_BATCH, others)] * bool(others)
+    for prefix, size, shapes in cases:
+        inputs = {
+            name: _drawn(network_files.INPUTS[name], (size, *shape), classes, rng)
+            for name, shape in zip(names, shapes, strict=True)
+        }
+        outputs = _run_keras(model, inputs)
+        if not np.isfinite(outputs).all():
+            raise ValueError(
+                f"The {network} gives values that are not finite, so its training has diverged; "
+                "use an earlier one."
+            )
+        arrays |= {prefix + name: value for name, value in (inputs | {"outputs": outputs}).items()}
+    np.savez(path, **arrays)
+
+
+def _drawn(kind, shape, classes, rng):
+    """Returns what an input of a type may be given, an array of this shape."""
+    if kind.kind == "class":
+        return (np.arange(shape[0]) % (classes or 1)).reshape(shape).astype(kind.dtype)
+    # Pictures are in [-1, 1], noise and vectors about as large.
+    draw = rng.uniform(-1, 1, shape) if kind.kind == "picture" else rng.normal(size=shape)
+    return draw.astype(kind.dtype)
 
 
 def _save_savedmodel(model, names, output, path):
@@ -158,7 +209,8 @@ def _with_named_inputs(model, names):
     ]
     named = keras.Model(inputs, model(inputs if len(inputs) > 1 else inputs[0]))
     # `export` refuses a model that has never been called.
-    named([np.zeros((1, *x.shape[1:]), x.dtype) for x in inputs])
+    shapes, _ = _shapes(model)
+    named([np.zeros((1, *s), x.dtype) for s, x in zip(shapes, inputs, strict=True)])
     return named
 
 

@@ -7,7 +7,7 @@ from zoo.settings import Setting
 
 
 class Jitter(Part):
-    """Random crops of slightly enlarged images, and mirror images (Isola et al. 2017, appendix 6.2).
+    """Random crops of enlarged images, and mirror images (Isola et al. 2017, appendix 6.2).
 
     Fields that belong to each other, such as an input and its target, get the same crop.
 

@@ -1,4 +1,4 @@
-"""What a discriminator sees of its samples: noise on them, several at once, how much they differ."""
+"""What a discriminator sees: noise on its samples, several at once, how much they differ."""
 
 from keras import ops
 

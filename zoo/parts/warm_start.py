@@ -59,6 +59,7 @@ class WarmStart(Part):
             "autoencoder",
             ("encoder", "generator"),
             seen=("error", "divergence"),
+            alone=True,
             loss=autoencoder_loss,
         )
         return (autoencoder,)

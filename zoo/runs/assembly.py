@@ -24,17 +24,20 @@ class Source:
     strict: bool = False
 
 
-def load_data(config, source):
-    options = {name: config[name] for name in ("target", "direction") if config.get(name)}
-    return data.load(
-        config["dataset"],
-        image_size=config["image_size"],
-        channels=config["channels"],
-        resize=config["resize"],
-        data_dir=source.data_dir,
-        strict=source.strict,
-        **options,
-    )
+def load_data(config, source, split="train"):
+    return data.load(config["dataset"], split=split, **data_options(config, source))
+
+
+def data_options(config, source):
+    """Returns what `zoo.data.load` takes beside name and split, of the config of a run."""
+    return {
+        "image_size": config["image_size"],
+        "channels": config["channels"],
+        "resize": config["resize"],
+        "data_dir": source.data_dir,
+        "strict": source.strict,
+        **{name: config[name] for name in ("target", "direction") if config.get(name)},
+    }
 
 
 def complete(config, dataset):

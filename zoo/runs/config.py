@@ -1,13 +1,11 @@
 """The resolved settings of a run: neutral values, then the recipe, then what was asked for."""
 
-import json
-import pathlib
-
 import zoo
 from zoo.data.images import RESIZES, parse_size
 from zoo.errors import UsageError, nearest
 from zoo.game import recipes
 from zoo.game.recipes import PRESETS
+from zoo.runs import config_file
 from zoo.settings import REQUIRED, Setting
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
@@ -226,14 +224,17 @@ def read(path):
     Raises:
         UsageError: it cannot be read, or lacks what every run has.
     """
-    file = pathlib.Path(path) / "config.json"
-    try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-        missing = {"model", "dataset", "data_fingerprint", "sample_shape"} - set(config)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{file} cannot be read ({error}).") from None
+    config = config_file.read(path)
+    if config is None:
+        raise UsageError(
+            f"{path} is not a run: it has no config.json. Expected a directory that train.py has "
+            "written."
+        )
+    missing = {"model", "dataset", "data_fingerprint", "sample_shape"} - set(config)
     if missing:
-        raise UsageError(f"{file} is damaged: it lacks {', '.join(sorted(missing))}.")
+        raise UsageError(
+            f"The config.json of {path} is damaged: it lacks {', '.join(sorted(missing))}."
+        )
     known = known_settings(config["model"])
     defaults = {n: s.default for n, s in known.items() if s.default is not REQUIRED}
     return defaults | config

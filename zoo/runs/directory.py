@@ -96,17 +96,21 @@ def locked(path):
         lock.release()
 
 
-def find_generator(source):
+def find_generator(source, name="generator"):
     """Returns the path of a generator file, given that path or a run directory.
+
+    Args:
+        source: str.
+        name: str, of the network that is looked up in a run directory.
 
     Raises:
         UsageError: there is none.
     """
     if os.path.isdir(source):
-        path = os.path.join(source, "generator.keras")
+        path = os.path.join(source, f"{name}.keras")
         if not os.path.isfile(path):
             raise UsageError(
-                f"The run {source} has no generator.keras yet. Expected one, which training writes "
+                f"The run {source} has no {name}.keras yet. Expected one, which training writes "
                 "with its first checkpoint; wait for that, or use another run."
             )
         return path

@@ -4,15 +4,45 @@ Imports nothing of this package, so that the processes which export and check ne
 where `zoo` is not to be found.
 """
 
+import dataclasses
 import re
 
 
+@dataclasses.dataclass(frozen=True)
+class Input:
+    """What an input of a network takes.
+
+    Attributes:
+        kind: str, "noise" (from N(0, 1)), "class" (a number of 0, 1, ...), "picture" (NHWC in
+            [-1, 1]) or "vector" (numbers in natural units).
+        dtype: str.
+    """
+
+    kind: str
+    dtype: str = "float32"
+
+
+# An input's name is its type: what is drawn for it, shown to it and pasted before it.
+INPUTS = {
+    "z": Input("noise"),
+    "label": Input("class", "int32"),
+    "image": Input("picture"),
+    # What a discriminator judges beside the `image` that it was made of.
+    "judged": Input("picture"),
+    "sample": Input("vector"),
+}
+
+
 def load(path, network="generator"):
-    """Loads a generator file, `.keras` or `.h5`, in safe mode and without compiling it.
+    """Loads a network file, `.keras` or `.h5`, in safe mode and without compiling it.
+
+    A generator of noise has the input `z` and, with classes, `label`; one of pictures has the input
+    `image` and may leave its height and width open.
 
     Args:
         path: of the file.
-        network: "generator" or "discriminator", what the file should hold.
+        network: str, what the file should hold, for a person: "generator", "discriminator" or
+            another name that a game has for a network of its own.
 
     Raises:
         ValueError: one sentence saying why it cannot be used.
@@ -25,31 +55,87 @@ def load(path, network="generator"):
         # Keras raises nearly every type here, with messages of many lines.
         raise ValueError(f"The {network} file {path} cannot be loaded: {why(error)}.") from error
     inputs = getattr(model, "inputs", None)
-    first = "z" if network == "generator" else "image"
+    first = "`image`" if network == "discriminator" else "`z` or `image`"
     if not inputs or len(inputs) > 2 or len(model.outputs) != 1:
         raise ValueError(
-            f"{path} does not hold a {network}: expected a functional model with inputs `{first}` "
-            "and, for a model with classes, `label`, and one output. "
+            f"{path} does not hold a {network}: expected a functional model with an input {first}, "
+            "perhaps a second one, such as `label` of a model with classes, and one output. "
             f"Received: {type(model).__name__}."
         )
-    if any(size is None for size in inputs[0].shape[1:]):
-        raise ValueError(
-            f"The {network} in {path} must fix the size of its input `{first}`, all but the batch. "
-            f"Received: {tuple(inputs[0].shape)}."
-        )
+    for x in inputs:
+        open_sides = slice(3, None) if len(x.shape) == 4 else slice(1, None)
+        if any(size is None for size in x.shape[open_sides]):
+            raise ValueError(
+                f"The {network} in {path} must fix the size of its input `{x.name}`, all but the "
+                "batch and, of pictures, height and width. "
+                f"Received: {tuple(x.shape)}."
+            )
     return model
 
 
 def input_names(model, network="generator"):
-    """Returns what the inputs of a network are called in every format, whatever they were in it.
+    """Returns what the inputs of a network are called in every format, a tuple of str.
 
-    A generator has `z`, a discriminator `image` or, for what is no picture, `sample`; beside it
-    `label` where there are classes.
+    What they are called in it where `INPUTS` knows these names. Otherwise the first one is `image`
+    where it takes pictures; if not, that of a generator is `z`, that of a discriminator `sample`.
+    The second one is `label`.
     """
-    first = "z"
-    if network == "discriminator":
-        first = "image" if len(model.inputs[0].shape) == 4 else "sample"
-    return (first, "label")[: len(model.inputs)]
+    names = tuple(x.name for x in model.inputs)
+    if set(names) <= set(INPUTS) and len(set(names)) == len(names):
+        return names
+    shape = tuple(model.inputs[0].shape[1:])
+    # Some keep noise in the form of a picture of one pixel.
+    if len(shape) == 3 and shape[:2] != (1, 1):
+        first = "image"
+    else:
+        first = "sample" if network == "discriminator" else "z"
+    return (first, "label")[: len(names)]
+
+
+def translates(model):
+    """Returns whether a network makes pictures of pictures: its one input is `image`."""
+    return input_names(model) == ("image",) and len(model.outputs[0].shape) == 4
+
+
+def fixed_size(model):
+    """Returns the (height, width) of the pictures that a network takes, or None for any."""
+    height, width = model.inputs[0].shape[1:3]
+    return None if height is None or width is None else (height, width)
+
+
+def multiple(model):
+    """Returns by what both sides of a picture must be divisible for a network, an int.
+
+    It is the product of the strides of all convolutions and poolings: 2 ** depth for a U-Net, whose
+    skips otherwise join maps of unequal size, and 4 for two halvings and two doublings. Branches
+    beside each other count as if they were one after the other, so it may be too large, never too
+    small.
+    """
+    product = 1
+    for layer in _layers(model):
+        if "Transpose" not in type(layer).__name__:
+            strides = getattr(layer, "strides", None) or 1
+            product *= max(strides) if isinstance(strides, (tuple, list)) else strides
+    return product
+
+
+def operations(model):
+    """Returns the names of what a network holds beside layers, sorted: keras.ops that it calls.
+
+    `.keras` files, SavedModels and ONNX take them; of an `.h5` file that holds one nothing loads.
+    """
+    names = {type(layer).__name__ for layer in _layers(model) if not hasattr(layer, "weights")}
+    return sorted(names)
+
+
+def _layers(model):
+    """Yields the layers and operations of a model and of the models in it."""
+    # A functional model has operations, a sequential one layers.
+    for layer in getattr(model, "operations", getattr(model, "layers", [])):
+        if hasattr(layer, "layers"):
+            yield from _layers(layer)
+        else:
+            yield layer
 
 
 def class_count(model):
@@ -69,13 +155,15 @@ def class_count(model):
 
 
 def output_name(model, network="generator"):
-    """Returns "images" where a generator gives pictures with 1 or 3 channels, else "samples".
+    """Returns "images" where a network gives pictures, else "samples"; "logits" of a discriminator.
 
-    What a discriminator gives are "logits".
+    Made of noise, pictures have 1 or 3 channels; made of pictures, as many as those.
     """
     if network == "discriminator":
         return "logits"
     shape = model.outputs[0].shape
+    if translates(model):
+        return "images"
     return "images" if len(shape) == 4 and shape[-1] in (1, 3) else "samples"
 
 

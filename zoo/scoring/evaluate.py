@@ -3,7 +3,6 @@
 import dataclasses
 import datetime
 import hashlib
-import json
 import os
 import pathlib
 import shlex
@@ -13,13 +12,14 @@ import numpy as np
 
 from zoo import data, sampling
 from zoo.data import synthetic
+from zoo.data.images import CHANNELS
 from zoo.drawing import pictures
 from zoo.errors import UsageError, nearest
 from zoo.metrics import extractors
 from zoo.metrics.splits import splits
 from zoo.outputs.generate import load_generator
 from zoo.progress import Progress
-from zoo.runs import checkpoints, directory, network_files
+from zoo.runs import checkpoints, config_file, directory, network_files
 from zoo.scoring.results import append_rows, check_results, rows, table, write_evaluation
 from zoo.scoring.scores import KNOWN, KNOWN_VERSION, METRICS, gave, prepare, scores_of
 from zoo.tasks.pictures import neighbours as draw_neighbours
@@ -29,8 +29,8 @@ SAMPLES = 10_000
 
 
 @dataclasses.dataclass
-class Source:
-    """Samples, and where they come from.
+class Judged:
+    """Samples that are judged, and where they come from.
 
     Attributes:
         samples: uint8 NHWC, or float32 `(n, d)` of data that are not pictures.
@@ -99,7 +99,7 @@ def evaluate(
     _check_names(metrics, features, seed)
     if results is not None:
         check_results(results)
-    config = read_config(source)
+    config = {} if source is None else config_file.read(source) or {}
     dataset = dataset or config.get("dataset")
     if not dataset:
         raise UsageError(
@@ -137,29 +137,8 @@ def evaluate(
     return record
 
 
-def read_config(source):
-    """Returns the config of a run directory as it stands, or {} for anything else.
-
-    Raises:
-        UsageError: it is damaged.
-    """
-    if source is None or not os.path.isdir(source):
-        return {}
-    path = os.path.join(source, "config.json")
-    try:
-        with open(path, encoding="utf-8") as file:
-            config = json.load(file)
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path} cannot be read ({error}).") from None
-    if not isinstance(config, dict):
-        raise UsageError(f"{path} is damaged: expected one JSON object.")
-    return config
-
-
 def read_samples(path):
-    """Returns the `Source` of an .npz file.
+    """Returns the `Judged` samples of an .npz file.
 
     Raises:
         UsageError: there is none, or it holds no samples.
@@ -180,8 +159,8 @@ def read_samples(path):
     found = arrays.get("images", arrays.get("samples"))
     if found is None or found.ndim < 2 or not len(found):
         raise UsageError(
-            f"{path} holds no samples. Expected an array `images`, uint8 (n, height, width, 1 or "
-            f"3), or `samples`, float (n, d). Received: {', '.join(arrays) or 'no array'}."
+            f"{path} holds no samples. Expected an array `images`, uint8 (n, height, width, 1, "
+            f"3 or 4), or `samples`, float (n, d). Received: {', '.join(arrays) or 'no array'}."
         )
     labels = arrays.get("labels")
     if labels is not None and (labels.shape != found.shape[:1] or labels.dtype.kind not in "iu"):
@@ -191,14 +170,14 @@ def read_samples(path):
         )
     if found.ndim == 4:
         found = _pictures(found, path)
-    return Source(found, labels, os.path.basename(path), {}, _file_hash(path))
+    return Judged(found, labels, os.path.basename(path), {}, _file_hash(path))
 
 
 def draw(source, generator, count, seed, config):
     """Draws samples with `generator`, that of a run directory or file, classes in turn.
 
     Returns:
-        `Source`.
+        `Judged`.
 
     Raises:
         UsageError: it gives pictures that are not finite, or does not tell its classes.
@@ -228,7 +207,7 @@ def draw(source, generator, count, seed, config):
     is_run = os.path.isdir(source)
     meta = _newest_meta(source) if is_run else {}
     path = os.path.join(source, "generator.keras") if is_run else source
-    return Source(
+    return Judged(
         np.concatenate(parts),
         labels,
         os.path.basename(os.path.abspath(source)),
@@ -247,7 +226,7 @@ def _evaluate_pictures(
     shape = _picture_shape(found.samples if found else generator.outputs[0])
     parts = splits(
         dataset,
-        image_size=shape[0],
+        image_size=shape[:2],
         channels=shape[-1],
         resize=config.get("resize", "crop") if own else "crop",
         data_dir=data_dir,
@@ -260,7 +239,8 @@ def _evaluate_pictures(
     if not parts.own:
         notes.append(f"{dataset} has no test split, so the run has seen the pictures held out here")
     if features is None:
-        features = f"classifier:{dataset}" if len(train.class_names) > 1 else "raw"
+        labelled = train.labels is not None and len(train.class_names) > 1
+        features = f"classifier:{dataset}" if labelled else "raw"
     extractor = extractors.extractor(
         features, data_dir=data_dir, inception_weights=inception_weights
     )
@@ -320,8 +300,8 @@ def memorises(metrics, own, extractor):
     """Returns whether the features of the whole train split are needed."""
     if metrics is not None:
         return "memorisation" in metrics and own
-    # 60,000 pictures through Inception are an hour on a CPU, so it must be asked for.
-    return own and extractor.name != "inception"
+    # What takes so long must be asked for.
+    return own and extractor.name not in extractors.SLOW
 
 
 def _evaluate_known(source, samples, dataset, seed, config):
@@ -379,21 +359,18 @@ def _check_names(metrics, features, seed):
             raise UsageError(f"There is no metric {name!r}.{nearest(name, METRICS)}")
     if metrics is not None and not metrics:
         raise UsageError(f"Expected at least one metric.{nearest('', METRICS)}")
-    kind = None if features is None else features.partition(":")[0]
-    if kind not in (None, "classifier", "inception", "raw"):
-        raise UsageError(
-            f"There is no feature extractor {features!r}.{nearest(features, extractors.KINDS)}"
-        )
+    if features is not None:
+        extractors.check(features)
     if seed < 0:
         raise UsageError(f"Expected a seed from 0 up. Received: {seed}.")
 
 
 def _picture_shape(tensor):
     shape = tuple(tensor.shape[1:])
-    if len(shape) != 3 or shape[-1] not in (1, 3) or shape[0] != shape[1]:
+    if len(shape) != 3 or shape[-1] not in CHANNELS:
         raise UsageError(
-            f"Samples of shape {shape} are not square pictures with 1 or 3 channels, so they "
-            "cannot be compared with pictures. Choose the --dataset they were trained on."
+            f"Samples of shape {shape} are not pictures with 1, 3 or 4 channels, so they cannot be "
+            "compared with pictures. Choose the --dataset they were trained on."
         )
     return shape
 

@@ -89,7 +89,7 @@ def find_judge(config, data_dir=None, say=print):
         return None
     if name is not None:
         return _prepared(config, extractors.extractor(name, data_dir=data_dir), data_dir)
-    why = f"{dataset} has no classes. Get them with --set score_features=inception, or =raw"
+    why = f"{dataset} has no classes. Get them with --set score_features=imagenet, inception or raw"
     if len(config["class_names"]) > 1:
         name = f"classifier:{dataset}"
         why = (

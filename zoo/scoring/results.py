@@ -95,7 +95,7 @@ def rows(record, found, dataset, budget=None, source=None):
     """Returns the rows of results.csv for a record: a dict for each score.
 
     Args:
-        found: the `Source` that was judged.
+        found: `zoo.scoring.evaluate.Judged`.
         budget: str, or None for what the run's clock says.
         source: run directory, whose `environment.json` tells how it was trained, or None.
     """

@@ -22,8 +22,8 @@ if __name__ == "__main__":
     # Python puts the working directory there, whose names could hide other packages'.
     sys.path[0] = str(pathlib.Path(__file__).resolve().parents[2])
 
-import programs
-from programs import UsageError
+from zoo.cli import programs
+from zoo.errors import UsageError
 from zoo.sweep import tables
 from zoo.sweep.grid import combinations
 from zoo.sweep.processes import Stop
@@ -50,7 +50,7 @@ def parse(argv):
         "as it stands, commas and all. The same key again adds values: "
         "--set augment=,color --set augment:=flip,color has three.",
     )
-    add("--seeds", default="0", help="Separated by commas. Every combination has each of them.")
+    add("--seeds", default="0", help="Such as 0,1,2 or 0-2. Every combination has each of them.")
     add("--max_minutes", type=float, help="Budget of a run's training: time.")
     add(
         "--max_cpu_seconds",

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from programs import UsageError
+from zoo.errors import UsageError, nearest, one_of
 from zoo.sweep.processes import ROOT
 
 
@@ -37,20 +37,6 @@ def parse_grid(texts):
             if part.strip() not in values:
                 values.append(part.strip())
     return grid
-
-
-def parse_seeds(text):
-    """Returns the seeds as a list of int. Raises UsageError."""
-    try:
-        seeds = list(dict.fromkeys(int(part) for part in text.split(",")))
-    except ValueError:
-        seeds = []
-    if not seeds or min(seeds) < 0:
-        raise UsageError(
-            "Expected seeds from 0 up, separated by commas, as in --seeds=0,1,2. "
-            f"Received: --seeds={text}."
-        )
-    return seeds
 
 
 def combinations(grid):
@@ -84,11 +70,9 @@ def validated(request, backend):
 
 def answer():
     """Reads a request for `resolve` as JSON from stdin, and prints its answer as JSON."""
-    from zoo.errors import UsageError as ZooError
-
     try:
         reply = {"configs": resolve(json.load(sys.stdin))}
-    except ZooError as error:
+    except UsageError as error:
         reply = {"error": str(error)}
     print(json.dumps(reply))
 
@@ -103,29 +87,24 @@ def resolve(request):
     Raises:
         zoo.errors.UsageError: something of it is unknown or out of range.
     """
-    from zoo import data, errors
+    from zoo import data
+    from zoo.metrics import extractors
     from zoo.runs import config
     from zoo.scoring import results, scores
 
     dataset = request["dataset"]
     source = dataset.partition(":")[0]
     if source not in data.SOURCES:
-        raise errors.UsageError(
-            f"There is no data set {dataset!r}.{errors.nearest(dataset, data.SOURCES)}"
-        )
+        raise UsageError(f"There is no data set {dataset!r}.{nearest(dataset, data.SOURCES)}")
     if data.SOURCES[source] == "synthetic" and (request["metrics"] or request["features"]):
-        raise errors.UsageError(
+        raise UsageError(
             f"The scores of {dataset} follow from its known distribution: leave out --metrics and "
             "--features."
         )
     for name in request["metrics"] or ():
-        errors.one_of("metric", name, scores.METRICS)
+        one_of("metric", name, scores.METRICS)
     if request["features"]:
-        errors.one_of(
-            "feature extractor",
-            request["features"].partition(":")[0],
-            ("classifier", "inception", "raw"),
-        )
+        extractors.check(request["features"])
     configs = [
         config.resolve(request["model"], dataset, request["preset"], overrides)
         for overrides in request["overrides"]

@@ -10,11 +10,12 @@ import re
 import shlex
 import signal
 
-import programs
-from programs import UsageError
+from zoo import seeds
+from zoo.cli import programs
+from zoo.errors import UsageError
 from zoo.files import write_atomically
 from zoo.sweep import tables
-from zoo.sweep.grid import combinations, label, parse_grid, parse_seeds, validated
+from zoo.sweep.grid import combinations, label, parse_grid, validated
 from zoo.sweep.picture import draw
 from zoo.sweep.processes import call, program, sentence
 
@@ -53,7 +54,8 @@ class Sweep:
 
     def __init__(self, arguments):
         self.arguments = arguments
-        self.grid, self.seeds = parse_grid(arguments.set), parse_seeds(arguments.seeds)
+        self.grid = parse_grid(arguments.set)
+        self.seeds = list(dict.fromkeys(seeds.parse(arguments.seeds)))
         source = re.sub(r"[^A-Za-z0-9.]+", "-", arguments.dataset).strip("-.")
         default = os.path.join("runs", f"sweep-{arguments.model}-{source}")
         self.folder = pathlib.Path(arguments.sweep or default)

@@ -51,8 +51,8 @@ class Pictures(Task):
             labels = shown.repeat(STEPS)
             names = ", ".join(str(dataset.class_names[label]) for label in shown)
             description = (
-                "Every row leads the same way from one latent point, left, to another, right, each in "
-                f"a class of its own; from the top: {names}."
+                "Every row leads the same way from one latent point, left, to another, right, each "
+                f"in a class of its own; from the top: {names}."
             )
         ends = sampling.latents(2 if model.num_classes else 2 * rows, model.latent_dim, seed=0)
         # `sampling.walk` goes on, from the second end back to the first.

@@ -1,4 +1,4 @@
-"""Noise to numbers, points or signals, in natural units: plots, and scores against what is known."""
+"""Noise to numbers, points or signals: plots, and scores against what is known."""
 
 import numpy as np
 

@@ -76,7 +76,7 @@ class Task:
         raise NotImplementedError
 
     def walk(self, model, dataset):
-        """Returns `(picture, description)`, uint8 HWC and a sentence, or None where there is none."""
+        """Returns `(picture, description)`, uint8 HWC and a sentence; None where there is none."""
 
     def scores(self, model, dataset, config):
         """Returns the scores that need no judge, name -> float, taken after each epoch."""

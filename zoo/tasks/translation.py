@@ -4,7 +4,6 @@ import numpy as np
 
 from zoo import sampling
 from zoo.drawing import pictures
-from zoo.tasks.pictures import real_samples
 from zoo.tasks.task import Drawn, Task
 
 ROWS = 8  # examples in a picture
@@ -22,9 +21,7 @@ class Translation(Task):
         given, target = (np.ascontiguousarray(dataset.fields[n][chosen]) for n in self.fields)
         drawn = sampling.translated(model.ema_generator, given)
         columns = [given, drawn, target]
-        picture = pictures.titled(
-            [("Input, drawn, target", pictures.rows_of(columns))],
-        )
+        picture = pictures.titled([("Input, drawn, target", pictures.rows_of(columns))])
         return Drawn(picture, picture, None)
 
 
@@ -50,6 +47,3 @@ class UnpairedTranslation(Task):
 
 def _chosen(count):
     return np.sort(np.random.default_rng(0).permutation(count)[:ROWS])
-
-
-__all__ = ["Translation", "UnpairedTranslation", "real_samples"]

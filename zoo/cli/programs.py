@@ -1,7 +1,7 @@
 """What the programs do before Keras is imported: flags, backend, run lookup, exit codes.
 
-`import zoo` imports Keras, and Keras settles its backend when it is imported. This module
-therefore stands outside the package and needs only the standard library and absl.
+Keras settles its backend when it is imported, and `import zoo` imports Keras, but for a program
+whose file says `__keras_later__ = True`. This module needs only the standard library and absl.
 """
 
 import contextlib
@@ -19,22 +19,20 @@ import tempfile
 
 from absl import app, flags, logging
 
+from zoo.errors import UsageError
+
 FLAGS = flags.FLAGS
 BACKENDS = ("tensorflow", "jax", "torch")
 # Failures of the file system that a person can mend; others are mistakes in the code.
 MENDABLE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
-class UsageError(ValueError):
-    """`zoo.errors.UsageError` for use before `zoo` can be imported."""
-
-
 def main(run):
     """Parses the flags, calls `run()` and exits the process.
 
-    Exit codes: 0 done; 2 a person can mend it (a flag, a UsageError of this module or of `zoo`, a
-    full or read-only disk): `error: ...` on stderr, no traceback; 130 interrupted. Other
-    exceptions are mistakes in the code and keep their traceback.
+    Exit codes: 0 done; 2 a person can mend it (a flag, a UsageError, a full or read-only disk):
+    `error: ...` on stderr, no traceback; 130 interrupted. Other exceptions are mistakes in the code
+    and keep their traceback.
 
     Args:
         run: function without arguments. What it returns is the exit code; None is 0.
@@ -319,10 +317,7 @@ def _prune(folder, most=2**30):
 
 
 def _is_mendable(error):
-    # By name: this module's UsageError and that of `zoo`, which may not have been imported.
-    if any(cls.__name__ == "UsageError" for cls in type(error).__mro__):
-        return True
-    return isinstance(error, flags.Error) or (
+    return isinstance(error, UsageError | flags.Error) or (
         isinstance(error, OSError) and error.errno in MENDABLE
     )
 

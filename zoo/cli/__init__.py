@@ -1,0 +1,1 @@
+"""What a program does before Keras is imported."""

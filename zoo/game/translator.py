@@ -1,0 +1,86 @@
+"""Translator: a game whose networks make pictures of pictures, and how one is used."""
+
+import numpy as np
+
+from zoo import sampling
+from zoo.errors import UsageError, nearest
+from zoo.game.game import Game
+
+
+class Translator(Game):
+    """Base of the variants that make pictures of pictures, one network for each direction.
+
+    Attributes:
+        multiple: int, by what both sides of a picture must be divisible inside of the networks. A
+            picture of other sides is continued by reflection, and cut again.
+    """
+
+    @property
+    def multiple(self):
+        raise NotImplementedError(f"{type(self).__name__} must tell its `multiple`.")
+
+    def translate(self, images, direction=None, ema=True):
+        """Translates pictures of any size.
+
+        Pictures of another size than those of the training are drawn by a copy of the network in
+        float32, which is made at the first call.
+
+        Args:
+            images: uint8, or float in [-1, 1], of shape `(n, height, width, channels)`.
+            direction: name of a network, such as "a_to_b", where there are several; by default the
+                first.
+            ema: bool, whether the averaged network draws, or the current one.
+
+        Returns:
+            uint8, or float32 in [-1, 1], as the pictures given, and of their shape.
+
+        Raises:
+            UsageError: there is no such direction, or `images` are not such pictures.
+        """
+        name = self._chosen(direction)
+        images = np.asarray(images)
+        self._check(images)
+        network = self.network(f"ema_{name}" if ema else name)
+        if images.shape[1:3] != tuple(self.image_shape[:2]):
+            weights = network.get_weights()
+            network = self._for_any(name)
+            network.set_weights(weights)
+        return sampling.translated(network, images, self.multiple)
+
+    def _for_any(self, name):
+        # Past Keras, which would count its weights among the model's own.
+        made = self.__dict__.setdefault("_networks_for_any_size", {})
+        if name not in made:
+            made[name] = self.inference_network(name)
+            made[name].trainable = False
+        return made[name]
+
+    def _chosen(self, direction):
+        if direction is None:
+            return self.averaged[0]
+        if len(self.averaged) == 1:
+            raise UsageError(
+                f"{type(self).__name__} has one network, which knows one direction, so none can be "
+                f"asked for. Expected direction=None. Received: direction={direction!r}."
+            )
+        if direction not in self.averaged:
+            raise UsageError(
+                f"{type(self).__name__} has no direction {direction!r}."
+                f"{nearest(direction, self.averaged)}"
+            )
+        return direction
+
+    def _check(self, images):
+        channels = self.image_shape[-1]
+        right = images.dtype == np.uint8 or images.dtype.kind == "f"
+        if not right or images.ndim != 4 or images.shape[-1] != channels or not images.size:
+            raise UsageError(
+                "Expected pictures as uint8, or as float numbers in [-1, 1], of shape (n >= 1, "
+                f"height, width, {channels}). Received: {images.dtype} of shape {images.shape}."
+            )
+        # Written so that NaN is refused.
+        if images.dtype.kind == "f" and not np.abs(images).max() <= 1.01:
+            raise UsageError(
+                "Expected pictures of float numbers in [-1, 1]; give those of 0 to 255 as uint8. "
+                f"Received: numbers from {images.min():.3g} to {images.max():.3g}."
+            )

@@ -1,0 +1,365 @@
+"""Translates pictures with the networks of a run, whatever their size, one at a time."""
+
+import dataclasses
+import os
+from collections.abc import Callable
+
+import numpy as np
+
+from zoo import backend, sampling
+from zoo.data import images
+from zoo.drawing import pictures
+from zoo.errors import UsageError, nearest
+from zoo.outputs.generate import refuse_existing
+from zoo.progress import Progress
+from zoo.runs import assembly, config_file, network_files, networks
+
+FORMATS = ("png", "grid")
+# Rows of a grid, where nobody asked for a number.
+ROWS = 16
+# Pixels of a tile in a grid at most; larger pictures are shown smaller there.
+TILE = 256
+# Files that could not be read, named one by one.
+NAMED = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Example:
+    """A picture to be translated.
+
+    Attributes:
+        name: str, path below the output folder, without extension.
+        read: function without arguments that returns column -> uint8 `(h, w, c)`: `input`, and
+            `target` where it is known. It raises ValueError, whose message is the reason, for what
+            is no picture.
+        path: str, of the file, or None.
+    """
+
+    name: str
+    read: Callable
+    path: str | None = None
+
+
+def translate(
+    source,
+    direction=None,
+    inputs=None,
+    format="png",
+    count=None,
+    out=None,
+    overwrite=False,
+    say=print,
+):
+    """Translates pictures and writes them to files.
+
+    A network that takes any size is given a picture as it is, continued by reflection until its
+    strides divide the sides, and what became of that is cut off. To one of fixed size each picture
+    is brought by the run's way of resizing.
+
+    Args:
+        source: run directory, or path of a network file.
+        direction: name of one of the run's networks, such as "a_to_b"; by default the first.
+        inputs: picture file, or folder, of which all pictures are taken, sub-folders too; None for
+            the run's own test split, or train split where it has none.
+        format: "png" (a file for each picture, with its name; of the run's own split three:
+            `0000_input.png`, `0000_output.png` and, where it is known, `0000_target.png`) or "grid"
+            (one PNG, a row for each picture: input, output and, where it is known, target).
+        count: int, pictures translated at most, or None for all; in a grid 16.
+        out: folder to write to, or a .png file for a grid or a single picture; by default
+            `translated` in the run, or `translated`.
+        overwrite: bool, whether files that exist are replaced. What is translated never is.
+        say: function called with a sentence on what happens otherwise than one might think.
+
+    Returns:
+        list of str: the paths written.
+
+    Raises:
+        UsageError: no such network, no pictures, none that can be read, or a file that exists.
+            Nothing is written then.
+    """
+    if format not in FORMATS:
+        raise UsageError(
+            f"There is no format {format!r} of translated pictures.{nearest(format, FORMATS)}"
+        )
+    name, path = _chosen(source, direction, say)
+    config = config_file.read(source) or {}
+    network = _load(path, name)
+    channels, size = network.inputs[0].shape[-1], network_files.fixed_size(network)
+    if size is not None:
+        say(
+            f"The network {name} takes pictures of {size[0]}x{size[1]} (height x width) only, so "
+            f"each one is brought to this size ({config.get('resize', 'crop')})."
+        )
+    if inputs is None:
+        examples = _own(source, config, name, say)
+    else:
+        prepare = size, channels, config.get("resize", "crop")
+        examples = _files(inputs, out, prepare)
+    count = ROWS if count is None and format == "grid" else count
+    if count is not None and len(examples) > count:
+        say(f"{count:,} of {len(examples):,} pictures are translated; --count takes more.")
+        examples = examples[:count]
+    folder = out or os.path.join(
+        source if os.path.isdir(source) else "",
+        "translated",
+        name if len(networks.find(source)) > 1 else "",
+    )
+    written = _Grid if format == "grid" else _Files
+    writer = written(folder, examples, inputs is None)
+    _protect(examples, writer.paths)
+    if not overwrite:
+        refuse_existing(writer.paths)
+    multiple = 1 if size is not None else network_files.multiple(network)
+    skipped = []
+    with Progress("pictures", len(examples)) as progress:
+        for done, example in enumerate(examples):
+            try:
+                columns = example.read()
+                columns["output"] = _translated(network, columns["input"], multiple)
+            except ValueError as error:
+                skipped.append(f"{example.path or example.name}: {error}")
+                continue
+            writer.write(example, columns)
+            progress(done + 1)
+    if len(skipped) == len(examples):
+        raise UsageError(
+            "None of the pictures could be translated, so nothing was written. Expected pictures "
+            f"that can be read. Received: {_listed(skipped)}."
+        )
+    if skipped:
+        say(f"{len(skipped):,} of {len(examples):,} were skipped: {_listed(skipped)}.")
+    return writer.finish()
+
+
+def translates(source):
+    """Returns whether a run directory, or a network file, makes pictures of pictures.
+
+    Raises:
+        UsageError: the file cannot be read.
+    """
+    if os.path.isdir(source):
+        return networks.translates(config_file.read(source) or {})
+    return network_files.translates(load(source))
+
+
+def load(path, name="generator"):
+    """Loads a network file.
+
+    Raises:
+        UsageError: it cannot be used.
+    """
+    try:
+        return network_files.load(path, name)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _load(path, name):
+    network = load(path, name)
+    if not network_files.translates(network):
+        raise UsageError(
+            f"{path} does not make pictures of pictures: expected one input called `image`. "
+            f"Received: {', '.join(x.name for x in network.inputs)}."
+        )
+    # No backend then keeps what gradients would need.
+    network.trainable = False
+    return network
+
+
+def _chosen(source, direction, say):
+    """Returns `(name, path)` of the network that translates."""
+    found = networks.find(source)
+    if direction is None:
+        name = next(iter(found))
+        if len(found) > 1:
+            others = " or ".join(f"--direction={other}" for other in found if other != name)
+            say(f"The direction is {name}; {others} gives the other.")
+        return name, found[name]
+    if not os.path.isdir(source):
+        raise UsageError(
+            "A network file knows one direction, so none can be asked for. Leave out --direction, "
+            f"or name the run by --run. Received: --direction={direction}."
+        )
+    if len(found) == 1:
+        learnt = (config_file.read(source) or {}).get("direction") or "a_to_b"
+        if direction == learnt:
+            return next(iter(found.items()))
+        raise UsageError(
+            f"The run {source} has learnt one direction, {learnt}. Leave out --direction, or train "
+            f"another with --set direction={direction}. Received: --direction={direction}."
+        )
+    if direction not in found:
+        raise UsageError(
+            f"The run {source} has no direction {direction!r}.{nearest(direction, found)}"
+        )
+    return direction, found[direction]
+
+
+def _own(source, config, name, say):
+    """Returns the examples of a run's own data set."""
+    if not os.path.isdir(source):
+        raise UsageError(
+            "It is not known which pictures are to be translated: a network file has no data of "
+            f"its own. Name a picture or a folder by --input. Received: {source}."
+        )
+    try:
+        dataset = assembly.load_data(config, assembly.Source(), split="test")
+    except UsageError as error:
+        if "has no split" not in str(error):
+            raise
+        dataset = assembly.load_data(config, assembly.Source())
+        say(f"{dataset.name} has no test split, so pictures of the training are translated.")
+    fields = dataset.fields
+    columns = {"input": fields.get("input", fields.get(name.partition("_to_")[0]))}
+    if "target" in fields:
+        columns["target"] = fields["target"]
+
+    def reader(i):
+        return lambda: {column: np.asarray(array[i]) for column, array in columns.items()}
+
+    return [Example(f"{i:04d}", reader(i)) for i in range(len(columns["input"]))]
+
+
+def _files(inputs, out, prepare):
+    """Returns the examples of a picture file, or of a folder."""
+    from zoo.data import scan
+
+    if os.path.isfile(inputs):
+        root, found = os.path.split(inputs)
+        found = [found]
+    elif os.path.isdir(inputs):
+        root, (files, skipped) = inputs, scan.scan(inputs)
+        found = [path for path in files if not _lies_in(os.path.join(root, path), out, root)]
+        if not found:
+            raise UsageError(
+                f"There is no picture in {inputs}. Expected files such as .jpg or .png in it or in "
+                f"its sub-folders. Received: {len(skipped)} that cannot be read, {len(files)} "
+                "that can."
+            )
+    else:
+        raise UsageError(
+            f"There is no file or folder {inputs}. Expected --input=PATH of a picture, or of a "
+            "folder of pictures."
+        )
+
+    def reader(path):
+        def read():
+            with images.reasons():
+                picture = images.open_picture(path)
+                return {"input": images.prepare(picture, *prepare)}
+
+        return read
+
+    stems = [os.path.splitext(path)[0] for path in found]
+    lower = [stem.lower() for stem in stems]
+    # Two of one name keep their extensions.
+    names = [
+        stem if lower.count(stem.lower()) == 1 else path
+        for stem, path in zip(stems, found, strict=True)
+    ]
+    paths = [os.path.join(root, path) for path in found]
+    return [Example(n, reader(path), path) for n, path in zip(names, paths, strict=True)]
+
+
+def _lies_in(path, folder, root):
+    """Returns whether a path lies in a folder below `root`, such as that of earlier outputs."""
+    if folder is None:
+        return False
+    folder, root = os.path.realpath(folder), os.path.realpath(root)
+    return folder != root and os.path.realpath(path).startswith(folder + os.sep)
+
+
+def _protect(examples, paths):
+    """Raises UsageError if a picture to be translated would be replaced."""
+    own = {os.path.realpath(example.path) for example in examples if example.path}
+    for path in paths:
+        if os.path.realpath(path) in own:
+            raise UsageError(
+                f"{path} is itself to be translated and would be replaced, so nothing was written. "
+                "Choose another --out."
+            )
+
+
+def _translated(network, image, multiple):
+    try:
+        return sampling.translated(network, image[np.newaxis], multiple)[0]
+    except Exception as error:
+        if not backend.out_of_memory(error):
+            raise
+        height, width = image.shape[:2]
+        raise ValueError(
+            f"the memory is not enough for its {width}x{height} pixels; make it smaller"
+        ) from None
+
+
+def _listed(skipped):
+    more = f"; and {len(skipped) - NAMED:,} more" if len(skipped) > NAMED else ""
+    return "; ".join(skipped[:NAMED]) + more
+
+
+class _Files:
+    """Writes a file for each picture, or of a run's own split one for each column."""
+
+    def __init__(self, out, examples, own):
+        self.own, self.out, self.single = own, out, None
+        if _is_file(out):
+            if own or len(examples) > 1:
+                raise UsageError(
+                    "--out is a folder where several pictures are written as files of their own. "
+                    f"Received: {out}."
+                )
+            self.single = out
+        self.paths = [self._path(e, column) for e in examples for column in self._columns()]
+        self.written = []
+
+    def _columns(self):
+        return ("input", "output", "target") if self.own else ("output",)
+
+    def _path(self, example, column):
+        name = f"{example.name}_{column}" if self.own else example.name
+        return self.single or os.path.join(self.out, f"{name}.png")
+
+    def write(self, example, columns):
+        for column in self._columns():
+            if column in columns:
+                path = self._path(example, column)
+                pictures.save_png(path, columns[column])
+                self.written.append(path)
+
+    def finish(self):
+        return self.written
+
+
+class _Grid:
+    """Writes one picture: a row for each example."""
+
+    def __init__(self, out, examples, own):
+        kind = "test" if own else "input"
+        path = out if _is_file(out) else os.path.join(out, f"grid_{kind}_count{len(examples)}.png")
+        self.paths, self.rows = [path], []
+
+    def write(self, example, columns):
+        row = [columns[name] for name in ("input", "output", "target") if name in columns]
+        self.rows.append([_tile(image) for image in row])
+
+    def finish(self):
+        height, width = np.max([tile.shape[:2] for row in self.rows for tile in row], axis=0)
+        columns = [
+            np.stack([pictures.centred(tile, height, width) for tile in column])
+            for column in zip(*self.rows, strict=True)
+        ]
+        pictures.save_png(self.paths[0], pictures.rows_of(columns, across=1))
+        return self.paths
+
+
+def _tile(image):
+    image = pictures.opaque(image)
+    if max(image.shape[:2]) <= TILE:
+        return image
+    scale = TILE / max(image.shape[:2])
+    size = [max(1, round(side * scale)) for side in image.shape[:2]]
+    return images.prepare(images.from_array(image), size, image.shape[-1], "stretch")
+
+
+def _is_file(out):
+    return os.path.splitext(out)[1].lower() == ".png" and not os.path.isdir(out)

@@ -1,0 +1,47 @@
+"""config.json: what a run directory says of itself, for whoever asks."""
+
+import json
+import os
+
+from zoo.errors import UsageError
+
+
+def read(run):
+    """Returns the JSON object in a run's config.json, a dict, or None where there is no file.
+
+    Args:
+        run: path of a run directory, or of anything else, which has no config.
+
+    Raises:
+        UsageError: it is damaged.
+    """
+    path = os.path.join(run, "config.json")
+    try:
+        with open(path, encoding="utf-8") as file:
+            config = json.load(file)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        raise _damaged(path, error) from error
+    if not isinstance(config, dict):
+        raise _damaged(path, f"it holds a {type(config).__name__}")
+    return config
+
+
+def class_names(run):
+    """Returns the names of the classes of a run, a list of str; none of what is no run.
+
+    Raises:
+        UsageError: its config.json is damaged.
+    """
+    names = (read(run) or {}).get("class_names") or []
+    if not isinstance(names, list):
+        raise _damaged(os.path.join(run, "config.json"), "`class_names` is no list")
+    return list(map(str, names))
+
+
+def _damaged(path, why):
+    return UsageError(
+        f"{path} is damaged: expected one JSON object ({why}). Restore it, or use the files of the "
+        "run by themselves, such as its generator file with --generator."
+    )
