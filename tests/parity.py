@@ -16,7 +16,7 @@ BATCH = 8
 
 
 def cases():
-    """Returns name -> (variant, settings): each shape of game, each loss, penalty and ingredient."""
+    """Returns name -> (variant, settings): each shape of game, loss, penalty and ingredient."""
     import itertools
 
     import helpers
