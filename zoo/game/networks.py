@@ -75,6 +75,15 @@ def state_of(game, name):
     return [v for v in game.network(name).variables if v.name != "seed_generator_state"]
 
 
+def seed_states(game):
+    """Returns the states of all seed generators, by the names that they are saved under."""
+    found = {"noise": game.noise.state}
+    for name in game.network_names:
+        states = [v for v in game.network(name).variables if v.name == "seed_generator_state"]
+        found |= {f"seed_{name}_{i}": state for i, state in enumerate(states)}
+    return found
+
+
 def _trainable(game, names):
     return [v for name in names for v in game.network(name).trainable_variables]
 

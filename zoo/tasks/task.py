@@ -40,11 +40,15 @@ class Task:
         fields: names of the fields that its data sets hold; a label may stand beside them.
         judged: bool, whether a judge scores what is drawn by its features while a run trains.
         translates: bool, whether what goes in are pictures of a person's own.
+        samples_flags: str, the flags of generate.py that show what a run has learnt.
+        advice: str, a sentence on which data sets to choose.
     """
 
     fields = ()
     judged = False
     translates = False
+    samples_flags = "--count=64 --format=grid --out=samples.png"
+    advice = ""
 
     def check(self, model, dataset):
         """Raises UsageError unless a data set holds what the model learns from.
@@ -59,8 +63,6 @@ class Task:
                 f"{dataset.name} does not have. {self.advice} "
                 f"Received: {', '.join(dataset.fields)}."
             )
-
-    advice = ""
 
     def draw(self, model, dataset, config):
         """Draws what the averaged networks make of the same inputs each time.

@@ -14,6 +14,7 @@ class Translation(Task):
 
     fields = ("input", "target")
     translates = True
+    samples_flags = "--input=FOLDER --out=FOLDER"
     advice = "Choose pairs:PATH, a folder of pictures that hold both sides or of two sub-folders."
 
     def draw(self, model, dataset, config):
@@ -30,6 +31,7 @@ class UnpairedTranslation(Task):
 
     fields = ("a", "b")
     translates = True
+    samples_flags = "--input=FOLDER --out=FOLDER"
     advice = "Choose domains:PATH, a folder with trainA and trainB or with two sub-folders."
 
     def draw(self, model, dataset, config):
