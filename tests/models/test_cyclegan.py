@@ -107,7 +107,7 @@ def test_reflected_borders_are_those_of_numpy():
     first = next(x for x in gan.a_to_b.operations if x.name.startswith("pad"))
     x = np.random.default_rng(0).normal(size=(1, *gan.image_shape)).astype("float32")
     expected = np.pad(x, ((0, 0), (3, 3), (3, 3), (0, 0)), mode="reflect")
-    inner = keras.Model(gan.a_to_b.inputs, first.output)
+    inner = keras.Model(gan.a_to_b.input, first.output)
     np.testing.assert_array_equal(numpy(inner(x)), expected)
 
 
