@@ -17,7 +17,8 @@ import numpy as np
 from zoo.drawing.pictures import curves, timeline
 from zoo.errors import UsageError
 from zoo.files import write_atomically
-from zoo.scoring.scores import METRICS
+from zoo.runs import networks
+from zoo.scoring.scores import better
 
 # At most this many moments are shown, and fewer, down to the second number, to stay small.
 MOMENTS = 24, 18, 12
@@ -32,7 +33,6 @@ PARTS = "protocol", "scores", "floor"
 STYLE, SCRIPT = (
     Path(__file__).with_name(f"report.{kind}").read_text("utf-8") for kind in ("css", "js")
 )
-BETTER = {name: better for _, names in METRICS.values() for name, better in names.items()}
 
 
 def write_report(run_dir):
@@ -73,7 +73,8 @@ def write_report(run_dir):
     walk = _picture(run_dir / "walk.png", "Generated samples, row by row")
     neighbours = _picture(run_dir / "neighbours.png", "Generated samples and training pictures")
     left = PICTURES - 3 * (len(walk) + len(neighbours)) // 4
-    samples, shown, wide = _samples(timeline(run_dir / "samples"), left)
+    shows = "pictures" if networks.translates(config) else "latent points"
+    samples, shown, wide = _samples(timeline(run_dir / "samples"), left, shows)
     body = [
         f"<header><p>{escape(name)}</p><h1>{escape(title)}</h1></header>",
         f'<div class="lead{" wide" if wide else ""}" style="--stage:{shown}px">'
@@ -136,10 +137,10 @@ def _finite(column):
     return [value for value in column or () if np.isfinite(value)]
 
 
-def _samples(moments, most):
+def _samples(moments, most, shows="latent points"):
     """Returns the HTML of the samples, their width in CSS pixels, and whether they are wide.
 
-    Their pictures take about `most` bytes at most.
+    Their pictures take about `most` bytes at most. `shows` says what is the same in all of them.
     """
     readable = [(step, path, *found.size) for step, path in moments if (found := _opened(path))]
     if not readable:
@@ -171,7 +172,7 @@ def _samples(moments, most):
             '<div class="scrub" hidden><button type="button">Play</button>'
             f'<input type="range" min="0" max="{last}" value="{last}" aria-label="Moment"></div>'
         )
-        note += " Each moment shows the same latent points."
+        note += f" Each moment shows the same {shows}."
     film = "".join(
         f'<li><button type="button" data-step="{step:,}" aria-label="Show step {step:,}">'
         f'<img src="{source}" width="{width}" height="{height}" alt=""><span>{step:,}</span>'
@@ -293,25 +294,35 @@ def _score_table(features, record):
     if not all(isinstance(part, dict) for part in parts):
         return _pairs({features: record})
     protocol, scores, floor = parts
+    columns = _beside(record)
     rows = "".join(
-        f'<tr><th scope="row">{_breakable(name)}</th><td>{_score(name, scores)}</td>'
-        f"<td>{_score(name, floor)}</td><td>{_breakable(BETTER.get(name, ''))}</td></tr>"
+        f'<tr><th scope="row">{_breakable(name)}</th>'
+        + "".join(f"<td>{_score(name, values)}</td>" for values in (scores, *columns.values()))
+        + f"<td>{_breakable(better(name))}</td></tr>"
         for name in scores
         if not name.endswith("_deviation")
     )
+    heads = "".join(
+        f'<th scope="col">{escape(title)}</th>' for title in ("Score", "Value", *columns, "Better")
+    )
     count, real, step = (protocol.get(key) for key in ("samples", "floor_samples", "step"))
     step = "" if step is None else f"Step {_count(step)}: "
-    caption = (
-        f"{step}{_count(count)} samples against {_text(protocol.get('reference'))}. "
-        f"The floor is the score of {_count(real)} real pictures."
+    caption = f"{step}{_count(count)} samples against {_text(protocol.get('reference'))}. " + (
+        f"The floor is the score of {_count(real)} real pictures." if floor or not real else ""
     )
     return (
         f'<div class="scores"><h3>{escape(features)}</h3><p>{escape(caption)}</p>'
-        '<table><thead><tr><th scope="col">Score</th><th scope="col">Value</th>'
-        '<th scope="col">Floor</th><th scope="col">Better</th></tr></thead>'
-        f"<tbody>{rows}</tbody></table>"
+        f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
         f"<details><summary>Protocol</summary>{_pairs(protocol)}</details></div>"
     )
+
+
+def _beside(record):
+    """Returns title -> scores of what stands beside those of a record, the floor among them."""
+    baselines = record.get("baselines")
+    baselines = baselines if isinstance(baselines, dict) else {}
+    found = {f"Baseline: {n}": x for n, x in baselines.items() if isinstance(x, dict)}
+    return {"Floor": record["floor"]} | found if record["floor"] or not found else found
 
 
 def _score(name, values):
@@ -392,14 +403,21 @@ def _go_on(run_dir, config, metrics):
     where = shlex.quote(str(run_dir.resolve()) if where.startswith("..") else where)
     done, asked = len(set(_finite(metrics.get("epoch")))), config.get("epochs")
     more = "" if isinstance(asked, int) and done < asked else f" --epochs={2 * done}"
+    draw = "New samples", f"generate.py --run={where} --count=64 --format=grid --out=samples.png"
+    names = networks.names(config)
+    if networks.translates(config):
+        way = f" --direction={names[0]}" if len(names) > 1 else ""
+        line = f"generate.py --run={where}{way} --input=my/pictures --out=translated"
+        draw = "Pictures of your own", line
     lines = {
-        "New samples": f"generate.py --run={where} --count=64 --format=grid --out=samples.png",
+        draw[0]: draw[1],
         "The generator for others": f"export.py --run={where} --format=keras,onnx --out=exported",
         "More training": f"train.py --resume={where}{more}",
     }
     lines = {label: f"python {line}" for label, line in lines.items()}
-    lines["With Keras alone"] = (
-        "import keras\n"
-        f'generator = keras.models.load_model("{run_dir.resolve().name}/generator.keras")'
-    )
+    files = [
+        f'{name} = keras.models.load_model("{run_dir.resolve().name}/{name}.keras")'
+        for name in names
+    ]
+    lines["With Keras alone"] = "\n".join(["import keras", *files])
     return "".join(f"<h3>{label}</h3>{_command(line)}" for label, line in lines.items())
