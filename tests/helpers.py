@@ -13,6 +13,7 @@ from keras import ops
 from PIL import Image
 
 import zoo
+from zoo.game import GAN, inputs, networks
 
 ROOT = pathlib.Path(__file__).parents[1]
 PARITY = ROOT / "tests" / "parity.py"
@@ -29,31 +30,65 @@ SMALL = {
     "units": 8,
     "depth": 1,
     "num_classes": 3,
+    "blocks": 1,
+    "patch_halvings": 1,
+    "pool_size": 3,
 }
 IMAGE_SHAPE = (16, 16, 1)
+# Where a network halves its images more often.
+LARGER = {"pix2pix": (32, 32, 1)}
 BATCH = 8
 
+# Games of noise: `generate` draws from a seed. The others turn pictures into pictures.
+OF_NOISE = [name for name in zoo.names() if issubclass(zoo.get(name), GAN)]
+
 each_variant = pytest.mark.parametrize("variant", zoo.names(), indirect=True)
+each_of_noise = pytest.mark.parametrize("variant", OF_NOISE, indirect=True)
 
 
 def small(name, make=zoo.create, **settings):
     """Returns a small model of the variant `name`, made by `make(name, **settings)`."""
     own = zoo.get(name).settings()
     chosen = {key: value for key, value in SMALL.items() if key in own}
-    if len(own["image_shape"].default) == 3:
-        chosen["image_shape"] = IMAGE_SHAPE
+    if "image_shape" in own:
+        chosen["image_shape"] = LARGER.get(name, IMAGE_SHAPE)
     return make(name, **chosen | settings)
 
 
 def data(gan, count=2 * BATCH, seed=0):
-    """Returns `(samples, labels)` that `gan` can learn from; labels are None without classes."""
+    """Returns `(x, y)` that `gan.fit` learns from.
+
+    `x` are samples, or a dict of pictures by field where pictures become pictures; `y` are labels,
+    None without classes.
+    """
     random = np.random.default_rng(seed)
-    if len(gan.image_shape) == 3:
-        samples = random.integers(0, 256, (count, *gan.image_shape)).astype("uint8")
-    else:
-        samples = random.normal(size=(count, *gan.image_shape)).astype("float32")
+
+    def drawn():
+        if len(gan.sample_shape) == 3:
+            return random.integers(0, 256, (count, *gan.sample_shape)).astype("uint8")
+        return random.normal(size=(count, *gan.sample_shape)).astype("float32")
+
+    # What is moved about is every picture that such a game takes.
+    x = {name: drawn() for name in gan.jittered} or drawn()
     labels = random.integers(0, gan.num_classes, count).astype("int32") if gan.num_classes else None
-    return samples, labels
+    return x, labels
+
+
+def size(x):
+    """How many samples `x` of `data` holds."""
+    return len(next(iter(x.values())) if isinstance(x, dict) else x)
+
+
+def part(x, where):
+    """The samples of `x` or labels at a slice."""
+    if isinstance(x, dict):
+        return {name: values[where] for name, values in x.items()}
+    return None if x is None else x[where]
+
+
+def fields(gan, x, y=None):
+    """The fields of a batch as the step has them, tensors."""
+    return inputs.prepared(inputs.fields(gan, (x,) if y is None else (x, y)))
 
 
 def train(gan, epochs=1, count=2 * BATCH, **options):
@@ -65,8 +100,8 @@ def train(gan, epochs=1, count=2 * BATCH, **options):
 def step(gan, x, y=None):
     """Takes one step and returns its losses, those of this step alone."""
     # Not `train_on_batch`, for which JAX would compile the step a second time.
-    size = len(x) // gan.n_critic
-    history = gan.fit(x, y, batch_size=size, shuffle=False, verbose=0).history
+    each = size(x) // gan.minibatches
+    history = gan.fit(x, y, batch_size=each, shuffle=False, verbose=0).history
     return {name: value for name, (value,) in history.items()}
 
 
@@ -85,6 +120,12 @@ def restore(gan, values):
         variable.assign(value)
 
 
+def average_anew(gan):
+    """Makes the averaged networks equal to those that they are averages of."""
+    for average, weight in gan.averaged_weights():
+        average.assign(weight)
+
+
 def numpy(x):
     # A copy: on the CPU torch's arrays look into the tensor.
     return np.array(ops.convert_to_numpy(ops.stop_gradient(ops.convert_to_tensor(x))))
@@ -96,14 +137,32 @@ def moments(optimizer):
     return [numpy(v) for v in optimizer.variables if v.name not in scalars]
 
 
+def players(gan):
+    return [player.name for player in gan.all_players]
+
+
+def moved_by(gan, player):
+    """The variables that a player moves, by the player's name."""
+    (found,) = (own for own in gan.all_players if own.name == player)
+    return networks.moved_by(gan, found)
+
+
 def idle(gan, player):
-    """Paths of the trainable weights of a player that its loss cannot move."""
+    """Paths of the weights of a player that its loss cannot move."""
+    found = []
     # A loss of differences of logits does not see what is added to all of them.
     differences = gan.loss in ("wasserstein", "relativistic", "relativistic_average")
-    if player != "discriminator" or not differences:
-        return []
-    weights = gan.discriminator.trainable_variables
-    return [v.path for v in weights if v.name == "bias" and tuple(v.shape) == (1,)]
+    for variable in moved_by(gan, player):
+        last = variable.name == "bias" and tuple(variable.shape) == (1,)
+        if differences and last and "logit" in variable.path:
+            found.append(variable.path)
+    # Nor does a normalisation of each picture see what is added to a whole channel.
+    for name in gan.network_names:
+        for layer in gan.network(name).layers:
+            norms = {f"{layer.name}_norm"} & {other.name for other in gan.network(name).layers}
+            if norms and getattr(gan.network(name).get_layer(*norms), "groups", 0) == -1:
+                found += [v.path for v in layer.trainable_variables if v.name == "bias"]
+    return found
 
 
 def reals(x):

@@ -1,12 +1,13 @@
 """A program that test_parity.py and test_loading.py run under each backend.
 
 python parity.py steps OUT.npz       three steps of each case, from weights and noise of numpy
-python parity.py write FOLDER        an inference generator of each variant, in both formats
-python parity.py read FOLDER OUT.npz what the generators in a folder draw; needs Keras alone
+python parity.py write FOLDER        a network of each variant that draws, in both formats
+python parity.py read FOLDER OUT.npz what the networks in a folder draw; needs Keras alone
 """
 
 import pathlib
 import sys
+import unittest.mock
 
 import numpy as np
 
@@ -15,22 +16,29 @@ BATCH = 8
 
 
 def cases():
-    """Returns name -> (variant, settings)."""
+    """Returns name -> (variant, settings): each shape of game, each loss, penalty and ingredient."""
+    import itertools
+
     import zoo
     from zoo.parts.losses import LOSSES
     from zoo.parts.penalties import PENALTIES
 
     found = {name: (name, {}) for name in zoo.names()}
-    found |= {f"loss {loss}": ("vanilla", {"loss": loss}) for loss in LOSSES}
-    found |= {f"penalty {name}": ("vanilla", {"penalty": name}) for name in PENALTIES}
+    # Dropout draws from the backend's own generator.
+    found["pix2pix"] = ("pix2pix", {"dropout": 0.0})
+    # Every loss and every penalty, in as few cases as hold them all.
+    pairs = itertools.zip_longest(LOSSES, PENALTIES)
+    for loss, penalty in pairs:
+        found[f"{loss} {penalty}"] = ("vanilla", {"loss": loss, "penalty": penalty})
     # Second derivatives of convolutions. A penalty is per sample without batch normalisation only.
     found["unnormalised"] = ("dcgan", {"penalty": "r1_r2", "discriminator_norm": "none"})
     found["n_critic"] = ("dcgan", {"n_critic": 2, "loss": "hinge"})
-    found["weight_clip"] = ("dcgan", {"weight_clip": 0.05, "loss": "wasserstein"})
-    found["discriminators"] = ("dcgan", {"discriminators": 2, "combination": "softmax"})
+    found["weight_clip"] = ("vanilla", {"weight_clip": 0.05, "loss": "wasserstein"})
+    found["discriminators"] = ("vanilla", {"discriminators": 2, "combination": "softmax"})
     found["accumulate"] = ("conditional", {"accumulate": 2})
     found["packing"] = ("dcgan", {"packing": 2, "discriminator_norm": "spectral"})
     found["decay"] = ("vanilla", {"decay_steps": 2, "decay": "cosine"})
+    found["warm_start"] = ("vanilla", {"warm_start_rounds": 2})
     found["adam"] = ("dcgan", {"optimizer": "adam"})
     found["compiled"] = ("dcgan", {})
     return found
@@ -39,14 +47,16 @@ def cases():
 def injected(owner):
     """A subclass that takes what it draws from numpy, the same on every backend.
 
-    The numbers drawn depend on the discriminator's updates so far, not on the calls, so that they
+    The numbers drawn depend on the moves so far of those that judge, not on the calls, so that they
     are the same whether the step is compiled or not.
     """
     import keras
 
     class Injected(owner):
         def drawn(self, shape, table):
-            number = self.optimizer.discriminator.iterations
+            # The first one is the maker's; in a warm start there is no other but its own.
+            judges = self.optimizer.optimizers[1:]
+            number = sum(keras.ops.convert_to_tensor(o.iterations) for o in judges)
             size = int(np.prod([int(n) for n in shape]))
             flat = keras.ops.take(keras.ops.convert_to_tensor(table[:, :size]), number, axis=0)
             return keras.ops.reshape(flat, shape)
@@ -56,6 +66,13 @@ def injected(owner):
 
         def uniform(self, shape):
             return self.drawn(shape, UNIFORM)
+
+        def train_step(self, *arguments):
+            # A pool draws for all replicas at once, so not by `uniform`.
+            with unittest.mock.patch.object(
+                keras.random, "uniform", lambda shape, **options: self.uniform(shape)
+            ):
+                return super().train_step(*arguments)
 
     return Injected
 
@@ -86,14 +103,16 @@ def play(name, variant, settings):
     for variable in gan.trainable_variables:
         value = random.normal(0, 0.1, variable.shape).astype("float32")
         variable.assign(value + (1 if "gamma" in variable.path else 0))
-    gan.ema_generator.set_weights(gan.generator.get_weights())
+    helpers.average_anew(gan)
     before = [helpers.numpy(v) for v in gan.weights]
-    x, y = helpers.data(gan, BATCH * gan.n_critic * STEPS)
+    size = BATCH * gan.minibatches
+    x, y = helpers.data(gan, size * STEPS)
     steps = []
     for i in range(STEPS):
-        part = slice(i * BATCH * gan.n_critic, (i + 1) * BATCH * gan.n_critic)
-        losses = helpers.step(gan, x[part], None if y is None else y[part])
-        steps.append([losses[key] for key in sorted(losses)])
+        where = slice(i * size, (i + 1) * size)
+        losses = helpers.step(gan, helpers.part(x, where), helpers.part(y, where))
+        # In one phase other numbers are reported than in the next.
+        steps += [losses[key] for key in sorted(losses)]
     yield "losses", np.array(steps)
     for i, (variable, value) in enumerate(zip(gan.weights, before, strict=True)):
         yield f"{i:03d} {variable.name}", helpers.numpy(variable) - value
@@ -117,14 +136,15 @@ def write(folder):
 
     for name in zoo.names():
         gan = helpers.small(name)
+        drawing = gan.averaged[0]
         # Moving averages that say something.
-        for variable in gan.ema_generator.weights:
+        for variable in gan.network(f"ema_{drawing}").weights:
             random = np.random.default_rng(len(variable.path))
             variable.assign(random.uniform(0.1, 1, variable.shape).astype("float32"))
-        generator = gan.inference_generator()
+        network = gan.inference_network(drawing)
         for format in ("keras", "h5"):
-            generator.save(folder / f"{name}.{format}")
-        np.save(folder / f"{name}.npy", draw(generator))
+            network.save(folder / f"{name}.{format}")
+        np.save(folder / f"{name}.npy", draw(network))
 
 
 def read(folder, out):
@@ -134,19 +154,21 @@ def read(folder, out):
     results = {}
     for path in sorted(pathlib.Path(folder).glob("*/*.*")):
         if path.suffix in (".keras", ".h5"):
-            generator = keras.models.load_model(path, compile=False)
-            results[f"{path.parent.name}/{path.name}"] = draw(generator)
+            network = keras.models.load_model(path, compile=False)
+            results[f"{path.parent.name}/{path.name}"] = draw(network)
     np.savez(out, **results)
 
 
-def draw(generator):
+def draw(network):
     import keras
 
     random = np.random.default_rng(0)
-    inputs = [random.normal(size=(5, generator.inputs[0].shape[1])).astype("float32")]
-    if len(generator.inputs) > 1:
+    # Of pictures of any size some that every network takes.
+    shape = [32 if side is None else side for side in network.inputs[0].shape[1:]]
+    inputs = [random.normal(size=(5, *shape)).astype("float32")]
+    if len(network.inputs) > 1:
         inputs.append(np.array([0, 1, 2, 0, 1], "int32"))
-    outputs = generator(inputs if len(inputs) > 1 else inputs[0], training=False)
+    outputs = network(inputs if len(inputs) > 1 else inputs[0], training=False)
     return np.array(keras.ops.convert_to_numpy(keras.ops.stop_gradient(outputs)))
 
 

@@ -37,6 +37,7 @@ def cases():
         "accumulate": {"accumulate": 2, "penalty": "dragan", "augment": "color"},
         "adaptive": {"augment": "color", "augment_strength": 0.4, "augment_target": 0.1},
         "loss_scale": {"penalty": "r1", "gradient_clip": 0.01},
+        "warm_start": {"warm_start_rounds": 1},
         "compiled": {"n_critic": 2, "augment": "flip", "generator_norm": "batch"},
     }
     several = {"discriminators": 2, "combination_sharpness": 1e3}
@@ -48,6 +49,8 @@ def cases():
     return (
         small
         | {name: (name, {}) for name in zoo.names()}
+        # Dropout is drawn by the layer, on each device for itself.
+        | {"pix2pix": ("pix2pix", {"dropout": 0.0})}
         | {
             "spectral": ("dcgan", {"discriminator_norm": "spectral"}),
             "normalised": ("dcgan", {"penalty": "r1"}),
@@ -71,7 +74,7 @@ def play(name, variant, settings, layout):
         own = name in ("adam", "rmsprop")
         optimizer = keras.optimizers.get(optimizer) if own else None
         if name == "loss_scale":
-            optimizer = keras.optimizers.LossScaleOptimizer(gan.new_optimizer(gan.learning_rate))
+            optimizer = keras.optimizers.LossScaleOptimizer(gan.new_optimizer(gan.players[0]))
         # TensorFlow takes longer to trace a step than to take it once; JAX, for each operation.
         eagerly = keras.config.backend() == "tensorflow" and name != "compiled"
         gan.compile(optimizer, run_eagerly=eagerly)
@@ -79,9 +82,9 @@ def play(name, variant, settings, layout):
     for variable in gan.trainable_variables:
         value = random.normal(0, 0.1, variable.shape).astype("float32")
         variable.assign(value + (1 if "gamma" in variable.path else 0))
-    gan.ema_generator.set_weights(gan.generator.get_weights())
+    helpers.average_anew(gan)
     before = [helpers.numpy(v) for v in gan.weights]
-    x, y = helpers.data(gan, BATCH * gan.n_critic)
+    x, y = helpers.data(gan, BATCH * gan.minibatches)
 
     def batches():
         while True:

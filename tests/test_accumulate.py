@@ -7,6 +7,7 @@ from helpers import BATCH, data, numpy, small, step
 
 import zoo
 from zoo.errors import UsageError
+from zoo.game import rounds
 
 pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
 
@@ -17,6 +18,8 @@ pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
         ("vanilla", {"generator_norm": "none", "loss": "non_saturating", "n_critic": 2}),
         ("sine", {"loss": "relativistic", "penalty": "r1_r2"}),
         ("cats_and_dogs", {"loss": "hinge", "penalty": "r1", "augment": ""}),
+        # Without a pool, which shows other pictures to each part.
+        ("cyclegan", {"pool_size": 0, "identity_weight": 2.0}),
     ],
 )
 def test_parts_give_the_step_of_the_whole(name, settings):
@@ -24,7 +27,7 @@ def test_parts_give_the_step_of_the_whole(name, settings):
     for parts in (1, 4):
         gan = small(name, accumulate=parts, **settings)
         gan.compile(keras.optimizers.SGD(0.1))
-        x, y = data(gan, BATCH * gan.n_critic)
+        x, y = data(gan, BATCH * gan.minibatches)
         before = gan.get_weights()
         losses.append(step(gan, x, y))
         weights.append(gan.get_weights())
@@ -62,9 +65,8 @@ def test_the_generators_second_pass_repeats_the_first():
 
 
 def test_parts_that_do_not_divide_the_batch_are_refused():
-    gan = small("dcgan", accumulate=3)
     with pytest.raises(UsageError, match=r"divisible by 3\. Received: 8"):
-        gan.split(np.zeros((8, *gan.image_shape)))
+        rounds.split({"image": np.zeros((8, 16, 16, 1))}, 3)
 
 
 def test_a_discriminators_dropout_is_another_in_each_pass():

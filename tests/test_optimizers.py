@@ -1,13 +1,13 @@
-"""OptimizerPair: one optimizer to Keras, two to the game."""
+"""PlayersOptimizer: one optimizer to Keras, one for each player to the game."""
 
 import helpers
 import keras
 import numpy as np
 import pytest
 from helpers import numpy, small, train
-from zoo.optimizers import OptimizerPair
 
 from zoo.errors import UsageError
+from zoo.game.optimizers import Later, PlayersOptimizer
 
 pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
 
@@ -62,7 +62,7 @@ def test_compile_refuses_losses_and_metrics(argument, value):
         small("dcgan").compile(**{argument: value})
 
 
-def test_the_pairs_variables_are_those_of_both(gan):
+def test_its_variables_are_those_of_all(gan):
     generator, discriminator = gan.optimizer.optimizers
     assert {id(v) for v in gan.optimizer.variables} == {
         id(v) for v in [*generator.variables, *discriminator.variables]
@@ -92,20 +92,24 @@ def test_a_rate_of_zero_stops_its_player(gan):
         assert not np.array_equal(numpy(variable), value)
 
 
-def test_the_pair_survives_serialisation():
-    pair = OptimizerPair(
-        keras.optimizers.Adam(1e-3, beta_1=0.25), keras.optimizers.SGD(2e-3, momentum=0.5)
-    )
-    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(pair))
-    assert isinstance(again, OptimizerPair)
-    assert again.generator.get_config() == pair.generator.get_config()
-    assert again.discriminator.get_config() == pair.discriminator.get_config()
+def test_it_survives_serialisation_with_any_number_of_players():
+    players = {
+        "artist": keras.optimizers.Adam(1e-3, beta_1=0.25),
+        "critic": keras.optimizers.SGD(2e-3, momentum=0.5),
+        "third": keras.optimizers.RMSprop(3e-3),
+    }
+    optimizer = PlayersOptimizer(players)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(optimizer))
+    assert isinstance(again, PlayersOptimizer) and again.names == tuple(players)
+    for name, own in players.items():
+        assert type(getattr(again, name)) is type(own)
+        assert getattr(again, name).get_config() == own.get_config()
 
 
-def test_the_pair_is_not_applied_as_one():
-    pair = OptimizerPair("adam", "adam")
-    with pytest.raises(NotImplementedError, match=r"pair\.generator\.apply"):
-        pair.apply([])
+def test_it_is_not_applied_as_one():
+    optimizer = PlayersOptimizer({"generator": "adam", "discriminator": "adam"})
+    with pytest.raises(NotImplementedError, match=r"optimizer\.generator\.apply"):
+        optimizer.apply([])
 
 
 def test_gradients_and_weights_are_clipped_where_asked_for():
@@ -154,3 +158,26 @@ def test_a_rate_on_a_schedule_is_not_assigned():
     gan.compile()
     with pytest.raises(UsageError, match=r"follow a schedule.*decay_steps=0"):
         gan.optimizer.learning_rate = 1e-3
+
+
+def test_a_later_schedule_is_constant_before_and_its_own_afterwards():
+    falling = keras.optimizers.schedules.PolynomialDecay(1.0, 4, end_learning_rate=0.0)
+    later = Later(falling, 3)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(later))
+    for schedule in (later, again):
+        found = [float(numpy(schedule(keras.ops.convert_to_tensor(i)))) for i in range(9)]
+        assert found == pytest.approx([1, 1, 1, 1, 0.75, 0.5, 0.25, 0, 0])
+
+
+def test_rates_begin_to_fall_after_the_rounds_asked_for():
+    settings = {"decay_steps": 2, "decay_after": 2, "decay_to": 0.0, "learning_rate": 1e-2}
+    gan = small("sine", n_critic=2, **settings)
+    gan.compile()
+    x, _ = helpers.data(gan, 2 * helpers.BATCH)
+    seen = [rates(gan)]
+    for _ in range(5):
+        helpers.step(gan, x)
+        seen.append(rates(gan))
+    # Of both players alike, though one of them moves twice in a round.
+    falling = np.array([1, 1, 1, 0.5, 0, 0]) * 1e-2
+    np.testing.assert_allclose(seen, np.stack([falling, falling], axis=1), atol=1e-8)

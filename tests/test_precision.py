@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from helpers import BATCH, data, numpy, small, step
 from keras import ops
-from zoo.optimizers import OptimizerPair
 
 from zoo.errors import UsageError
+from zoo.game.optimizers import PlayersOptimizer
 from zoo.training import session
 
 pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
@@ -53,8 +53,8 @@ def test_a_scale_changes_neither_the_step_nor_its_losses(settings):
     results = []
     for wrap in (lambda optimizer: optimizer, scaled):
         gan = small("vanilla", optimizer="sgd", learning_rate=0.1, **settings)
-        pair = [wrap(gan.new_optimizer(gan.learning_rate)) for _ in range(2)]
-        gan.compile(OptimizerPair(*pair))
+        wrapped = {player.name: wrap(gan.new_optimizer(player)) for player in gan.players}
+        gan.compile(PlayersOptimizer(wrapped))
         x, _ = data(gan, 2 * BATCH * gan.n_critic)
         results.append((step(gan, x), [numpy(v) for v in gan.trainable_variables]))
     (losses, weights), (scaled_losses, scaled_weights) = results
@@ -91,7 +91,9 @@ def test_gradients_too_small_for_float16_reach_the_weights():
         gan = small("vanilla", dtype="mixed_float16")
         optimizer = keras.optimizers.SGD(1.0)
         gan.compile(scaled(optimizer, initial_scale=scale))
-        gan.discriminator_loss = lambda real, fake: 1e-9 * ops.mean(fake - real)
+        gan.discriminator_loss = lambda batch, made: 1e-9 * ops.mean(
+            gan.discriminate(made["fake"]) - gan.discriminate(batch["image"])
+        )
         # Beside the initial weights so small a step would be lost.
         kernel = gan.discriminator.trainable_variables[0]
         kernel.assign(np.zeros(kernel.shape))

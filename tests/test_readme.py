@@ -7,7 +7,6 @@ import re
 import shlex
 import subprocess
 import sys
-import textwrap
 
 import helpers
 import numpy as np
@@ -16,6 +15,7 @@ from PIL import Image
 
 ROOT = pathlib.Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+VARIANTS = (ROOT / "docs" / "variants.md").read_text(encoding="utf-8")
 
 # What makes a command short enough for a test; absl takes the last value of a flag.
 BRIEF = ["--max_minutes=0.02", "--epochs=2"]
@@ -23,6 +23,8 @@ SHORTER = {
     "train.py --model=dcgan": ["--set", "width=4", *BRIEF],
     "train.py --model=conditional": ["--set", "width=4", *BRIEF],
     "train.py --model=cats_and_dogs": ["--set", "width=2", "--set", "image_size=32", *BRIEF],
+    "train.py --model=pix2pix": ["--set", "width=2", "--set", "image_size=32", *BRIEF],
+    "train.py --model=cyclegan": ["--set", "width=2", "--set", "image_size=32", *BRIEF],
     "train.py --model": BRIEF,
     # The classifier of the judge takes minutes to train.
     "evaluate.py": ["--samples=200", "--features=raw"],
@@ -47,10 +49,11 @@ def test_every_command_of_the_readme_runs(tmp_path):
     if importlib.util.find_spec("tf2onnx") is None:
         pytest.skip("the README exports to ONNX, which needs requirements-onnx.txt")
     rng = np.random.default_rng(0)
-    for folder in ("pictures", "pets/cat", "pets/dog"):
+    folders = {"pictures": 70, "pets/cat": 70, "pets/dog": 70, "pairs": 140}
+    for folder, width in (folders | {"two_kinds/day": 70, "two_kinds/night": 70}).items():
         (tmp_path / "my" / folder).mkdir(parents=True)
-        for i in range(70):
-            picture = Image.fromarray(rng.integers(0, 256, (80, 70, 3)).astype("uint8"))
+        for i in range(70 if folder.startswith("p") else 6):
+            picture = Image.fromarray(rng.integers(0, 256, (80, width, 3)).astype("uint8"))
             picture.save(tmp_path / "my" / folder / f"{i}.png")
     found = commands()
     assert len(found) >= 7
@@ -82,16 +85,18 @@ def test_the_tables_of_the_pages_come_from_the_rows():
         assert page.read_text("utf-8") == text, "run python results/table.py"
 
 
-def test_the_variant_of_the_readme_trains_as_it_stands():
-    (block,) = re.findall(r"   ```python\n(   import math.*?)   ```", README, re.S)
+@pytest.mark.parametrize(("name", "count"), [("MyGAN", 8), ("Twins", 16)])
+def test_the_variants_of_the_page_train_as_they_stand(name, count):
+    blocks = re.findall(r"```python\n(.*?)```", VARIANTS, re.S)
+    (block,) = [block for block in blocks if f"class {name}(" in block]
     made = {}
-    exec(textwrap.dedent(block), made)
-    gan = made["MyGAN"](image_shape=(8, 8, 1), width=4)
+    exec(block, made)
+    gan = made[name](image_shape=(8, 8, 1), width=4)
     gan.compile()
-    weights = gan.generator.trainable_variables + gan.discriminator.trainable_variables
+    weights = [v for n in gan.network_names for v in gan.network(n).trainable_variables]
     before = [helpers.numpy(v) for v in weights]
     helpers.train(gan)
-    assert len(weights) == 8
+    assert len(weights) == count
     for variable, value in zip(weights, before, strict=True):
         assert (helpers.numpy(variable) != value).any(), variable.path
 

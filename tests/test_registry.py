@@ -1,7 +1,6 @@
 """What holds for every variant, those to come included."""
 
 import importlib
-import inspect
 
 import helpers
 import keras
@@ -10,9 +9,10 @@ import pytest
 
 import zoo
 from zoo.errors import UsageError
-from zoo.game import GAN
+from zoo.game import GAN, recipes
 from zoo.registry import MODELS
 from zoo.runs import config
+from zoo.settings import REQUIRED
 
 pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
 
@@ -32,35 +32,41 @@ def test_every_variant_has_a_recipe_and_both_presets_resolve(name):
         resolved = config.resolve(name, "mnist", preset)
         assert resolved["model"] == name and resolved["preset"] == preset
         assert set(config.model_settings(resolved)) <= set(settings)
-        known = config.knobs(name)
-        assert set(resolved) == {"model", "dataset", "preset", *known}, "a misspelt setting"
+        known = config.known_settings(name)
+        assert set(resolved) == {"model", "dataset", "preset", *known}
+        for setting, value in config.model_settings(resolved).items():
+            open_one = value is None
+            assert open_one or settings[setting].checked(setting, value) == value
 
 
 @pytest.mark.parametrize("name", zoo.names())
-def test_settings_are_documented_annotated_and_kept(name):
+def test_settings_are_documented_typed_and_have_a_value(name):
     owner = zoo.get(name)
-    owners = owner.__mro__[: owner.__mro__.index(GAN) + 1]
-    documented = "".join(inspect.getdoc(c) for c in owners)
-    for setting, parameter in owner.settings().items():
-        assert f"{setting}:" in documented, f"{setting} is missing in the docstring of {name}"
-        assert parameter.annotation is not parameter.empty, setting
+    documented, recipe = owner.meanings(), recipes.recipe_of(owner)
+    for setting, declared in owner.settings().items():
+        assert documented.get(setting), f"{setting} is missing in the docstrings of {name}"
+        assert declared.kind in (int, float, str, bool, tuple), setting
+        assert declared.default is not REQUIRED or setting in recipe, f"{setting} has no value"
 
 
 @helpers.each_variant
 def test_a_variant_learns_with_finite_losses(variant):
     history = helpers.train(variant, epochs=2).history
-    assert set(history) == set(variant.trackers)
+    # A term of the weight 0 is none.
+    assert set(history) <= set(variant.trackers)
+    for player in variant.all_players:
+        assert set(player.columns) <= set(history), player.name
     assert all(np.isfinite(values).all() for values in history.values())
     assert int(helpers.numpy(variant.finite_steps)) == 4
 
 
-@helpers.each_variant
+@helpers.each_of_noise
 def test_a_variant_draws_samples_in_its_range(variant):
     for weight in variant.ema_generator.weights:
         weight.assign(weight * 10)
     samples = variant.generate(5, seed=1)
-    assert samples.shape == (5, *variant.image_shape) and samples.dtype == np.float32
-    if len(variant.image_shape) == 3:
+    assert samples.shape == (5, *variant.sample_shape) and samples.dtype == np.float32
+    if len(variant.sample_shape) == 3:
         assert 0.5 < np.abs(samples).max() <= 1
     assert np.ptp(samples, axis=0).max() > 0, "all samples are the same"
 
@@ -71,21 +77,20 @@ def test_a_variant_is_made_again_from_its_config(variant):
     again = keras.saving.deserialize_keras_object(config)
     assert type(again) is type(variant)
     assert again.get_config() == variant.get_config()
-    assert again.image_shape == variant.image_shape
+    assert again.sample_shape == variant.sample_shape
     assert [v.shape for v in again.weights] == [v.shape for v in variant.weights]
 
 
 @helpers.each_variant
 def test_a_default_that_follows_the_size_is_taken_where_none_is_given(variant):
-    settings, found = variant.settings(), variant.defaults_at(variant.image_shape)
-    chosen = variant.get_config()
-    left = {name for name, parameter in settings.items() if parameter.default is None}
-    # What the small models of the tests are given does not follow.
-    left -= {*helpers.SMALL, "name", "dtype"}
-    found = {name: value for name, value in found.items() if name not in helpers.SMALL}
-    assert {name for name in left if chosen[name] is not None} == found.keys()
+    found, chosen = variant.defaults_at(variant.sample_shape), variant.get_config()
+    recipe = recipes.recipe_of(type(variant))
+    left = {name for name, value in recipe.items() if callable(value)}
+    assert left == found.keys()
     for name, value in found.items():
-        assert getattr(variant, name) == chosen[name] == value
+        # What the small models of the tests are given does not follow.
+        if name not in helpers.SMALL:
+            assert getattr(variant, name) == chosen[name] == value
 
 
 @helpers.each_variant
@@ -93,27 +98,33 @@ def test_the_seed_decides_the_initial_weights(variant):
     make = type(variant).from_config
     first, again = make(variant.get_config()), make(variant.get_config())
     other = make(variant.get_config() | {"seed": 1})
-    for network in ("generator", "discriminator"):
-        kernels = [helpers.numpy(getattr(g, network).weights[0]) for g in (first, again, other)]
+    seen = []
+    for network in variant.network_names:
+        kernels = [helpers.numpy(g.network(network).weights[0]) for g in (first, again, other)]
         np.testing.assert_array_equal(kernels[0], kernels[1])
         assert not np.array_equal(kernels[0], kernels[2])
-    for average, weight in zip(first.ema_generator.weights, first.generator.weights, strict=True):
+        assert not any(np.array_equal(kernels[0], kernel) for kernel in seen), "as another network"
+        seen.append(kernels[0])
+    for average, weight in first.averaged_weights():
         np.testing.assert_array_equal(helpers.numpy(average), helpers.numpy(weight))
 
 
 @helpers.each_variant
-def test_the_inference_generator_holds_the_average_and_stock_layers(variant):
+def test_an_inference_network_holds_the_average_and_stock_layers(variant):
     helpers.train(variant)
-    generator = variant.inference_generator()
-    assert [x.name for x in generator.inputs] == ["z", "label"][: 1 + bool(variant.num_classes)]
-    assert all(type(layer).__module__.startswith("keras.") for layer in generator.layers)
-    assert generator.dtype_policy.name == "float32"
-    for weight, average in zip(generator.weights, variant.ema_generator.weights, strict=True):
-        np.testing.assert_array_equal(helpers.numpy(weight), helpers.numpy(average))
-        assert weight is not average
+    of_noise = ["z", "label"][: 1 + bool(variant.num_classes)]
+    for name in variant.averaged:
+        network, average = variant.inference_network(name), variant.network(f"ema_{name}")
+        expected = of_noise if isinstance(variant, GAN) else ["image"]
+        assert [x.name for x in network.inputs] == expected
+        assert all(type(layer).__module__.startswith("keras.") for layer in network.layers)
+        assert network.dtype_policy.name == "float32"
+        for weight, kept in zip(network.weights, average.weights, strict=True):
+            np.testing.assert_array_equal(helpers.numpy(weight), helpers.numpy(kept))
+            assert weight is not kept
 
 
-@helpers.each_variant
+@helpers.each_of_noise
 def test_the_inference_discriminator_judges_alike_and_holds_stock_layers(variant):
     helpers.train(variant)
     discriminator = variant.inference_discriminator()
@@ -137,8 +148,8 @@ def test_unknown_names_are_answered_with_the_near_ones():
     ("settings", "message"),
     [
         ({"image_shape": (8, 8, 1)}, "at least 9 pixels"),
-        ({"image_shape": (16, 16, 2)}, "1 or 3 channels"),
-        ({"image_shape": (32, 16, 1)}, "square"),
+        ({"image_shape": (16, 16, 2)}, "1, 3 or 4 channels"),
+        ({"image_shape": (32, 8, 1)}, "at least 9 pixels"),
         ({"image_shape": (16, 16)}, r"Received: image_shape=\(16, 16\)"),
         ({"width": 0}, "`width` is out of range. Expected a whole number of at least 1"),
         ({"width": 2.5}, "`width` is out of range"),
@@ -150,7 +161,7 @@ def test_unknown_names_are_answered_with_the_near_ones():
         ({"penalty": "r3"}, "no penalty 'r3'"),
         ({"augment": "flop"}, "no augmentation 'flop'. Did you mean 'flip'"),
         ({"optimizer": "adm"}, "no optimizer 'adm'. Did you mean 'adam'"),
-        ({"discriminator_norm": "layer"}, "discriminator_norm.*'layer'"),
+        ({"discriminator_norm": "layer"}, "no discriminator_norm 'layer'. Valid: batch, none, spectral"),
         ({"dtype": "float16"}, "Weights of float16 are not supported.*or mixed_float16"),
     ],
 )

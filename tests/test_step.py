@@ -1,4 +1,6 @@
-"""The alternating step: who changes what, what each player sees, and what is reported."""
+"""The round: who changes what, what each player sees, and what is reported."""
+
+import functools
 
 import helpers
 import keras
@@ -10,133 +12,141 @@ from keras import ops
 import zoo
 from zoo import backend
 from zoo.errors import UsageError
+from zoo.game import logs, rounds
 from zoo.parts import penalties
 from zoo.parts.losses import LOSSES
 
 pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
 
 PLAYERS = ("discriminator", "generator")
+# One of each shape of game.
+SHAPES = ("conditional", "gaussian", "pix2pix", "cyclegan")
 
 
-def watched(owner):
-    """A subclass whose step reports, among its losses, what each of its updates saw and changed.
+def watch(patch):
+    """Makes steps report, among their losses, what each of their moves saw and changed.
 
-    Names end in the number of the update within the step: `real_d0`, `fake_g0`, ... `generator_d0`
-    holds how much each variable of the generator moved in the first discriminator update.
+    Names begin with the player and the number of its move within the round:
+    `discriminator0_real`, `generator0_fake`, ... `discriminator0_moved_generator` holds how much
+    each variable of the generator moved in the first move of the discriminator.
     """
+    play, track = rounds.play, logs.track
 
-    class Watched(owner):
-        def watch(self, player, update, real, fake, *arguments):
-            before = [ops.copy(v) for v in self.watched_variables()]
-            result = update(real, fake, *arguments)
-            moved = [
-                ops.max(ops.abs(ops.cast(new, "float32") - ops.cast(old, "float32")))
-                for new, old in zip(self.watched_variables(), before, strict=True)
-            ]
-            count = len(self.generator.variables)
-            number = sum(name.startswith(f"real_{player}") for name in self.seen_now)
-            self.seen_now |= {
-                f"real_{player}{number}": real,
-                f"fake_{player}{number}": fake,
-                f"generator_{player}{number}": ops.stack(moved[:count]),
-                f"discriminator_{player}{number}": ops.stack(moved[count:]),
-            }
+    def watched(move):
+        def moving(game, player, minibatch, made, pullback):
+            weights = {name: watched_variables(game, name) for name in game.network_names}
+            before = {name: [ops.copy(v) for v in own] for name, own in weights.items()}
+            result = move(game, player, minibatch, made, pullback)
+            number = sum(name.startswith(player.name) for name in game.seen_now if "real" in name)
+            seen = {"real": minibatch[game.sample_field], "fake": next(iter(made.values()))}
+            for name, own in weights.items():
+                pairs = zip(own, before[name], strict=True)
+                seen[f"moved_{name}"] = ops.stack([_far(new, old) for new, old in pairs])
+            game.seen_now |= {f"{player.name}{number}_{name}": x for name, x in seen.items()}
             return result
 
-        def watched_variables(self):
-            return [*self.generator.variables, *self.discriminator.variables]
+        return moving
 
-        def minibatches(self, *arguments):
-            self.seen_now = {}
-            return super().minibatches(*arguments)
+    def begin(game, batch):
+        game.seen_now = {}
+        return play(game, batch)
 
-        def update_discriminator(self, *arguments):
-            return self.watch("d", super().update_discriminator, *arguments)
-
-        def update_generator(self, *arguments):
-            return self.watch("g", super().update_generator, *arguments)
-
-        def track(self, *arguments):
-            return super().track(*arguments) | self.seen_now
-
-    return Watched
+    patch.setattr(rounds, "play", begin)
+    patch.setattr(logs, "track", lambda game, results: track(game, results) | game.seen_now)
+    for name in ("move_judge", "move_maker"):
+        patch.setattr(rounds, name, watched(getattr(rounds, name)))
 
 
-def make_watched(name, **settings):
-    return watched(zoo.get(name))(**settings)
+def watched_variables(game, name):
+    return game.network(name).variables
 
 
-@pytest.fixture(scope="module", params=zoo.names())
+def _far(new, old):
+    return ops.max(ops.abs(ops.cast(new, "float32") - ops.cast(old, "float32")))
+
+
+@pytest.fixture(scope="module", params=SHAPES)
 def observed(request, quick_compilation):
-    """A watched model of each variant, before a step, and what the step reported."""
-    gan = small(request.param, make=make_watched, n_critic=2)
+    """A watched model of each shape of game, before a step, and what the step reported."""
+    several = {"n_critic": 2} if request.param in helpers.OF_NOISE else {}
+    still = {} if several else {"jitter": 0.0, "mirror": False}
+    gan = small(request.param, **several, **still)
     gan.compile()
     x, y = data(gan)
     before = snapshot(gan)
-    return gan, before, x, step(gan, x, y)
+    with pytest.MonkeyPatch.context() as patch:
+        watch(patch)
+        yield gan, before, x, step(gan, x, y)
 
 
-def idle(gan, player):
-    """Paths of the weights that cannot matter: a pair of logits has the same bias twice."""
-    paired = player == "discriminator" and gan.loss == "relativistic"
-    return {"logit/bias"} if paired else set()
-
-
-def test_each_update_changes_its_own_player_and_leaves_the_other_alone(observed):
+def test_each_move_changes_its_own_networks_and_leaves_the_others_alone(observed):
     gan, *_, seen = observed
-    for update, own, other in (("d0", *PLAYERS), ("d1", *PLAYERS), ("g0", *PLAYERS[::-1])):
-        # Moving averages included: no variable of the other network moved at all.
-        np.testing.assert_array_equal(seen[f"{other}_{update}"], 0)
-        weights = getattr(gan, own).variables
-        moved = dict(zip((v.path for v in weights), seen[f"{own}_{update}"], strict=True))
-        still = [v.path for v in getattr(gan, own).trainable_variables if not moved[v.path]]
-        assert set(still) <= set(helpers.idle(gan, own)), (
-            f"weights of the {own} that its update left alone"
-        )
+    for player in gan.all_players:
+        for number in range(gan.moves_of(player)):
+            for name in gan.network_names:
+                moved = seen[f"{player.name}{number}_moved_{name}"]
+                if name not in player.networks:
+                    # Moving averages included: no variable of another network moved at all.
+                    np.testing.assert_array_equal(moved, 0)
+                    continue
+                network = gan.network(name)
+                moved = dict(zip((v.path for v in network.variables), moved, strict=True))
+                still = {v.path for v in network.trainable_variables if not moved[v.path]}
+                assert still <= set(helpers.idle(gan, player.name)), (
+                    f"weights of {name} that the move of {player.name} left alone"
+                )
 
 
-def test_each_discriminator_update_sees_its_own_minibatch_and_fresh_noise(observed):
-    _, _, x, seen = observed
-    first, second = helpers.reals(x)[0::2], helpers.reals(x)[1::2]
-    np.testing.assert_allclose(seen["real_d0"], first, atol=1e-6)
-    np.testing.assert_allclose(seen["real_d1"], second, atol=1e-6)
-    distance = np.abs(seen["fake_d0"] - seen["fake_d1"]).reshape(BATCH, -1)
-    assert distance.max(axis=1).min() > 1e-4, "two updates saw the same noise"
-    # The last update and the generator's share one forward pass.
-    np.testing.assert_array_equal(seen["fake_g0"], seen["fake_d1"])
-    np.testing.assert_array_equal(seen["real_g0"], seen["real_d1"])
+def test_each_move_sees_its_own_minibatch_and_fresh_noise(observed):
+    gan, _, x, seen = observed
+    judge, maker = gan.players
+    moves = gan.minibatches
+    real = helpers.reals(x[gan.sample_field] if isinstance(x, dict) else x)
+    for i in range(moves):
+        np.testing.assert_allclose(seen[f"{judge.name}{i}_real"], real[i::moves], atol=1e-6)
+    if moves > 1:
+        first, second = (seen[f"{judge.name}{i}_fake"] for i in range(2))
+        distance = np.abs(first - second).reshape(BATCH, -1)
+        assert distance.max(axis=1).min() > 1e-4, "two moves saw the same noise"
+    # The judge's last move and the maker's share one forward pass.
+    for what in ("real", "fake"):
+        last = seen[f"{judge.name}{moves - 1}_{what}"]
+        np.testing.assert_array_equal(seen[f"{maker.name}0_{what}"], last)
 
 
-def test_a_step_of_two_discriminator_updates_counts_as_such(observed):
+def test_the_optimizers_count_the_moves_of_their_players(observed):
     gan, before, x, _ = observed
     helpers.restore(gan, before)
     step(gan, x, data(gan)[1])
-    assert int(numpy(gan.optimizer.discriminator.iterations)) == 2
-    assert int(numpy(gan.optimizer.generator.iterations)) == 1
+    for player in gan.players:
+        assert int(numpy(gan.optimizer_of(player).iterations)) == gan.moves_of(player)
     assert int(numpy(gan.optimizer.iterations)) == 1
 
 
 @helpers.each_variant
-def test_both_optimizers_count_their_steps_and_hold_moments(variant):
+def test_every_optimizer_counts_its_steps_and_holds_moments(variant):
     train(variant, epochs=2)
-    for player in ("generator", "discriminator"):
-        optimizer = getattr(variant.optimizer, player)
-        assert int(numpy(optimizer.iterations)) == 4, player
+    for player in variant.all_players:
+        optimizer = variant.optimizer_of(player)
+        assert int(numpy(optimizer.iterations)) == 4, player.name
         slots = helpers.moments(optimizer)
-        count = len(getattr(variant, player).trainable_variables)
+        count = len(helpers.moved_by(variant, player.name))
         each, rest = divmod(len(slots), count)
         assert each and not rest, "an optimizer without moments, or not for every weight"
         still = sum(np.abs(slot).max() == 0 for slot in slots)
-        assert still <= each * len(helpers.idle(variant, player)), player
+        assert still <= each * len(helpers.idle(variant, player.name)), player.name
 
 
 @helpers.each_variant
-def test_a_step_keeps_the_moving_averages_of_both_players(variant):
-    before = {v.path: numpy(v) for v in variant.variables if "moving" in v.path}
+def test_a_step_moves_every_weight_and_keeps_the_moving_averages(variant):
+    before = {id(v): numpy(v) for v in variant.variables}
     train(variant)
-    for variable in variant.variables:
-        if "moving" in variable.path:
-            assert not np.array_equal(numpy(variable), before[variable.path]), variable.path
+    idle = {path for name in helpers.players(variant) for path in helpers.idle(variant, name)}
+    weights = [v for v in variant.trainable_variables if v.path not in idle]
+    statistics = [v for v in variant.variables if "moving" in v.path]
+    assert len(weights) > len(idle)
+    for variable in (*weights, *statistics):
+        assert not np.array_equal(numpy(variable), before[id(variable)]), variable.path
 
 
 def test_each_step_draws_fresh_noise_and_a_seed_repeats_it(gan):
@@ -160,13 +170,12 @@ class Injected:
 
     NOISE = np.random.default_rng(7).standard_normal((BATCH, 4)).astype("float32")
 
-    def draw_latents(self, real):
-        return ops.convert_to_tensor(self.NOISE)
+    def draw(self, batch):
+        return {"z": ops.convert_to_tensor(self.NOISE)}
 
 
-def plain_gradient(gan, loss):
-    """The gradient of `loss()` with respect to the generator, by the backend's own autodiff."""
-    variables = gan.generator.trainable_variables
+def plain_gradient(variables, loss):
+    """The gradient of `loss()` with respect to `variables`, by the backend's own autodiff."""
     if keras.config.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -208,9 +217,9 @@ def test_the_shared_forward_gives_the_gradient_of_the_composed_loss(loss):
         real = helpers.reals(x) if gan.objective.uses_real else None
         fake = gan.generator(Injected.NOISE, training=True)
         real_logits = None if real is None else gan.discriminate(real)
-        return gan.generator_loss(gan.discriminate(fake), real_logits)
+        return gan.objective.generator(gan.discriminate(fake), real_logits)
 
-    expected = plain_gradient(gan, composed)
+    expected = plain_gradient(variables, composed)
     for variable, new, value, gradient in zip(variables, moved, old, expected, strict=True):
         gradient = numpy(gradient)
         assert np.abs(gradient).max() > 1e-6, variable.path
@@ -248,11 +257,13 @@ def test_uint8_and_float_images_give_the_same_step(gan):
 
 
 @helpers.each_variant
-def test_the_average_follows_the_generator(variant):
+def test_the_averages_follow_the_networks_that_draw(variant):
     train(variant)
-    pairs = zip(variant.ema_generator.weights, variant.generator.weights, strict=True)
-    apart = [np.abs(numpy(average) - numpy(weight)).max() for average, weight in pairs]
-    assert max(apart) > 0, "the average is the generator itself"
+    for name in variant.averaged:
+        average, network = variant.network(f"ema_{name}"), variant.network(name)
+        pairs = zip(average.weights, network.weights, strict=True)
+        apart = [np.abs(numpy(average) - numpy(weight)).max() for average, weight in pairs]
+        assert max(apart) > 0, f"the average is {name} itself"
 
 
 def test_the_average_halves_an_old_generators_share_in_the_half_life(gan):
@@ -295,13 +306,14 @@ def test_a_bad_step_is_counted_out(gan):
 
 
 def test_a_batch_that_does_not_hold_the_minibatches_is_refused():
-    gan = small("dcgan", n_critic=2)
     with pytest.raises(UsageError, match=r"divisible by 2\. Received: a batch of 5"):
-        gan.minibatches(np.zeros((5, *gan.image_shape)), None)
+        rounds.deal({"image": np.zeros((5, 16, 16, 1))}, 2)
 
 
 def test_fit_gives_each_update_the_batch_size_asked_for(observed):
     gan, before, *_ = observed
+    if gan.minibatches == 1:
+        pytest.skip("a game of one move each")
     helpers.restore(gan, before)
     # 5 minibatches are 2 steps of 2; the rest is no whole step.
     x, y = data(gan, 5 * BATCH)
@@ -357,35 +369,42 @@ def test_a_penalty_of_every_other_sample_is_that_of_these_samples_alone():
         np.random.default_rng(seed).uniform(-1, 1, (8, *gan.image_shape)).astype("float32")
         for seed in (1, 2)
     )
-    found = [
-        float(numpy(g._penalty(ops.convert_to_tensor(x), ops.convert_to_tensor(fake), None, None)))
-        for g, x in ((gan, real), (small("dcgan", **settings, penalty_every=1), real[::2]))
-    ]
-    assert found[0] == pytest.approx(found[1], rel=1e-5)
-    gan.penalty_every = 1
-    whole = gan._penalty(ops.convert_to_tensor(real), ops.convert_to_tensor(fake), None, None)
-    assert float(numpy(whole)) != pytest.approx(found[0], rel=1e-3)
+
+    def penalty(gan, real):
+        judge = functools.partial(gan._every, None, None)
+        fakes = ops.convert_to_tensor(fake)
+        *_, found = gan.part["Penalty"].judged(judge, ops.convert_to_tensor(real), fakes, gan)
+        return float(numpy(found))
+
+    found = penalty(gan, real)
+    assert found == pytest.approx(
+        penalty(small("dcgan", **settings, penalty_every=1), real[::2]), rel=1e-5
+    )
+    gan.part["Penalty"].penalty_every = 1
+    assert penalty(gan, real) != pytest.approx(found, rel=1e-3)
 
 
 @pytest.mark.parametrize("norm", ["none", "batch"])
 @pytest.mark.parametrize("penalty", ["r1", "r2", "r1_r2"])
 def test_a_penalty_that_shares_the_forward_pass_of_the_loss_is_the_same(penalty, norm):
-    gan = small("dcgan", penalty=penalty, penalty_every=1, discriminator_norm=norm)
+    settings = {"penalty": penalty, "penalty_every": 1, "penalty_weight": 3.0}
+    gan = small("dcgan", discriminator_norm=norm, **settings)
     samples = [
         ops.convert_to_tensor(
             np.random.default_rng(seed).uniform(-1, 1, (8, *gan.image_shape)).astype("float32")
         )
         for seed in (1, 2)
     ]
-    network, variables = gan.discriminator, gan.discriminator.trainable_variables
+    variables = gan.discriminator.trainable_variables
+    real, fake = samples
 
     def shared():
-        real_logits, fake_logits, term = gan._judge(*samples, None, network)
-        return gan.discriminator_loss(real_logits, fake_logits) + 3 * term, ()
+        return gan.discriminator_loss({"image": real}, {"fake": fake})[0], ()
 
     def apart():
         logits = [gan.discriminate(x) for x in samples]
-        return gan.discriminator_loss(*logits) + 3 * gan.penalise(
+        penalise = gan.part["Penalty"].penalise
+        return gan.objective.discriminator(*logits) + 3 * penalise(
             gan.discriminate, *samples, gan
         ), ()
 

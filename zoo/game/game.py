@@ -335,10 +335,21 @@ class Game(configured.Configured, keras.Model):
     def save_own_variables(self, store):
         super().save_own_variables(store)
         # Keras does not save the state of seed generators; without it a loaded model would draw
-        # the same noise again.
-        store["noise"] = ops.convert_to_numpy(self.noise.state)
+        # the same noise, and drop the same units, again.
+        for name, state in self._seed_states().items():
+            store[name] = ops.convert_to_numpy(state)
 
     def load_own_variables(self, store):
-        own = [name for name in store.keys() if name != "noise"]  # noqa: SIM118, a Keras store
+        seeds = self._seed_states()
+        own = [name for name in store.keys() if name not in seeds]  # noqa: SIM118, a Keras store
         super().load_own_variables({name: store[name] for name in own})
-        self.noise.state.assign(store["noise"])
+        for name, state in seeds.items():
+            state.assign(store[name])
+
+    def _seed_states(self):
+        """Returns the states of all seed generators, by the name that they are saved under."""
+        found = {"noise": self.noise.state}
+        for name in self.network_names:
+            states = [v for v in self.network(name).variables if v.name == "seed_generator_state"]
+            found |= {f"seed_{name}_{i}": state for i, state in enumerate(states)}
+        return found
