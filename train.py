@@ -16,7 +16,7 @@ import sys
 from absl import flags
 
 from zoo.cli import programs
-from zoo.data.catalog import DATASETS
+from zoo.data.catalog import DATASETS, LOCAL
 from zoo.errors import UsageError
 from zoo.registry import MODELS
 
@@ -161,26 +161,19 @@ def choose_fastest(path):
 def from_here(dataset):
     """Returns the name of a data set as another working directory understands it."""
     source, colon, path = dataset.partition(":")
-    return f"folder:{os.path.abspath(path)}" if (source, colon) == ("folder", ":") else dataset
+    return f"{source}:{os.path.abspath(path)}" if source in LOCAL and colon else dataset
 
 
 def changes(path, overrides):
     """Returns the settings asked for on resuming, typed as those of the run."""
-    from zoo import errors
     from zoo.runs import config
 
     recorded = config.read(path)
     asked = {name: FLAGS[name].value for name in ("model", "dataset") if FLAGS[name].value}
     if FLAGS["preset"].present:
         asked["preset"] = FLAGS.preset
-    known = config.knobs(recorded["model"])
-    for name, value in overrides.items():
-        if name not in known:
-            raise UsageError(
-                f"{recorded['model']} has no setting {name!r}.{errors.nearest(name, known)}"
-            )
-        asked[name] = config.typed(name, value, known[name][0])
-    return asked
+    recipe = (recorded[name] for name in ("model", "dataset", "preset"))
+    return asked | config.asked(*recipe, overrides)
 
 
 def finish(session):
@@ -191,7 +184,10 @@ def finish(session):
         print(f"stopped at step {session.step:,}: {session.stop}")
     print(f"samples    {directory / 'samples'}")
     print(f"report     {directory / 'report.html'}")
-    print(f"generator  {directory / 'generator.keras'}")
+    import zoo
+
+    for network in zoo.get(session.config["model"]).averaged:
+        print(f"{network:10} {directory / network}.keras")
     if session.step < session.total_steps:
         print(f"go on with: python train.py --resume={directory}")
     return 128 + session.signal if session.signal else 0

@@ -9,9 +9,10 @@ from keras import ops
 
 from zoo.errors import UsageError
 from zoo.models.dcgan import DCGAN
+from zoo.parts.averaging import Averaging
 from zoo.runs import checkpoints
 from zoo.runs.csv_files import read_csv
-from zoo.tasks import views
+from zoo.tasks.pictures import diversity
 from zoo.training import callbacks
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -24,8 +25,10 @@ def late(gan, value, step=4):
 
 
 def in_the_data(monkeypatch, bad):
-    prepare = DCGAN.prepare
-    monkeypatch.setattr(DCGAN, "prepare", lambda self, x: prepare(self, x) + late(self, bad))
+    def wrong(self, game, batch):
+        return batch | {"image": batch["image"] + late(game, bad)}
+
+    monkeypatch.setattr(Averaging, "before_round", wrong)
 
 
 def in_the_loss(monkeypatch, bad):
@@ -136,10 +139,10 @@ def test_one_picture_for_each_class_is_a_collapse_too():
     real = np.random.default_rng(0).normal(size=(64, 4, 4, 1))
     classes = np.arange(4).repeat(16).reshape(4, 16).T.reshape(-1)
     fake = classes[:, None, None, None] * np.ones((1, 4, 4, 1))
-    assert views.diversity(fake, real) > 0.5
-    assert views.diversity(fake, real, classes=4) == 0
-    assert views.diversity(real, real) == pytest.approx(1)
-    assert np.isnan(views.diversity(real, np.ones_like(real)))
+    assert diversity(fake, real) > 0.5
+    assert diversity(fake, real, classes=4) == 0
+    assert diversity(real, real) == pytest.approx(1)
+    assert np.isnan(diversity(real, np.ones_like(real)))
 
 
 def test_samples_that_differ_raise_no_alarm(tmp_path, monkeypatch):

@@ -11,7 +11,9 @@ from PIL import Image
 from small_generators import make_run, pictures, points
 
 from zoo.errors import UsageError
-from zoo.outputs.generate import generate, load_generator, parse_seeds, walk
+from zoo.outputs.generate import generate, load_generator
+from zoo.sampling import walk
+from zoo.seeds import parse as parse_seeds
 
 ROOT = pathlib.Path(__file__).parents[2]
 NAMES = ["cat", "dog", "red, green", "3"]

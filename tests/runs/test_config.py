@@ -7,6 +7,7 @@ import pytest
 import zoo
 from zoo.errors import UsageError
 from zoo.runs import config
+from zoo.settings import Setting
 
 
 def resolve(preset="default", **overrides):
@@ -15,7 +16,7 @@ def resolve(preset="default", **overrides):
 
 def test_a_config_has_every_setting_of_the_run_and_the_model():
     resolved = resolve()
-    assert set(resolved) == {"model", "dataset", "preset", *config.knobs("dcgan")}
+    assert set(resolved) == {"model", "dataset", "preset", *config.known_settings("dcgan")}
     own = config.model_settings(resolved)
     assert "width" in own and not {"batch_size", "seed", "image_shape", "dtype"} & set(own)
     zoo.create("dcgan", **own)
@@ -40,7 +41,6 @@ def test_what_is_asked_for_wins_over_the_recipe_and_the_recipe_over_the_defaults
         ("max_minutes", "None", None),
         ("max_minutes", "5", 5.0),
         ("max_minutes", 5, 5.0),
-        ("image_size", "32", 32),
         ("discriminator_learning_rate", "4e-4", 4e-4),
         ("loss", "hinge", "hinge"),
         ("n_critic", 2, 2),
@@ -92,11 +92,26 @@ def test_unknown_names_list_the_near_ones():
 
 
 def test_every_true_and_false_is_understood():
+    flag = Setting(bool, False)
     for text, value in (("true", True), ("True", True), ("1", True), ("false", False)):
-        assert config.typed("flag", text, bool) is value
-    assert config.typed("flag", False, bool) is False
+        assert config.typed("flag", text, flag) is value
+    assert config.typed("flag", False, flag) is False
     with pytest.raises(UsageError, match="Expected bool, as in --set flag=true"):
-        config.typed("flag", "yes", bool)
+        config.typed("flag", "yes", flag)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("32", 32), (32, 32), ("64x64", 64), ("64x128", "64x128"), ("none", None)]
+)
+def test_a_size_is_a_number_or_height_and_width(text, value):
+    assert resolve(image_size=text)["image_size"] == value
+
+
+def test_a_size_that_is_none_is_one_sentence():
+    for text in ("0", "64x", "64x-1", "wide", "5000", "1.5", ""):
+        with pytest.raises(UsageError, match="image_size") as caught:
+            resolve(image_size=text)
+        assert "\n" not in str(caught.value)
 
 
 def test_assignments_are_split_at_the_first_equals_sign():

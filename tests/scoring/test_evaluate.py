@@ -382,7 +382,7 @@ def test_what_takes_hours_must_be_asked_for():
 def test_the_extractors_are_known_by_name(name):
     for known in ("raw", "imagenet", "inception", "classifier:digits"):
         evaluate._check_names(None, known, 0)
-    with pytest.raises(UsageError, match="no feature extractor.*imagenet, inception, raw"):
+    with pytest.raises(UsageError, match=r"no feature extractor.*imagenet, inception, raw"):
         evaluate._check_names(None, name, 0)
 
 

@@ -34,7 +34,9 @@ def ask(folder, *arguments):
 @pytest.mark.slow  # starts a process
 @several
 def test_a_run_on_two_devices_leaves_what_a_run_leaves(tmp_path):
-    done = ask(tmp_path, "--devices=2", "--batch_size=200", "--epochs=1", "--set=warm_start=vae:1")
+    done = ask(
+        tmp_path, "--devices=2", "--batch_size=200", "--epochs=1", "--set=warm_start_rounds=4"
+    )
     assert (done.returncode, done.stderr.count("Traceback")) == (0, 0), done.stderr
     assert done.stdout.count("18 of 1,618 samples fill no batch") == 1
     run = tmp_path / "runs" / "vanilla-digits"

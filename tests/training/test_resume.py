@@ -10,7 +10,7 @@ import keras
 import pytest
 import running
 
-from zoo import gan
+from zoo.game import game
 from zoo.runs import checkpoints
 from zoo.runs.csv_files import append_csv, read_csv
 from zoo.training import callbacks
@@ -48,7 +48,7 @@ def test_two_epochs_resumed_to_four_equal_four(straight, tmp_path):
 def test_a_run_in_float16_goes_on_with_its_scales(tmp_path, monkeypatch):
     # So large that the first updates overflow: each halves it.
     start = functools.partial(keras.optimizers.LossScaleOptimizer, initial_scale=2.0**30)
-    monkeypatch.setattr(gan, "_scaling", start)
+    monkeypatch.setattr(game, "scaling", start)
     whole, halves = (
         running.start(tmp_path, name, epochs=epochs, precision="mixed_float16").directory
         for name, epochs in (("whole", 2), ("halves", 1))
@@ -120,6 +120,48 @@ def test_two_discriminator_updates_and_a_budget_of_time(tmp_path):
     seconds = [float(row["cpu_seconds"]) for row in read_csv(rest.directory / "timings.csv")]
     assert 0 < seconds[0] < seconds[1]
     running.assert_equal_runs(part.directory, expected.directory)
+
+
+# Four trainings of two phases, each of which is compiled anew.
+@pytest.mark.slow
+def test_interrupted_in_the_warm_start_and_behind_it_equals_straight(tmp_path):
+    settings = {"warm_start_rounds": 20, "epochs": 2, "sample_every": 8}
+    straight = running.start(tmp_path, "straight", **settings)
+    assert straight.step == 2 * running.STEPS
+    part = running.start(tmp_path, "part", **settings, max_minutes=1e-9)
+    assert (part.step, part.stop) == (1, "the budget of 1e-09 minutes is used up")
+    files = [file.name for file in checkpoints.listing(part.directory / "checkpoints")]
+    assert files == ["step-0000000.npz", "step-0000001.npz"]
+    assert (part.directory / "generator.keras").exists()
+    assert (part.directory / "report.html").exists()
+    # In the middle of the warm start, at its last step, and behind it.
+    for end in (9, 20, 25):
+        part = stopped_at(part.directory, end)
+        assert part.step == end
+    rest = running.resume(part.directory, max_minutes=None)
+    assert (rest.first_step, rest.step) == (25, straight.step)
+    running.assert_equal_runs(part.directory, straight.directory)
+    rows = read_csv(straight.directory / "metrics.csv")
+    # The first epoch ends in the warm start and the second in the game: the others have no losses.
+    assert [[bool(row[f"{name}_loss"]) for name in "adg"] for row in rows] == [
+        [True, False, False],
+        [False, True, True],
+    ]
+
+
+def stopped_at(path, step):
+    """Resumes a run until a step, where it is stopped as by Ctrl-C."""
+
+    class Until(callbacks.Checkpoints):
+        def on_train_batch_end(self, batch, logs=None):
+            if self.session.step == step:
+                self.session.stop = "interrupted"
+                self.model.stop_training = True
+            super().on_train_batch_end(batch, logs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(callbacks, "Checkpoints", Until)
+        return running.resume(path, max_minutes=None)
 
 
 def test_rows_after_the_checkpoint_and_of_a_part_of_an_epoch_are_dropped(tmp_path):

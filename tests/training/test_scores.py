@@ -19,6 +19,7 @@ from zoo.runs import checkpoints
 from zoo.runs.csv_files import read_csv
 from zoo.scoring import scores
 from zoo.scoring.judge import TRAINING_SEED, Judge, find_judge
+from zoo.tasks.task import task_of
 from zoo.training import callbacks
 from zoo.training.session import Session
 
@@ -129,7 +130,7 @@ class NoEvents:
 
 def watcher(folder, judge, step=0, model=None, **changes):
     """The callback of a run whose steps see 100 images."""
-    config = {"batch_size": 100, "score_every": 1.0} | changes
+    config = {"model": "dcgan", "batch_size": 100, "score_every": 1.0} | changes
     session = Session(folder, config, steps_per_epoch=16, step=step, judge=judge)
     session.started = 0.0
     found = callbacks.ImageScores(session, NoEvents())
@@ -224,7 +225,7 @@ def test_scores_take_at_most_a_twentieth_of_the_time(tmp_path, monkeypatch):
     clock = [0.0]
     for module in ("callbacks", "session"):
         time = types.SimpleNamespace(monotonic=lambda: clock[0])
-        monkeypatch.setattr(f"zoo.runs.{module}.time", time)
+        monkeypatch.setattr(f"zoo.training.{module}.time", time)
 
     def take():
         clock[0] += 3.0
@@ -305,7 +306,9 @@ def test_a_set_without_classes(own_cache, monkeypatch):
     config = config_of() | {"class_names": []}
     said = []
     assert find_judge(config, say=said.append) is None
-    assert len(said) == 1 and re.search(r"digits has no classes.*score_features=inception", said[0])
+    assert len(said) == 1 and re.search(
+        r"digits has no classes.*score_features=imagenet, inception or raw", said[0]
+    )
     monkeypatch.setattr(extractors, "extractor", lambda name, **options: Blocks())
     judge = find_judge(config | {"score_features": "raw"}, say=said.append)
     assert judge.protocol["features"] == "blocks" and len(said) == 1
@@ -323,6 +326,7 @@ def test_what_prevents_the_scores_of_a_default_run_does_not_prevent_the_run(own_
     "changes, said",
     [
         ({"score_features": "clasifier:digits"}, "There is no feature extractor"),
+        ({"score_features": "raw:digits"}, "There is no feature extractor"),
         ({"score_features": "raw", "score_samples": 100}, "256-dimensional features need"),
     ],
 )
@@ -336,8 +340,9 @@ def test_features_that_cannot_be_had_are_refused_before_anything_is_written(
 
 def test_made_up_vectors_need_no_features():
     config = running.resolve(score_every=1.0) | {"dataset": "ring8", "sample_shape": [2]}
+    config["model"] = "gaussian"
     assert find_judge(config) is None
-    with pytest.raises(UsageError, match="known distribution"):
+    with pytest.raises(UsageError, match="leave out score_features"):
         find_judge(config | {"score_features": "raw"})
 
 
@@ -346,7 +351,7 @@ def test_scores_of_vectors_leave_what_evaluate_wrote(tmp_path):
     path.write_text(json.dumps({"step": 1, "old": 2, "evaluations": {"known": {"scores": {}}}}))
     dataset = data.load("ring8")
     session = Session(tmp_path, {"target": None}, steps_per_epoch=4, step=8)
-    found = callbacks.Scores(session, NoEvents(), dataset)
+    found = callbacks.Scores(session, NoEvents(), dataset, task_of("points"))
     found.set_model(types.SimpleNamespace(generate=lambda n, seed: dataset.samples[:n]))
     for content in (None, "[1]", "{"):
         if content:

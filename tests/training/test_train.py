@@ -139,7 +139,8 @@ def nan_from(step):
 
     def loss(self, *args, **kwargs):
         late = ops.cast(self.optimizer.iterations, "int32") >= step - 1
-        return ops.where(late, float("nan"), 1.0) * whole(self, *args, **kwargs)
+        value, seen = whole(self, *args, **kwargs)
+        return ops.where(late, float("nan"), 1.0) * value, seen
 
     return loss
 

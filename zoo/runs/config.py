@@ -108,20 +108,37 @@ def resolve(model, dataset, preset="default", overrides=None):
     if preset not in PRESETS:
         raise UsageError(f"There is no preset {preset!r}.{nearest(preset, PRESETS)}")
     recipe = recipes.read(model, preset, dataset)
+    overrides = asked(model, dataset, preset, overrides or {})
     config = {name: recipe.get(name, setting.default) for name, setting in known.items()}
     open_ones = {name for name, value in config.items() if callable(value)}
     config = {n: None if n in open_ones or v is REQUIRED else v for n, v in config.items()}
     unknown = set(recipe) - set(known)
     assert not unknown, f"configs/{model}.py sets {unknown}, which {model} does not have"
-    for name, value in (overrides or {}).items():
-        if name not in known:
-            raise UsageError(f"{model} has no setting {name!r}.{nearest(name, known)}")
-        config[name] = typed(name, value, known[name], optional=name in open_ones)
+    config |= overrides
     for name, setting in known.items():
         if setting.kind is float and type(config[name]) is int:
             config[name] = float(config[name])
     check(config)
     return {"model": model, "dataset": dataset, "preset": preset, **config}
+
+
+def asked(model, dataset, preset, overrides):
+    """Returns what was asked for, name -> value, each as its setting has it.
+
+    Args:
+        model, dataset, preset, overrides: as in `resolve`.
+
+    Raises:
+        UsageError: an unknown name, or a value of the wrong type.
+    """
+    known, recipe = known_settings(model), recipes.read(model, preset, dataset)
+    for name in overrides:
+        if name not in known:
+            raise UsageError(f"{model} has no setting {name!r}.{nearest(name, known)}")
+    return {
+        name: typed(name, value, known[name], optional=callable(recipe.get(name)))
+        for name, value in overrides.items()
+    }
 
 
 def sized(config, sample_shape, rounds=0):
@@ -230,7 +247,7 @@ def read(path):
             f"{path} is not a run: it has no config.json. Expected a directory that train.py has "
             "written."
         )
-    missing = {"model", "dataset", "data_fingerprint", "sample_shape"} - set(config)
+    missing = {"model", "dataset", "preset", "data_fingerprint", "sample_shape"} - set(config)
     if missing:
         raise UsageError(
             f"The config.json of {path} is damaged: it lacks {', '.join(sorted(missing))}."

@@ -7,11 +7,13 @@ import pytest
 from zoo import sampling
 from zoo.data import Dataset
 from zoo.drawing import pictures
-from zoo.tasks import views
+from zoo.tasks import pictures as views
+from zoo.tasks.task import task_of
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 TILE = 64 + 2  # with the gap behind it
+WALK = task_of("pictures").walk
 
 
 def tile(sheet, row, column):
@@ -21,7 +23,7 @@ def tile(sheet, row, column):
 def test_a_walk_leads_from_one_sample_to_the_next_and_changes_nothing():
     gan = helpers.small("vanilla")
     before = [helpers.numpy(v) for v in gan.variables]
-    sheet, description = views.walk(gan, None)
+    sheet, description = WALK(gan, None)
     assert sheet.shape == (views.ROWS * TILE - 2, views.STEPS * TILE - 2, 1)
     shown = sampling.to_uint8(gan.generate(2 * views.ROWS, seed=0)).repeat(4, 1).repeat(4, 2)
     for row in range(views.ROWS):
@@ -39,9 +41,9 @@ def test_a_walk_leads_from_one_sample_to_the_next_and_changes_nothing():
 
 def test_of_large_pictures_there_is_one_row(monkeypatch):
     gan = helpers.small("vanilla")
-    whole, _ = views.walk(gan, None)
+    whole, _ = WALK(gan, None)
     monkeypatch.setattr(views, "AREA", 1)
-    row, _ = views.walk(gan, None)
+    row, _ = WALK(gan, None)
     assert row.shape == (64, *whole.shape[1:])
     assert np.abs(row.astype(int) - whole[:64]).max() <= 1
 
@@ -49,8 +51,9 @@ def test_of_large_pictures_there_is_one_row(monkeypatch):
 def test_with_classes_every_row_is_the_same_walk_in_a_class_of_its_own():
     gan = helpers.small("conditional")
     images = np.zeros((3, *gan.image_shape), "uint8")
-    names = ("zero", "one", "two")
-    sheet, description = views.walk(gan, Dataset("x", images, np.arange(3), names, ""))
+    fields = {"image": images, "label": np.arange(3, dtype="int32")}
+    dataset = Dataset("x", fields, ("zero", "one", "two"))
+    sheet, description = WALK(gan, dataset)
     assert sheet.shape == (3 * TILE - 2, views.STEPS * TILE - 2, 1)
     assert description.endswith("from the top: zero, one, two.")
     for column, point in ((0, 0), (views.STEPS - 1, 1)):
