@@ -91,8 +91,8 @@ def test_gradients_too_small_for_float16_reach_the_weights():
         gan = small("vanilla", dtype="mixed_float16")
         optimizer = keras.optimizers.SGD(1.0)
         gan.compile(scaled(optimizer, initial_scale=scale))
-        gan.discriminator_loss = lambda batch, made: 1e-9 * ops.mean(
-            gan.discriminate(made["fake"]) - gan.discriminate(batch["image"])
+        gan.discriminator_loss = lambda batch, made: (
+            1e-9 * ops.mean(gan.discriminate(made["fake"]) - gan.discriminate(batch["image"]))
         )
         # Beside the initial weights so small a step would be lost.
         kernel = gan.discriminator.trainable_variables[0]
