@@ -165,6 +165,27 @@ def idle(gan, player):
     return found
 
 
+def plain_gradient(variables, loss):
+    """The gradient of `loss()` with respect to `variables`, by the backend's own autodiff."""
+    if keras.config.backend() == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            value = loss()
+        return tape.gradient(value, [v.value for v in variables])
+    if keras.config.backend() == "torch":
+        import torch
+
+        return torch.autograd.grad(loss(), [v.value for v in variables])
+    import jax
+
+    def pure(values):
+        with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
+            return loss()
+
+    return jax.jit(jax.grad(pure))([v.value for v in variables])
+
+
 def reals(x):
     """Samples as the step sees them."""
     return x.astype("float32") / 127.5 - 1 if x.dtype == np.uint8 else x

@@ -82,6 +82,12 @@ def play(name, variant, settings, layout):
     for variable in gan.trainable_variables:
         value = random.normal(0, 0.1, variable.shape).astype("float32")
         variable.assign(value + (1 if "gamma" in variable.path else 0))
+    for variable in gan.weights:
+        # A pool that is full, so that pictures are exchanged.
+        if variable.name == "pool_filled":
+            variable.assign(gan.pool_size)
+        elif variable.name.startswith("pool_"):
+            variable.assign(random.uniform(-1, 1, variable.shape).astype("float32"))
     helpers.average_anew(gan)
     before = [helpers.numpy(v) for v in gan.weights]
     x, y = helpers.data(gan, BATCH * gan.minibatches)

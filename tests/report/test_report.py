@@ -1,6 +1,7 @@
 """The report: one file, complete, safe, and written whatever is missing."""
 
 import base64
+import html
 import json
 import os
 import re
@@ -200,6 +201,48 @@ def test_curves_of_what_a_variant_adds_are_drawn_too(tmp_path):
     page = Page(report.write_report(run))
     assert "mode seeking 7.25" in re.sub(r"\s+", " ", page.text)
     assert len([tag for tag, found in page.found if found.get("class") == "chart"]) == 1
+
+
+def charts(page):
+    """Title -> the names in its legend, of each chart."""
+    found = re.findall(r'<svg role="img" aria-label="([^"]*): ([^"]*) over step"', page.html)
+    return {title: names.split(", ") for title, names in found}
+
+
+def test_every_number_of_every_player_is_a_curve_by_its_name(tmp_path):
+    run = make_run(tmp_path / "run")
+    rates = "discriminators_learning_rate,generators_learning_rate"
+    names = f"epoch,step,images,d_loss,g_loss,d_a,d_b,g_cycle,g_real_l1,augment_strength,{rates}"
+    (run / "metrics.csv").write_text(f"{names}\n1,5,9,1,2,3,4,5,6,7,8,9\n2,6,9,1,2,3,4,5,6,7,8,9\n")
+    assert charts(Page(report.write_report(run))) == {
+        "Loss": ["discriminators", "generators"],
+        "Discriminators": ["a", "b"],
+        "Generators": ["cycle", "real l1"],
+        "Augment strength": ["augment strength"],
+    }
+
+
+def test_a_player_that_did_not_move_has_a_curve_of_the_epochs_in_which_it_did(tmp_path):
+    run = make_run(tmp_path / "run")
+    lines = ["step,d_loss,a_loss,a_error", "8,,9,2", "16,,8,1", "24,1,,", "32,nan,,"]
+    (run / "metrics.csv").write_text("\n".join(lines) + "\n")
+    page = Page(report.write_report(run))
+    shown = [json.loads(figure["data-chart"])["curves"] for figure in page.all("figure")]
+    assert shown == [[[[24], [1]], [[8, 16], [9, 8]]], [[[8, 16], [2, 1]]]]
+    # What is no number is told, what was not there is no mistake.
+    assert page.text.count("not finite") == 1 and "d: 1 values were not finite" in page.text
+
+
+def test_a_run_of_translations_is_gone_on_from_by_its_own_networks(tmp_path):
+    run = make_run(tmp_path / "run")
+    for name in ("a_to_b", "b_to_a", "a_to_b-best"):
+        (run / f"{name}.keras").write_bytes(b"")
+    (run / "config.json").write_text(json.dumps({"model": "cyclegan", "dataset": "domains:x"}))
+    text = Page(report.write_report(run)).text
+    for name in ("a_to_b", "b_to_a"):
+        assert f'load_model("run/{name}.keras")' in html.unescape(text)
+    assert "generator.keras" not in text and "-best" not in text
+    assert "--input=FOLDER" in text and "--count" not in text
 
 
 def test_scores_appear_when_there_are_some(tmp_path):

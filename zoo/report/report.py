@@ -14,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
+import zoo
 from zoo.drawing.pictures import curves, timeline
 from zoo.errors import UsageError
 from zoo.files import write_atomically
-from zoo.runs import networks
 from zoo.scoring.scores import better
+from zoo.tasks.task import Task, task_of
 
 # At most this many moments are shown, and fewer, down to the second number, to stay small.
 MOMENTS = 24, 18, 12
@@ -29,6 +30,9 @@ BESIDE = 600_000
 STAGE = 720
 # Of what evaluate.py writes for each of the features.
 PARTS = "protocol", "scores", "floor"
+# Of metrics.csv: what counts, and what the names of losses and of learning rates end with.
+COUNTS = "epoch", "step", "images"
+LOSS, RATE = "_loss", "_learning_rate"
 # Embedded: a report is one file.
 STYLE, SCRIPT = (
     Path(__file__).with_name(f"report.{kind}").read_text("utf-8") for kind in ("css", "js")
@@ -73,8 +77,7 @@ def write_report(run_dir):
     walk = _picture(run_dir / "walk.png", "Generated samples, row by row")
     neighbours = _picture(run_dir / "neighbours.png", "Generated samples and training pictures")
     left = PICTURES - 3 * (len(walk) + len(neighbours)) // 4
-    shows = "pictures" if networks.translates(config) else "latent points"
-    samples, shown, wide = _samples(timeline(run_dir / "samples"), left, shows)
+    samples, shown, wide = _samples(timeline(run_dir / "samples"), left, _task(config).same)
     body = [
         f"<header><p>{escape(name)}</p><h1>{escape(title)}</h1></header>",
         f'<div class="lead{" wide" if wide else ""}" style="--stage:{shown}px">'
@@ -117,7 +120,7 @@ def _read_json(path):
 
 
 def _read_csv(path):
-    """Returns a dict of column -> floats, NaN where a cell is empty or the last line is torn."""
+    """Returns a dict of column -> floats, None where a cell is empty, NaN where a line is torn."""
     try:
         rows = list(csv.DictReader(path.read_text("utf-8", "replace").splitlines()))
     except (OSError, csv.Error):
@@ -127,6 +130,8 @@ def _read_csv(path):
 
 
 def _number(text):
+    if text == "":
+        return None
     try:
         return float(text)
     except (TypeError, ValueError):
@@ -134,13 +139,13 @@ def _number(text):
 
 
 def _finite(column):
-    return [value for value in column or () if np.isfinite(value)]
+    return [value for value in column or () if value is not None and np.isfinite(value)]
 
 
-def _samples(moments, most, shows="latent points"):
+def _samples(moments, most, same):
     """Returns the HTML of the samples, their width in CSS pixels, and whether they are wide.
 
-    Their pictures take about `most` bytes at most. `shows` says what is the same in all of them.
+    Their pictures take about `most` bytes at most; `same` says what all of them show.
     """
     readable = [(step, path, *found.size) for step, path in moments if (found := _opened(path))]
     if not readable:
@@ -172,7 +177,7 @@ def _samples(moments, most, shows="latent points"):
             '<div class="scrub" hidden><button type="button">Play</button>'
             f'<input type="range" min="0" max="{last}" value="{last}" aria-label="Moment"></div>'
         )
-        note += f" Each moment shows the same {shows}."
+        note += f" Each moment shows the same {same}."
     film = "".join(
         f'<li><button type="button" data-step="{step:,}" aria-label="Show step {step:,}">'
         f'<img src="{source}" width="{width}" height="{height}" alt=""><span>{step:,}</span>'
@@ -246,20 +251,47 @@ def _figures(environment, metrics, timings):
 
 
 def _charts(metrics, scores):
+    """Returns the HTML of the curves: the losses, what each player reports besides, and scores.
+
+    A column `<player>_loss` is a player's loss and `<player>_<term>` a term of it or what else it
+    reports, as `zoo.players.Player.column` names them; the players' whole names begin the columns
+    of their learning rates.
+    """
     step = metrics.get("step")
+    names = [] if step is None else [n for n in metrics if not n.endswith(RATE)]
+    losses = [name for name in names if name.endswith(LOSS)]
+    named = {name: _player(name.removesuffix(LOSS), metrics) for name in losses}
 
-    def columns(names):
-        names = {} if step is None else names
-        return {label: (step, metrics[name]) for name, label in names.items() if name in metrics}
+    def drawn(labels, title):
+        columns = {}
+        for name, label in labels.items():
+            # Of a player that did not move there is no value.
+            there = [pair for pair in zip(step, metrics[name], strict=True) if pair[1] is not None]
+            if there:
+                columns[label] = tuple(map(list, zip(*there, strict=True)))
+        return curves(columns, title)
 
-    losses = {"d_loss": "discriminator", "g_loss": "generator"}
-    others = [name for name in metrics if name.endswith("_loss") and name not in losses]
-    losses |= {name: name.removesuffix("_loss").replace("_", " ") for name in others}
-    logits = {"d_real": "on real", "d_fake": "on generated"}
-    charts = curves(columns(losses), "Loss")
-    charts += curves(columns(logits), "Discriminator, mean logit")
+    charts = drawn(named, "Loss")
+    rest = [name for name in names if name not in (*losses, *COUNTS)]
+    for loss, player in named.items():
+        start = loss.removesuffix("loss")
+        own = {n: _words(n.removeprefix(start)) for n in rest if n.startswith(start)}
+        rest = [name for name in rest if name not in own]
+        charts += drawn(own, player.capitalize())
+    charts += "".join(drawn({name: _words(name)}, _words(name).capitalize()) for name in rest)
     charts += _score_curve(scores)
     return f'<div class="charts">{charts}</div>' if charts else ""
+
+
+def _player(short, metrics):
+    """Returns the whole name of a player whose columns begin with `short`."""
+    players = [name.removesuffix(RATE) for name in metrics if name.endswith(RATE)]
+    found = [name for name in players if name.startswith(short)]
+    return found[0] if len(found) == 1 else _words(short)
+
+
+def _words(name):
+    return name.replace("_", " ")
 
 
 def _score_curve(path):
@@ -307,9 +339,9 @@ def _score_table(features, record):
     )
     count, real, step = (protocol.get(key) for key in ("samples", "floor_samples", "step"))
     step = "" if step is None else f"Step {_count(step)}: "
-    caption = f"{step}{_count(count)} samples against {_text(protocol.get('reference'))}. " + (
-        f"The floor is the score of {_count(real)} real pictures." if floor or not real else ""
-    )
+    caption = f"{step}{_count(count)} samples against {_text(protocol.get('reference'))}."
+    if "Floor" in columns:
+        caption += f" The floor is the score of {_count(real)} real pictures."
     return (
         f'<div class="scores"><h3>{escape(features)}</h3><p>{escape(caption)}</p>'
         f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
@@ -401,23 +433,26 @@ def _reproduce(environment):
 def _go_on(run_dir, config, metrics):
     where = os.path.relpath(run_dir)
     where = shlex.quote(str(run_dir.resolve()) if where.startswith("..") else where)
+    networks = [path.stem for path in sorted(run_dir.glob("*.keras")) if path.name[0] != "."]
+    networks = [name for name in networks if not name.endswith("-best")] or ["generator"]
     done, asked = len(set(_finite(metrics.get("epoch")))), config.get("epochs")
     more = "" if isinstance(asked, int) and done < asked else f" --epochs={2 * done}"
-    draw = "New samples", f"generate.py --run={where} --count=64 --format=grid --out=samples.png"
-    names = networks.names(config)
-    if networks.translates(config):
-        way = f" --direction={names[0]}" if len(names) > 1 else ""
-        line = f"generate.py --run={where}{way} --input=my/pictures --out=translated"
-        draw = "Pictures of your own", line
     lines = {
-        draw[0]: draw[1],
+        "New samples": f"generate.py --run={where} {_task(config).samples_flags}",
         "The generator for others": f"export.py --run={where} --format=keras,onnx --out=exported",
         "More training": f"train.py --resume={where}{more}",
     }
     lines = {label: f"python {line}" for label, line in lines.items()}
-    files = [
+    lines["With Keras alone"] = "import keras\n" + "\n".join(
         f'{name} = keras.models.load_model("{run_dir.resolve().name}/{name}.keras")'
-        for name in names
-    ]
-    lines["With Keras alone"] = "\n".join(["import keras", *files])
+        for name in networks
+    )
     return "".join(f"<h3>{label}</h3>{_command(line)}" for label, line in lines.items())
+
+
+def _task(config):
+    """Returns the task of a run's model, or that of no model in particular."""
+    try:
+        return task_of(zoo.get(str(config.get("model"))).task)
+    except UsageError:
+        return Task()

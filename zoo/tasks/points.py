@@ -16,6 +16,7 @@ class Points(Task):
     """Numbers on the line or points in the plane."""
 
     fields = ("sample",)
+    samples_flags = "--count=64 --format=npz --out=samples.npz"
     advice = "Choose gaussian, ring8 or grid25."
 
     def draw(self, model, dataset, config):

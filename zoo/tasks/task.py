@@ -40,11 +40,17 @@ class Task:
         fields: names of the fields that its data sets hold; a label may stand beside them.
         judged: bool, whether a judge scores what is drawn by its features while a run trains.
         translates: bool, whether what goes in are pictures of a person's own.
+        samples_flags: str, the flags of generate.py that show what a run has learnt.
+        same: str, what is the same in each picture that `draw` gives.
+        advice: str, a sentence on which data sets to choose.
     """
 
     fields = ()
     judged = False
     translates = False
+    samples_flags = "--count=64 --format=grid --out=samples.png"
+    same = "latent points"
+    advice = ""
 
     def check(self, model, dataset):
         """Raises UsageError unless a data set holds what the model learns from.
@@ -59,8 +65,6 @@ class Task:
                 f"{dataset.name} does not have. {self.advice} "
                 f"Received: {', '.join(dataset.fields)}."
             )
-
-    advice = ""
 
     def draw(self, model, dataset, config):
         """Draws what the averaged networks make of the same inputs each time.
