@@ -325,7 +325,7 @@ def _score_table(features, record):
     parts = [record.get(key) if isinstance(record, dict) else None for key in PARTS]
     if not all(isinstance(part, dict) for part in parts):
         return _pairs({features: record})
-    protocol, scores, floor = parts
+    protocol, scores, _ = parts
     columns = _beside(record)
     rows = "".join(
         f'<tr><th scope="row">{_breakable(name)}</th>'
