@@ -34,14 +34,15 @@ METRICS = flags.DEFINE_list(
     None,
     "Of frechet, kernel, precision_recall, density_coverage, classifier_score, class_coverage, "
     "label_accuracy, diversity_within_class, memorisation; of pictures made of others l1, psnr, "
-    "ssim, feature_distance on pairs, and frechet, kernel, cycle_error without; by default all that "
-    "apply.",
+    "ssim, feature_distance on pairs, and frechet, kernel, cycle_error without. By default all "
+    "that apply.",
 )
 FEATURES = flags.DEFINE_string(
     "features",
     None,
-    "classifier:DATASET (a small network trained on it, once), inception or raw (pixels). By "
-    "default the classifier of the data set where that has classes, else raw.",
+    "classifier:DATASET (a small network trained on it, once), imagenet, inception or raw (pixels). "
+    "By default the classifier of the data set where that has classes, else raw; imagenet of "
+    "pictures made of others.",
 )
 INCEPTION_WEIGHTS = flags.DEFINE_string(
     "inception_weights", None, "Weights file for --features=inception instead of a download."
