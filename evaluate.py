@@ -22,7 +22,8 @@ DATASET = flags.DEFINE_string(
 SAMPLES = flags.DEFINE_string(
     "samples",
     None,
-    "How many to draw; by default 10000, or as many as the train split has. Or an .npz file with "
+    "How many to draw; by default 10000, or as many as the train split has; of pictures to "
+    "translate at most, by default all of the test split. Or an .npz file with "
     "`images` or `samples`, as generate.py writes it, instead of a run.",
 )
 SEED = flags.DEFINE_integer(
@@ -32,13 +33,16 @@ METRICS = flags.DEFINE_list(
     "metrics",
     None,
     "Of frechet, kernel, precision_recall, density_coverage, classifier_score, class_coverage, "
-    "label_accuracy, diversity_within_class, memorisation; by default all that apply.",
+    "label_accuracy, diversity_within_class, memorisation; of pictures made of others l1, psnr, "
+    "ssim, feature_distance on pairs, and frechet, kernel, cycle_error without. By default all "
+    "that apply.",
 )
 FEATURES = flags.DEFINE_string(
     "features",
     None,
-    "classifier:DATASET (a small network trained on it, once), inception or raw (pixels). By "
-    "default the classifier of the data set where that has classes, else raw.",
+    "classifier:DATASET (a small network trained on it, once), imagenet, inception or raw (pixels). "
+    "By default the classifier of the data set where that has classes, else raw; imagenet of "
+    "pictures made of others.",
 )
 INCEPTION_WEIGHTS = flags.DEFINE_string(
     "inception_weights", None, "Weights file for --features=inception instead of a download."

@@ -53,20 +53,20 @@ def passes(gan):
     shares the forward pass of the loss, and the backward pass of that.
 
     Args:
-        gan: a `zoo.game.GAN`.
+        gan: a `zoo.game.Game`.
 
     Returns:
-        `(generator, discriminator)`, float, in forward passes; or None for a variant with a step of
-        its own, of which this rule knows nothing.
+        `(generator, discriminator)`, float, in forward passes; or None for a game of other players
+        or with a step of its own, of which this rule knows nothing.
     """
-    if type(gan).train_step is not GAN.train_step:
+    if not isinstance(gan, GAN) or type(gan).train_step is not GAN.train_step:
         return None
     generator = 3 + (gan.n_critic - 1) + (gan.accumulate > 1)
     # Only r1_r2 looks at real and generated samples.
     penalised = {None: 0, "r1_r2": 2}.get(gan.penalty, 1) / gan.penalty_every
     more = 3 if gan.penalty in penalties.AT and gan.penalty_every == 1 else 6
     discriminator = gan.n_critic * (6 + more * penalised) + 2 + gan.objective.uses_real
-    return float(generator), discriminator / gan.packing
+    return float(generator), discriminator / getattr(gan, "packing", 1)
 
 
 def of_step(gan):

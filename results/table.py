@@ -19,6 +19,8 @@ PROTOCOL = (
     *("model", "dataset", "preset", "settings", "backend", "budget", "samples", "features"),
     *("features_hash", "reference_split", "reference_count", "resizer"),
 )
+# What the same score is without any network, for pictures that are made of others.
+BASELINES = {"input": "baseline_input", "mean": "baseline_mean"}
 
 
 def read(name="results"):
@@ -31,7 +33,8 @@ def table(rows):
     """Returns a markdown table: one line for each protocol, mean and deviation over its seeds.
 
     Behind each score stands its floor, what real samples have in the place of generated ones, how
-    many times the floor a Frechet distance is, and what was published, if anything was.
+    many times the floor a Frechet distance is, in brackets what the untouched input and the mean
+    picture have, and what was published; each if there is any.
     """
     lines = collections.defaultdict(lambda: collections.defaultdict(list))
     for row in rows:
@@ -65,7 +68,7 @@ def table(rows):
 
 
 def score(rows):
-    """Returns one score of all seeds, its floor and what was published, for a person."""
+    """Returns one score of all seeds, its floor, its baselines and what was published."""
     values = [float(row["value"]) for row in rows]
     text = f"{rows[0]['metric']} {number(statistics.fmean(values))}"
     if len(values) > 1:
@@ -74,6 +77,12 @@ def score(rows):
         floor = statistics.fmean(floors)
         times = f", {statistics.fmean(values) / floor:.1f} times" * (rows[0]["metric"] == "frechet")
         text += f" ({number(floor)}{times})"
+    beside = [
+        f"{name} {number(statistics.fmean(map(float, found)))}"
+        for name, column in BASELINES.items()
+        if (found := [row[column] for row in rows if row.get(column)])
+    ]
+    text += f" [{', '.join(beside)}]" if beside else ""
     return text + (f", published {rows[0]['reference']}" if rows[0]["reference"] else "")
 
 

@@ -42,6 +42,9 @@ BATCH = 8
 # Games of noise: `generate` draws from a seed. The others turn pictures into pictures.
 OF_NOISE = [name for name in zoo.names() if issubclass(zoo.get(name), GAN)]
 
+# A variant of each shape of game: images, with classes, vectors, pairs of pictures, two domains.
+SHAPES = ("dcgan", "conditional", "gaussian", "pix2pix", "cyclegan")
+
 each_variant = pytest.mark.parametrize("variant", zoo.names(), indirect=True)
 each_of_noise = pytest.mark.parametrize("variant", OF_NOISE, indirect=True)
 
@@ -123,7 +126,7 @@ def restore(gan, values):
 def average_anew(gan):
     """Makes the averaged networks equal to those that they are averages of."""
     for average, weight in gan.averaged_weights():
-        average.assign(weight)
+        average.assign(numpy(weight))  # JAX donates no buffer twice
 
 
 def numpy(x):
@@ -163,6 +166,27 @@ def idle(gan, player):
             if norms and getattr(gan.network(name).get_layer(*norms), "groups", 0) == -1:
                 found += [v.path for v in layer.trainable_variables if v.name == "bias"]
     return found
+
+
+def plain_gradient(variables, loss):
+    """The gradient of `loss()` with respect to `variables`, by the backend's own autodiff."""
+    if keras.config.backend() == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            value = loss()
+        return tape.gradient(value, [v.value for v in variables])
+    if keras.config.backend() == "torch":
+        import torch
+
+        return torch.autograd.grad(loss(), [v.value for v in variables])
+    import jax
+
+    def pure(values):
+        with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
+            return loss()
+
+    return jax.jit(jax.grad(pure))([v.value for v in variables])
 
 
 def reals(x):

@@ -16,7 +16,8 @@ BATCH = 16
 
 def cases():
     """Returns name -> (variant, settings)."""
-    import zoo
+    import helpers
+
     from zoo.parts.augmentation import TRANSFORMATIONS
     from zoo.parts.losses import LOSSES
     from zoo.parts.penalties import PENALTIES
@@ -48,7 +49,7 @@ def cases():
     }
     return (
         small
-        | {name: (name, {}) for name in zoo.names()}
+        | {name: (name, {}) for name in helpers.SHAPES}
         # Dropout is drawn by the layer, on each device for itself.
         | {"pix2pix": ("pix2pix", {"dropout": 0.0})}
         | {
@@ -82,6 +83,12 @@ def play(name, variant, settings, layout):
     for variable in gan.trainable_variables:
         value = random.normal(0, 0.1, variable.shape).astype("float32")
         variable.assign(value + (1 if "gamma" in variable.path else 0))
+    for variable in gan.weights:
+        # A pool that is full, so that pictures are exchanged.
+        if variable.name == "pool_filled":
+            variable.assign(gan.pool_size)
+        elif variable.name.startswith("pool_"):
+            variable.assign(random.uniform(-1, 1, variable.shape).astype("float32"))
     helpers.average_anew(gan)
     before = [helpers.numpy(v) for v in gan.weights]
     x, y = helpers.data(gan, BATCH * gan.minibatches)

@@ -142,7 +142,12 @@ def test_a_step_of_its_own_is_not_counted(gan):
             raise NotImplementedError
 
     other = Other(helpers.IMAGE_SHAPE, width=2)
-    assert operations.passes(other) is None and operations.of_step(other) is None
+    for game in (other, helpers.small("pix2pix")):
+        assert operations.passes(game) is None and operations.of_step(game) is None
+
+
+def test_a_variant_without_packing_is_counted():
+    assert operations.of_step(helpers.small("conditional")) > 0
 
 
 def ours():

@@ -7,7 +7,6 @@ import pytest
 import zoo
 from zoo.errors import UsageError
 
-
 # What is on at once; of these a variant takes those that it has.
 EVERYTHING = {
     "loss": "least_squares",
@@ -77,7 +76,12 @@ def test_an_ingredient_that_a_variant_does_not_have_is_an_unknown_setting(name, 
 
 
 def test_every_ingredient_is_in_the_test_above():
-    declared = {n: s for name in zoo.names() for part in zoo.get(name).parts for n, s in part.settings.items()}
+    declared = {
+        n: s
+        for name in zoo.names()
+        for part in zoo.get(name).parts
+        for n, s in part.settings.items()
+    }
     # What has no neutral value to be moved from, or only says how much of another there is.
     shades = {"penalty_weight", "penalty_every", "augment_strength", "combination_sharpness"}
     shades |= {"instance_noise_images", "decay_to", "learning_rate", "beta_1", "beta_2"}

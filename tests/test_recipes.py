@@ -18,7 +18,7 @@ def test_every_setting_is_shown_once_and_explained(model):
     text = recipes.describe(model)
     blocks = re.findall(r"^(\w+) = (.*)\n((?:    .*\n?)+)", text, re.M)
     recipe = config.resolve(model, "")
-    assert sorted(name for name, _, _ in blocks) == sorted(config.knobs(model))
+    assert sorted(name for name, _, _ in blocks) == sorted(config.known_settings(model))
     for name, value, meaning in blocks:
         assert value.split("   (paper")[0] == repr(recipe[name])
         assert meaning.strip(), name

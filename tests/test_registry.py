@@ -161,7 +161,10 @@ def test_unknown_names_are_answered_with_the_near_ones():
         ({"penalty": "r3"}, "no penalty 'r3'"),
         ({"augment": "flop"}, "no augmentation 'flop'. Did you mean 'flip'"),
         ({"optimizer": "adm"}, "no optimizer 'adm'. Did you mean 'adam'"),
-        ({"discriminator_norm": "layer"}, "no discriminator_norm 'layer'. Valid: batch, none, spectral"),
+        (
+            {"discriminator_norm": "layer"},
+            "no discriminator_norm 'layer'. Valid: batch, none, spectral",
+        ),
         ({"dtype": "float16"}, "Weights of float16 are not supported.*or mixed_float16"),
     ],
 )

@@ -174,27 +174,6 @@ class Injected:
         return {"z": ops.convert_to_tensor(self.NOISE)}
 
 
-def plain_gradient(variables, loss):
-    """The gradient of `loss()` with respect to `variables`, by the backend's own autodiff."""
-    if keras.config.backend() == "tensorflow":
-        import tensorflow as tf
-
-        with tf.GradientTape() as tape:
-            value = loss()
-        return tape.gradient(value, [v.value for v in variables])
-    if keras.config.backend() == "torch":
-        import torch
-
-        return torch.autograd.grad(loss(), [v.value for v in variables])
-    import jax
-
-    def pure(values):
-        with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
-            return loss()
-
-    return jax.jit(jax.grad(pure))([v.value for v in variables])
-
-
 @pytest.mark.parametrize("loss", ["non_saturating", "relativistic"])
 def test_the_shared_forward_gives_the_gradient_of_the_composed_loss(loss):
     owner = type("InjectedDCGAN", (Injected, zoo.get("dcgan")), {})
@@ -219,7 +198,7 @@ def test_the_shared_forward_gives_the_gradient_of_the_composed_loss(loss):
         real_logits = None if real is None else gan.discriminate(real)
         return gan.objective.generator(gan.discriminate(fake), real_logits)
 
-    expected = plain_gradient(variables, composed)
+    expected = helpers.plain_gradient(variables, composed)
     for variable, new, value, gradient in zip(variables, moved, old, expected, strict=True):
         gradient = numpy(gradient)
         assert np.abs(gradient).max() > 1e-6, variable.path

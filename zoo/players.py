@@ -24,7 +24,7 @@ class Player:
         moves: int, or the name of the setting that holds it: its moves in a round. Each has a
             minibatch of its own; a player with fewer moves takes part in the last ones.
         rests: name of the game's method that returns a scalar, True where the player moves nothing
-            in this round; None for a player that never rests.
+            in this round, moving averages included; None for a player that never rests.
         alone: bool, whether its loss looks at nothing that `make` draws.
         loss: function `(game, batch, made)` in the place of the game's method, of a player that a
             part brings along.

@@ -9,7 +9,7 @@ import keras
 import pytest
 from keras import layers
 
-from zoo.outputs import keras_alone
+from zoo.runs import network_files
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_a_zip_whose_paths_leave_it_writes_nothing_elsewhere(good, tmp_path, nam
     path = changed(good, folder / "evil.keras", lambda members: members.update({name: b"evil"}))
     before = {p for p in tmp_path.rglob("*")}
     try:
-        keras_alone.load(path)
+        network_files.load(path)
     except ValueError as error:
         assert "\n" not in str(error)
     assert {p for p in tmp_path.rglob("*")} == before
@@ -90,10 +90,10 @@ def test_a_swapped_file_is_refused_in_one_sentence(good, tmp_path, monkeypatch, 
     monkeypatch.chdir(tmp_path)
     path = changed(good, tmp_path / "swapped.keras", change)
     with pytest.raises(ValueError) as caught:
-        keras_alone.load(path)
+        network_files.load(path)
     assert "\n" not in str(caught.value) and "swapped.keras" in str(caught.value)
     assert not (tmp_path / "harmed").exists()
 
 
 def test_the_untouched_file_is_accepted(good, tmp_path):
-    keras_alone.load(changed(good, tmp_path / "same.keras", lambda members: None))
+    network_files.load(changed(good, tmp_path / "same.keras", lambda members: None))

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from keras import ops
 
-from configs import cats_and_dogs
 from zoo.errors import UsageError
 from zoo.models.cats_and_dogs import CatsAndDogsGAN
-from zoo.tasks import views
+from zoo.runs import config
+from zoo.tasks.pictures import diversity
 
 pytestmark = pytest.mark.backend
 
@@ -32,14 +32,14 @@ with np.load(sys.argv[3]) as given:
 
 def small(size=16, **settings):
     # The tests over the registry augment; JAX compiles a step three times as long with it.
-    chosen = {"latent_dim": 8, "augment": ""} | settings
-    return CatsAndDogsGAN((size, size, 3), width=4, **chosen)
+    chosen = {"latent_dim": 8, "augment": ""} | settings | {"width": 4}
+    return CatsAndDogsGAN((size, size, 3), **chosen)
 
 
 def paper(**settings):
-    run = ("image_size", "batch_size", "epochs", "sample_every")
-    recipe = cats_and_dogs.get_config("folder:pets", "paper")
-    return small(**{k: v for k, v in recipe.items() if k not in run} | {"augment": ""} | settings)
+    resolved = config.resolve("cats_and_dogs", "folder:pets", "paper")
+    recipe = config.model_settings(config.sized(resolved, (16, 16, 3)))
+    return small(**recipe | {"latent_dim": 8, "augment": ""} | settings)
 
 
 def train(gan, steps=2, batch=4):
@@ -66,7 +66,7 @@ def test_the_class_does_not_drown_z(quick_compilation):
     x = colours.repeat(16, axis=1).repeat(16, axis=2)
     gan.fit(x, random.integers(0, 2, len(x)).astype("int32"), batch_size=16, verbose=0)
     samples, real = gan.generate(64, ema=False), x / np.float32(127.5) - 1
-    within, all_together = (views.diversity(samples, real, classes) for classes in (2, 1))
+    within, all_together = (diversity(samples, real, classes) for classes in (2, 1))
     # 0.79 of 0.86, and 0.11 of 0.63 with a vector of N(0, 1).
     assert within > max(0.5 * all_together, 0.3), (within, all_together)
 

@@ -49,7 +49,7 @@ def test_the_paper_preset_has_the_founding_settings():
     assert gan.generator.layers[-1].activation is keras.activations.tanh
     assert kinds(gan.discriminator) == ["Dense", "LeakyReLU", "Dense", "LeakyReLU", "Dense"]
     assert gan.discriminator.layers[-2].negative_slope == pytest.approx(0.2)
-    assert gan.loss == "non_saturating" and gan.penalise is None and gan.ema_half_life == 0
+    assert gan.loss == "non_saturating" and gan.penalty is None and gan.ema_half_life == 0
     gan.compile()
     for optimizer in gan.optimizer.optimizers:
         assert type(optimizer).__name__ == "SGD"
@@ -83,7 +83,7 @@ def test_signals_have_any_length():
 
 @pytest.mark.parametrize("shape", [(28, 28, 1), (10, 1), ()])
 def test_samples_of_another_shape_are_refused(shape):
-    with pytest.raises(UsageError, match=r"image_shape=\(points,\)"):
+    with pytest.raises(UsageError, match=r"sample_shape=\(points,\)|shape of one sample"):
         SineGAN(shape)
 
 

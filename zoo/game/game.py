@@ -336,20 +336,12 @@ class Game(configured.Configured, keras.Model):
         super().save_own_variables(store)
         # Keras does not save the state of seed generators; without it a loaded model would draw
         # the same noise, and drop the same units, again.
-        for name, state in self._seed_states().items():
+        for name, state in networks.seed_states(self).items():
             store[name] = ops.convert_to_numpy(state)
 
     def load_own_variables(self, store):
-        seeds = self._seed_states()
+        seeds = networks.seed_states(self)
         own = [name for name in store.keys() if name not in seeds]  # noqa: SIM118, a Keras store
         super().load_own_variables({name: store[name] for name in own})
         for name, state in seeds.items():
             state.assign(store[name])
-
-    def _seed_states(self):
-        """Returns the states of all seed generators, by the name that they are saved under."""
-        found = {"noise": self.noise.state}
-        for name in self.network_names:
-            states = [v for v in self.network(name).variables if v.name == "seed_generator_state"]
-            found |= {f"seed_{name}_{i}": state for i, state in enumerate(states)}
-        return found

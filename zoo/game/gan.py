@@ -149,7 +149,9 @@ class GAN(Game):
 
     def _every(self, labels, network, samples, every=1):
         """`discriminate` of samples that are every `every`-th of a minibatch."""
-        return self.discriminate(samples, None if labels is None else labels[::every], network)
+        if labels is not None and every > 1:
+            labels = labels[::every]
+        return self.discriminate(samples, labels, network)
 
     def seen(self, samples):
         """What the discriminator sees of the samples: augmented, noisy, packed."""

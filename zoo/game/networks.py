@@ -66,9 +66,22 @@ def moved_beside(game, player):
 def statistics_of_others(game, player):
     """Returns `(variable, value)` of what a player's move may count and must not keep."""
     names = [name for name in game.network_names if name not in player.networks]
-    variables = [v for name in names for v in game.network(name).non_trainable_variables]
-    # Not the seeds: the next step's dropout must be another.
-    return [(v, ops.copy(v)) for v in variables if v.name != "seed_generator_state"]
+    variables = [v for name in names for v in state_of(game, name) if not v.trainable]
+    return [(v, ops.copy(v)) for v in variables]
+
+
+def state_of(game, name):
+    """Returns the variables of a network but its seeds: the next step's dropout must be another."""
+    return [v for v in game.network(name).variables if v.name != "seed_generator_state"]
+
+
+def seed_states(game):
+    """Returns the states of all seed generators, by the names that they are saved under."""
+    found = {"noise": game.noise.state}
+    for name in game.network_names:
+        states = [v for v in game.network(name).variables if v.name == "seed_generator_state"]
+        found |= {f"seed_{name}_{i}": state for i, state in enumerate(states)}
+    return found
 
 
 def _trainable(game, names):

@@ -54,7 +54,9 @@ def play(game, batch):
             made, pullback = make(game, minibatch, moving)
         for player in moving:
             move = move_maker if player.makes else move_judge
+            before = _before_rest(game, player)
             results[player.name] = move(game, player, minibatch, made, pullback)
+            _rest(game, player, before)
     game.after_round(minibatch, results)
     return results
 
@@ -204,17 +206,27 @@ def split(fields, parts):
 
 
 def _apply(game, player, optimizer, gradients, variables):
-    resting = getattr(game, player.rests)() if player.rests else None
     with backend.no_grad():
-        if resting is None:
-            backend.apply(optimizer, gradients, variables)
-        else:
-            kept = [*variables, *optimizer.variables]
-            before = [ops.copy(v) for v in kept]
-            backend.apply(optimizer, gradients, variables)
-            for variable, value in zip(kept, before, strict=True):
-                variable.assign(ops.where(resting, value, variable.value))
+        backend.apply(optimizer, gradients, variables)
         game.after_move(player)
+
+
+def _before_rest(game, player):
+    """Returns `(variable, value)` of all that a move changes, of a player that may rest."""
+    if not player.rests:
+        return []
+    kept = [v for name in player.networks for v in networks.state_of(game, name)]
+    return [(v, ops.copy(v)) for v in (*kept, *game.optimizer_of(player).variables)]
+
+
+def _rest(game, player, before):
+    """Puts back what a move has changed, where the player rests."""
+    if not player.rests:
+        return
+    resting = getattr(game, player.rests)()
+    with backend.no_grad():
+        for variable, value in before:
+            variable.assign(ops.where(resting, value, variable.value))
 
 
 def _size(fields):

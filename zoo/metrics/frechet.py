@@ -90,6 +90,39 @@ def frechet_from_moments(mean, covariance, reference_mean, reference_covariance)
     return float(max(np.square(mean - reference_mean).sum() + spread, 0))
 
 
+def frechet_of_few(features, reference):
+    """Returns `frechet_distance` of as few as two samples on either side, float.
+
+    The same function without its refusal: of n samples in more than n dimensions the covariance has
+    directions without any spread, and the distance is far above that of many samples. So it says
+    something only beside the distance of other samples, as many, to the same reference.
+
+    It follows from the samples themselves where they are fewer than the dimensions, with matrices
+    of their number: A is the centred features, transposed, over sqrt(n - 1).
+
+    Args:
+        features: array `(n >= 2, d)`. reference: array `(m >= 2, d)`.
+
+    Raises:
+        UsageError: for fewer samples, values that are not finite, or shapes that do not fit.
+    """
+    given = feature_pair(features, reference, least=2)
+    means, roots = zip(*map(_mean_and_root, given), strict=True)
+    cross = np.linalg.svd(roots[0].T @ roots[1], compute_uv=False).sum()
+    spread = sum(np.square(root).sum() for root in roots) - 2 * cross
+    return float(max(np.square(means[0] - means[1]).sum() + spread, 0))
+
+
+def _mean_and_root(features):
+    """Returns the mean `(d,)` and a matrix `(d, min(n, d))` whose square is the covariance."""
+    n, d = features.shape
+    if n >= max(d, 2):
+        mean, covariance = moments(features)
+        return mean, _root(covariance)
+    mean = features.mean(axis=0, dtype=float)
+    return mean, (features - mean).T / np.sqrt(n - 1)
+
+
 def feature_array(name, features, least=1):
     """Returns `features` as an array `(n >= least, d)` of finite numbers, in the dtype it has.
 

@@ -83,7 +83,7 @@ def translate(
         )
     name, path = _chosen(source, direction, say)
     config = config_file.read(source) or {}
-    network = _load(path, name)
+    network = load_translator(path, name)
     channels, size = network.inputs[0].shape[-1], network_files.fixed_size(network)
     if size is not None:
         say(
@@ -154,7 +154,12 @@ def load(path, name="generator"):
         raise UsageError(str(error)) from error
 
 
-def _load(path, name):
+def load_translator(path, name="generator"):
+    """Loads a network file that makes pictures of pictures.
+
+    Raises:
+        UsageError: it cannot be used, or makes something else.
+    """
     network = load(path, name)
     if not network_files.translates(network):
         raise UsageError(

@@ -66,7 +66,9 @@ class Pool(Part):
         # While there is room a picture goes there and is shown as it is.
         room = position < self.pool_size
         place = ops.where(room, position, places)
-        swapped = ops.logical_and(ops.logical_not(room), draws[1] < 0.5)
+        # In the minibatch that fills the pool some places are taken, but hold nothing yet.
+        full = ops.logical_and(ops.logical_not(room), place < self.filled.value)
+        swapped = ops.logical_and(full, draws[1] < 0.5)
         taken_in = ops.logical_or(room, swapped)
         shown = {}
         for name in names:

@@ -18,7 +18,7 @@ import zoo
 from zoo.drawing.pictures import curves, timeline
 from zoo.errors import UsageError
 from zoo.files import write_atomically
-from zoo.scoring.scores import METRICS
+from zoo.scoring.scores import better
 from zoo.tasks.task import Task, task_of
 
 # At most this many moments are shown, and fewer, down to the second number, to stay small.
@@ -37,7 +37,6 @@ LOSS, RATE = "_loss", "_learning_rate"
 STYLE, SCRIPT = (
     Path(__file__).with_name(f"report.{kind}").read_text("utf-8") for kind in ("css", "js")
 )
-BETTER = {name: better for _, names in METRICS.values() for name, better in names.items()}
 
 
 def write_report(run_dir):
@@ -78,7 +77,7 @@ def write_report(run_dir):
     walk = _picture(run_dir / "walk.png", "Generated samples, row by row")
     neighbours = _picture(run_dir / "neighbours.png", "Generated samples and training pictures")
     left = PICTURES - 3 * (len(walk) + len(neighbours)) // 4
-    samples, shown, wide = _samples(timeline(run_dir / "samples"), left)
+    samples, shown, wide = _samples(timeline(run_dir / "samples"), left, _task(config).same)
     body = [
         f"<header><p>{escape(name)}</p><h1>{escape(title)}</h1></header>",
         f'<div class="lead{" wide" if wide else ""}" style="--stage:{shown}px">'
@@ -143,10 +142,10 @@ def _finite(column):
     return [value for value in column or () if value is not None and np.isfinite(value)]
 
 
-def _samples(moments, most):
+def _samples(moments, most, same):
     """Returns the HTML of the samples, their width in CSS pixels, and whether they are wide.
 
-    Their pictures take about `most` bytes at most.
+    Their pictures take about `most` bytes at most; `same` says what all of them show.
     """
     readable = [(step, path, *found.size) for step, path in moments if (found := _opened(path))]
     if not readable:
@@ -178,7 +177,7 @@ def _samples(moments, most):
             '<div class="scrub" hidden><button type="button">Play</button>'
             f'<input type="range" min="0" max="{last}" value="{last}" aria-label="Moment"></div>'
         )
-        note += " Each moment shows the same latent points."
+        note += f" Each moment shows the same {same}."
     film = "".join(
         f'<li><button type="button" data-step="{step:,}" aria-label="Show step {step:,}">'
         f'<img src="{source}" width="{width}" height="{height}" alt=""><span>{step:,}</span>'
@@ -326,26 +325,36 @@ def _score_table(features, record):
     parts = [record.get(key) if isinstance(record, dict) else None for key in PARTS]
     if not all(isinstance(part, dict) for part in parts):
         return _pairs({features: record})
-    protocol, scores, floor = parts
+    protocol, scores, _ = parts
+    columns = _beside(record)
     rows = "".join(
-        f'<tr><th scope="row">{_breakable(name)}</th><td>{_score(name, scores)}</td>'
-        f"<td>{_score(name, floor)}</td><td>{_breakable(BETTER.get(name, ''))}</td></tr>"
+        f'<tr><th scope="row">{_breakable(name)}</th>'
+        + "".join(f"<td>{_score(name, values)}</td>" for values in (scores, *columns.values()))
+        + f"<td>{_breakable(better(name))}</td></tr>"
         for name in scores
         if not name.endswith("_deviation")
     )
+    heads = "".join(
+        f'<th scope="col">{escape(title)}</th>' for title in ("Score", "Value", *columns, "Better")
+    )
     count, real, step = (protocol.get(key) for key in ("samples", "floor_samples", "step"))
     step = "" if step is None else f"Step {_count(step)}: "
-    caption = (
-        f"{step}{_count(count)} samples against {_text(protocol.get('reference'))}. "
-        f"The floor is the score of {_count(real)} real pictures."
-    )
+    caption = f"{step}{_count(count)} samples against {_text(protocol.get('reference'))}."
+    if "Floor" in columns:
+        caption += f" The floor is the score of {_count(real)} real pictures."
     return (
         f'<div class="scores"><h3>{escape(features)}</h3><p>{escape(caption)}</p>'
-        '<table><thead><tr><th scope="col">Score</th><th scope="col">Value</th>'
-        '<th scope="col">Floor</th><th scope="col">Better</th></tr></thead>'
-        f"<tbody>{rows}</tbody></table>"
+        f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
         f"<details><summary>Protocol</summary>{_pairs(protocol)}</details></div>"
     )
+
+
+def _beside(record):
+    """Returns title -> scores of what stands beside those of a record, the floor among them."""
+    baselines = record.get("baselines")
+    baselines = baselines if isinstance(baselines, dict) else {}
+    found = {f"Baseline: {n}": x for n, x in baselines.items() if isinstance(x, dict)}
+    return {"Floor": record["floor"]} | found if record["floor"] or not found else found
 
 
 def _score(name, values):
@@ -429,7 +438,7 @@ def _go_on(run_dir, config, metrics):
     done, asked = len(set(_finite(metrics.get("epoch")))), config.get("epochs")
     more = "" if isinstance(asked, int) and done < asked else f" --epochs={2 * done}"
     lines = {
-        "New samples": f"generate.py --run={where} {_samples_flags(config)}",
+        "New samples": f"generate.py --run={where} {_task(config).samples_flags}",
         "The generator for others": f"export.py --run={where} --format=keras,onnx --out=exported",
         "More training": f"train.py --resume={where}{more}",
     }
@@ -441,9 +450,9 @@ def _go_on(run_dir, config, metrics):
     return "".join(f"<h3>{label}</h3>{_command(line)}" for label, line in lines.items())
 
 
-def _samples_flags(config):
-    """Returns the flags of generate.py that draw something with a run."""
+def _task(config):
+    """Returns the task of a run's model, or that of no model in particular."""
     try:
-        return task_of(zoo.get(str(config.get("model"))).task).samples_flags
+        return task_of(zoo.get(str(config.get("model"))).task)
     except UsageError:
-        return Task.samples_flags
+        return Task()

@@ -1,12 +1,7 @@
 """Judges samples: every score that applies, beside its floor, with what fixes the numbers."""
 
-import dataclasses
-import datetime
-import hashlib
 import os
 import pathlib
-import shlex
-import sys
 
 import numpy as np
 
@@ -19,36 +14,24 @@ from zoo.metrics import extractors
 from zoo.metrics.splits import splits
 from zoo.outputs.generate import load_generator
 from zoo.progress import Progress
-from zoo.runs import checkpoints, config_file, directory, network_files
+from zoo.runs import checkpoints, config_file, network_files, networks
+from zoo.scoring import translation
+from zoo.scoring.judged import Judged, hash_of, of_networks, protocol
 from zoo.scoring.results import append_rows, check_results, rows, table, write_evaluation
-from zoo.scoring.scores import KNOWN, KNOWN_VERSION, METRICS, gave, prepare, scores_of
+from zoo.scoring.scores import (
+    EVERY,
+    KNOWN,
+    KNOWN_VERSION,
+    METRICS,
+    check_apply,
+    gave,
+    prepare,
+    scores_of,
+)
 from zoo.tasks.pictures import neighbours as draw_neighbours
 from zoo.tasks.points import known_scores
 
 SAMPLES = 10_000
-
-
-@dataclasses.dataclass
-class Judged:
-    """Samples that are judged, and where they come from.
-
-    Attributes:
-        samples: uint8 NHWC, or float32 `(n, d)` of data that are not pictures.
-        labels: int32 `(n,)`, the classes asked for, or None.
-        name: str, what is judged, for a person.
-        config: dict, the config of the run; empty for a file.
-        hash: str, SHA-256 in hex of the file that the samples come from.
-        step, seconds, cpu_seconds: of the run's newest checkpoint, or None.
-    """
-
-    samples: np.ndarray
-    labels: np.ndarray | None
-    name: str
-    config: dict
-    hash: str
-    step: int | None = None
-    seconds: float | None = None
-    cpu_seconds: float | None = None
 
 
 def evaluate(
@@ -66,6 +49,10 @@ def evaluate(
     say=print,
 ):
     """Scores a generator or a file of samples, prints a table, and keeps the numbers.
+
+    Networks that make pictures of pictures are scored by `zoo.scoring.translation`: on `pairs:` by
+    how near their pictures are to the targets, on `domains:` by how much they look like the other
+    side's. `samples` then limits how many test pictures are translated.
 
     A run also gets `neighbours.png` where its memorisation is scored: samples above the training
     pictures nearest to them.
@@ -106,14 +93,19 @@ def evaluate(
             "It is not known which data the samples are compared with. Name it by --dataset, as "
             "in --dataset=mnist."
         )
-    if data.SOURCES.get(dataset.partition(":")[0]) == "synthetic":
+    kind = data.SOURCES.get(dataset.partition(":")[0])
+    neighbours = None
+    if kind in translation.KINDS or networks.translates(config):
+        record, found = translation.evaluate(
+            source, samples, dataset, seed, config, metrics, features, inception_weights, data_dir
+        )
+    elif kind == "synthetic":
         if metrics is not None or features is not None:
             raise UsageError(
                 f"The scores of {dataset} follow from its known distribution: leave out "
                 "--metrics and --features."
             )
         record, found = _evaluate_known(source, samples, dataset, seed, config)
-        neighbours = None
     else:
         record, found, neighbours = _evaluate_pictures(
             source,
@@ -170,7 +162,7 @@ def read_samples(path):
         )
     if found.ndim == 4:
         found = _pictures(found, path)
-    return Judged(found, labels, os.path.basename(path), {}, _file_hash(path))
+    return Judged(found, labels, os.path.basename(path), {}, hash_of(path))
 
 
 def draw(source, generator, count, seed, config):
@@ -204,22 +196,14 @@ def draw(source, generator, count, seed, config):
             )
             parts.append(_pictures(part, source) if part.ndim == 4 else part)
             progress(start + len(part))
-    is_run = os.path.isdir(source)
-    meta = _newest_meta(source) if is_run else {}
-    path = os.path.join(source, "generator.keras") if is_run else source
-    return Judged(
-        np.concatenate(parts),
-        labels,
-        os.path.basename(os.path.abspath(source)),
-        config,
-        _file_hash(path),
-        *(meta.get(key) for key in ("step", "seconds", "cpu_seconds")),
-    )
+    paths = networks.find(source).values()
+    return of_networks(np.concatenate(parts), labels, source, config, paths)
 
 
 def _evaluate_pictures(
     source, samples, dataset, seed, config, metrics, features, inception_weights, data_dir
 ):
+    check_apply(metrics, METRICS, "samples of noise")
     own = dataset == config.get("dataset")
     found = read_samples(samples) if source is None else None
     generator = load_generator(source) if found is None else None
@@ -281,7 +265,7 @@ def _evaluate_pictures(
             "more it would be lower"
         )
     notes += [f"{name} left out: {why}" for name, why in left_out.items() if _is_news(name, why)]
-    protocol = _protocol(found, seed, notes) | {
+    about = protocol(found, seed, notes) | {
         "dataset": dataset,
         "reference": f"{len(reference.features):,} of {dataset}'s {parts.reference}",
         "reference_split": parts.reference,
@@ -293,7 +277,7 @@ def _evaluate_pictures(
         "resizer": extractor.resizer(shape),
         "metrics": {name: METRICS[name][0] for name in METRICS if gave(name, values)},
     }
-    return {"protocol": protocol, "scores": values, "floor": floor}, found, neighbours
+    return {"protocol": about, "scores": values, "floor": floor}, found, neighbours
 
 
 def memorises(metrics, own, extractor):
@@ -324,7 +308,7 @@ def _evaluate_known(source, samples, dataset, seed, config):
         {name: float(v) for name, v in known_scores(x, dataset, config).items()}
         for x in (found.samples, real.samples)
     )
-    protocol = _protocol(found, seed, []) | {
+    about = protocol(found, seed, []) | {
         "dataset": dataset,
         "reference": f"the known distribution of {dataset}",
         "reference_split": "known distribution",
@@ -336,29 +320,15 @@ def _evaluate_known(source, samples, dataset, seed, config):
         "resizer": "none",
         "metrics": {KNOWN: KNOWN_VERSION},
     }
-    return {"protocol": protocol, "scores": values, "floor": floor}, found
-
-
-def _protocol(found, seed, notes):
-    return {
-        "judged": found.name,
-        "step": found.step,
-        "samples": len(found.samples),
-        "seed": seed,
-        "source_hash": found.hash,
-        "notes": notes,
-        "date": datetime.date.today().isoformat(),
-        "commit": directory.commit(),
-        "command": shlex.join(["python", os.path.basename(sys.argv[0]), *sys.argv[1:]]),
-    }
+    return {"protocol": about, "scores": values, "floor": floor}, found
 
 
 def _check_names(metrics, features, seed):
     for name in metrics or ():
-        if name not in METRICS:
-            raise UsageError(f"There is no metric {name!r}.{nearest(name, METRICS)}")
+        if name not in EVERY:
+            raise UsageError(f"There is no metric {name!r}.{nearest(name, EVERY)}")
     if metrics is not None and not metrics:
-        raise UsageError(f"Expected at least one metric.{nearest('', METRICS)}")
+        raise UsageError(f"Expected at least one metric.{nearest('', EVERY)}")
     if features is not None:
         extractors.check(features)
     if seed < 0:
@@ -385,18 +355,6 @@ def _pictures(images, path):
             f"Received: {images.dtype} from {np.min(images):.3g} to {np.max(images):.3g}."
         )
     return sampling.to_uint8(images)
-
-
-def _newest_meta(run):
-    for path in reversed(checkpoints.listing(os.path.join(run, "checkpoints"))):
-        if meta := checkpoints.read_meta(path):
-            return meta
-    return {}
-
-
-def _file_hash(path):
-    with open(path, "rb") as file:
-        return hashlib.sha256(file.read()).hexdigest()
 
 
 def _is_news(name, why):

@@ -9,7 +9,7 @@ import pathlib
 from zoo.errors import UsageError
 from zoo.runs import config as configs
 from zoo.runs import directory
-from zoo.scoring.scores import KNOWN, KNOWN_VERSION, METRICS
+from zoo.scoring.scores import KNOWN, better, direction, version
 
 COLUMNS = [
     *("date", "model", "dataset", "preset", "backend", "seed", "budget", "metric", "value"),
@@ -17,14 +17,16 @@ COLUMNS = [
     *("samples", "reference", "commit", "command", "features", "features_hash", "floor"),
     *("floor_samples", "deviation", "reference_split", "reference_count", "resizer"),
     *("metric_version", "sample_seed", "trained_by", "trained_commit", "settings"),
-    *("train_seconds", "train_cpu_seconds"),
+    *("train_seconds", "train_cpu_seconds", "baseline_input", "baseline_mean"),
 ]
+# What stands beside the scores of pictures that were made of others.
+BASELINES = ("input", "mean")
 
 
 def table(record):
     """Returns the scores of a record as a text for people."""
     protocol = record["protocol"]
-    values, floor = record["scores"], record["floor"]
+    values = record["scores"]
     step = "" if protocol["step"] is None else f", step {protocol['step']:,}"
     lines = [
         f"{protocol['judged']}{step}: {protocol['samples']:,} samples of seed {protocol['seed']} "
@@ -38,23 +40,31 @@ def table(record):
             f"resizer: {protocol['resizer']}"
         )
     lines += [f"note: {note}." for note in protocol["notes"]]
-    cells = [("score", "", f"floor ({protocol['floor_samples']:,} real)", "better")]
-    for name, value in values.items():
+    columns = beside(record)
+    cells = [("score", "", *columns, "better")]
+    for name in values:
         if not name.endswith("_deviation"):
-            cells.append(
-                (
-                    name,
-                    _shown(name, value, values),
-                    _shown(name, floor[name], floor) if name in floor else "-",
-                    _better(name),
-                )
-            )
-    widths = [max(len(row[i]) for row in cells) for i in range(4)]
+            shown = [_shown(name, column) for column in (values, *columns.values())]
+            cells.append((name, *shown, better(name)))
+    *widths, _ = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines.append("")
-    for name, value, real, better in cells:
-        line = f"{name:{widths[0]}}  {value:>{widths[1]}}  {real:>{widths[2]}}  {better}"
-        lines.append(line.rstrip())
+    for name, *numbers, best in cells:
+        placed = [f"{x:>{width}}" for x, width in zip(numbers, widths[1:], strict=True)]
+        lines.append("  ".join([f"{name:{widths[0]}}", *placed, best]).rstrip())
     return "\n".join(lines)
+
+
+def beside(record):
+    """Returns what stands beside the scores of a record: title -> scores.
+
+    The floor, except where there is none of any score, and the baselines, if there are some.
+    """
+    columns = {f"baseline {name}": found for name, found in record.get("baselines", {}).items()}
+    if record["floor"] or not columns:
+        real = record["protocol"]["floor_samples"]
+        title = f"floor ({real:,} real)" if isinstance(real, int) else "floor"
+        columns = {title: record["floor"]} | columns
+    return columns
 
 
 def write_evaluation(run, record):
@@ -84,11 +94,20 @@ def write_evaluation(run, record):
             record = {
                 "protocol": record["protocol"] | {"metrics": versions},
                 **{part: old[part] | record[part] for part in ("scores", "floor")},
+                **_merged(old, record),
             }
     except (KeyError, TypeError):
         pass
     kept[name] = record
     directory.write_json(path, content | {"evaluations": kept})
+
+
+def _merged(old, record):
+    """Returns the baselines of two records of one protocol, where there are some."""
+    if "baselines" not in record:
+        return {}
+    both = {n: old["baselines"].get(n, {}) | found for n, found in record["baselines"].items()}
+    return {"baselines": both}
 
 
 def rows(record, found, dataset, budget=None, source=None):
@@ -127,15 +146,21 @@ def rows(record, found, dataset, budget=None, source=None):
     }
     if dataset != common["dataset"]:
         common["reference_split"] = f"{dataset}: {common['reference_split']}"
-    versions = {score: version for version, names in METRICS.values() for score in names}
+    baselines = record.get("baselines", {})
+    # Of several directions each has counts of its own.
+    counts = protocol.get("counts", {})
     return [
         common
+        | counts.get(direction(name), {})
         | {
             "metric": name,
             "value": f"{value:.6g}",
-            "floor": f"{record['floor'][name]:.6g}" if name in record["floor"] else "",
-            "deviation": _deviation(record["scores"], name),
-            "metric_version": versions.get(name, KNOWN_VERSION),
+            "floor": _written(record["floor"], name),
+            "deviation": _written(record["scores"], f"{name}_deviation"),
+            "metric_version": version(name),
+            **{
+                f"baseline_{other}": _written(baselines.get(other, {}), name) for other in BASELINES
+            },
         }
         for name, value in record["scores"].items()
         if not name.endswith("_deviation")
@@ -213,16 +238,14 @@ def _settings(config, command):
     return " ".join(f"{name}={value}" for name, value in sorted(changed))
 
 
-def _better(name):
-    return next((names[name] for _, names in METRICS.values() if name in names), "")
+def _written(values, name):
+    return f"{values[name]:.6g}" if name in values else ""
 
 
-def _deviation(values, name):
-    value = values.get(f"{name}_deviation")
-    return "" if value is None else f"{value:.6g}"
-
-
-def _shown(name, value, values):
+def _shown(name, values):
+    if name not in values:
+        return "-"
+    value = values[name]
     deviation = values.get(f"{name}_deviation")
     more = "" if deviation is None else f" ± {deviation:.2g}"
     return f"{value:.4g}{more}"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import re
 
 import numpy as np
 
@@ -32,6 +33,21 @@ METRICS = {
         },
     ),
 }
+# Of pictures made of others, on pairs: how near each is to its own target.
+PAIRED = {
+    "l1": (1, {"l1": "lower"}),
+    "psnr": (1, {"psnr": "higher"}),
+    "ssim": (1, {"ssim": "higher"}),
+    "feature_distance": (1, {"feature_distance": "lower"}),
+}
+# Of pictures made of others, without pairs; each score is one of a direction, `a_to_b_frechet`.
+UNPAIRED = {
+    "frechet": METRICS["frechet"],
+    "kernel": METRICS["kernel"],
+    "cycle_error": (1, {"cycle_error": "lower"}),
+}
+EVERY = METRICS | PAIRED | UNPAIRED
+_DIRECTION = re.compile(r"(a_to_b|b_to_a)_")
 # The k of the balls around samples, as the papers have it.
 NEIGHBOURS = {"precision_recall": 3, "density_coverage": 5}
 # Of data whose distribution is known; see `zoo.tasks.points.known_scores`.
@@ -224,3 +240,33 @@ def _compute(name, found, probabilities, labels, reference, seed, distance):
 def gave(metric, values):
     """Returns whether a metric gave any of the scores."""
     return any(score in values for score in METRICS[metric][1])
+
+
+def direction(score):
+    """Returns the direction in the name of a score, such as "a_to_b", or None."""
+    found = _DIRECTION.match(score)
+    return found and found[1]
+
+
+def better(score):
+    """Returns which direction of a score is better, "lower" or another word; "" if unknown."""
+    return _known(score, ("", {}))[1].get(_DIRECTION.sub("", score), "")
+
+
+def version(score):
+    """Returns the version of the metric that gives a score."""
+    return _known(score, (KNOWN_VERSION, {}))[0]
+
+
+def check_apply(metrics, known, what):
+    """Raises UsageError for a metric that is not in `known`, as those that `what` have."""
+    for name in metrics or ():
+        if name not in known:
+            raise UsageError(
+                f"The metric {name} does not apply to {what}. Expected some of {', '.join(known)}."
+            )
+
+
+def _known(score, default):
+    name = _DIRECTION.sub("", score)
+    return next((found for found in EVERY.values() if name in found[1]), default)

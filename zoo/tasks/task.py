@@ -41,6 +41,7 @@ class Task:
         judged: bool, whether a judge scores what is drawn by its features while a run trains.
         translates: bool, whether what goes in are pictures of a person's own.
         samples_flags: str, the flags of generate.py that show what a run has learnt.
+        same: str, what is the same in each picture that `draw` gives.
         advice: str, a sentence on which data sets to choose.
     """
 
@@ -48,6 +49,7 @@ class Task:
     judged = False
     translates = False
     samples_flags = "--count=64 --format=grid --out=samples.png"
+    same = "latent points"
     advice = ""
 
     def check(self, model, dataset):

@@ -15,6 +15,7 @@ class Translation(Task):
     fields = ("input", "target")
     translates = True
     samples_flags = "--input=FOLDER --out=FOLDER"
+    same = "pictures"
     advice = "Choose pairs:PATH, a folder of pictures that hold both sides or of two sub-folders."
 
     def draw(self, model, dataset, config):
@@ -32,6 +33,7 @@ class UnpairedTranslation(Task):
     fields = ("a", "b")
     translates = True
     samples_flags = "--input=FOLDER --out=FOLDER"
+    same = "pictures"
     advice = "Choose domains:PATH, a folder with trainA and trainB or with two sub-folders."
 
     def draw(self, model, dataset, config):

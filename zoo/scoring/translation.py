@@ -1,0 +1,295 @@
+"""Scores networks that make pictures of pictures, beside what no network is needed for.
+
+On pairs each translated picture is compared with its own target. Without pairs the translated
+pictures of one side are compared with the real ones of the other, as a heap. Beside each score
+stands that of two baselines: the pictures as they were, untouched, and the mean training picture. A
+network that does not beat both has learnt less than they tell.
+"""
+
+import os
+
+import numpy as np
+
+from zoo import data, sampling
+from zoo.errors import UsageError
+from zoo.metrics import extractors
+from zoo.metrics.splits import splits
+from zoo.outputs import translate
+from zoo.progress import Progress
+from zoo.runs import assembly, network_files, networks
+from zoo.scoring.judged import of_networks, protocol
+from zoo.scoring.scores import LARGEST_SUBSET, PAIRED, UNPAIRED, check_apply
+
+# Module of `zoo.data` -> metric -> version and scores.
+KINDS = {"pairs": PAIRED, "domains": UNPAIRED}
+# Test pictures of a side that are translated at most.
+MOST = 10_000
+CHUNK = 8
+SIDES = {"a_to_b": ("a", "b"), "b_to_a": ("b", "a")}
+
+
+def evaluate(
+    source,
+    samples,
+    dataset,
+    seed,
+    config,
+    metrics=None,
+    features=None,
+    inception_weights=None,
+    data_dir=None,
+):
+    """Scores the networks of a run, or of a file, on what is held out of a data set.
+
+    Args:
+        source: run directory or network file.
+        samples: int, test pictures of a side at most, or None for all up to 10,000.
+        dataset: str, of `pairs:` or `domains:`.
+        seed: int, of random subsets.
+        config: dict, the config of the run; empty for a file.
+        metrics: list of str, of `PAIRED` or `UNPAIRED`, or None for all.
+        features: str, name of an extractor; by default `imagenet`, of pictures with alpha `raw`.
+        inception_weights, data_dir: as for `zoo.scoring.evaluate.evaluate`.
+
+    Returns:
+        `(record, judged)`: a dict of `protocol`, `scores`, `floor` and `baselines`, in which
+        `input` and `mean` have scores of their own; and the `Judged` pictures.
+
+    Raises:
+        UsageError: the data do not fit the networks, or a metric does not apply.
+    """
+    kind = data.SOURCES.get(dataset.partition(":")[0])
+    found = _networks(source, dataset, kind)
+    check_apply(metrics, KINDS[kind], f"pictures of {kind}")
+    metrics = list(KINDS[kind]) if metrics is None else metrics
+    first = next(iter(found.values()))
+    parts = splits(dataset, **_options(dataset, config, first, data_dir))
+    channels = parts.train.samples.shape[-1]
+    if channels != first.inputs[0].shape[-1]:
+        raise UsageError(
+            f"The pictures of {dataset} do not fit the networks of {source}. Expected "
+            f"{first.inputs[0].shape[-1]} channels. Received: {channels}."
+        )
+    extractor = extractors.extractor(
+        features or ("raw" if channels == 4 else "imagenet"),
+        data_dir=data_dir,
+        inception_weights=inception_weights,
+    )
+    notes = _notes(parts, dataset, config, extractor)
+    score = _paired if kind == "pairs" else _unpaired
+    record, drawn, more = score(found, parts, samples or MOST, metrics, extractor, seed, notes)
+    files = networks.find(source).values()
+    judged = of_networks(drawn, None, source, config, files)
+    about = protocol(judged, seed, notes) | {
+        "dataset": dataset,
+        "reference_split": parts.reference,
+        "features": extractor.name,
+        "features_hash": extractor.hash,
+        "features_accuracy": extractor.accuracy,
+        "resizer": extractor.resizer(parts.held_out.samples.shape[1:]),
+        "metrics": {name: KINDS[kind][name][0] for name in metrics},
+        "baselines": {
+            "input": "the pictures as they were, untouched",
+            "mean": f"the mean training picture of the {_other(kind)}",
+        },
+        **more,
+    }
+    return {"protocol": about, **record}, judged
+
+
+def _other(kind):
+    return "targets" if kind == "pairs" else "other side; of cycle_error of its own"
+
+
+def _networks(source, dataset, kind):
+    """Returns name -> network of a source that fits a kind of data."""
+    if source is None:
+        raise UsageError(
+            f"Pictures in a file cannot be compared with {dataset}: what they were made of is not "
+            "known. Expected --run=NAME or --generator=FILE instead of a file of samples."
+        )
+    if kind not in KINDS:
+        raise UsageError(
+            f"The networks of {source} make pictures of pictures, and {dataset} has nothing to "
+            "compare those with. Expected a --dataset of pairs:PATH or domains:PATH."
+        )
+    paths = networks.find(source)
+    found = {name: translate.load_translator(path, name) for name, path in paths.items()}
+    if kind == "domains" and set(found) != set(SIDES):
+        raise UsageError(
+            f"Without pairs, as {dataset} has none, both directions are scored. Expected a run of "
+            f"a model such as cyclegan. Received: {source}, which holds {', '.join(found)}."
+        )
+    if kind == "pairs" and len(found) > 1:
+        raise UsageError(
+            f"On pairs, as {dataset} has them, one network is scored. Expected the file of one, "
+            f"--generator={os.path.join(source, 'a_to_b.keras')}. "
+            f"Received: {source}, which holds {', '.join(found)}."
+        )
+    return found
+
+
+def _options(dataset, config, network, data_dir):
+    options = {"data_dir": data_dir}
+    if config:
+        options |= assembly.data_options(config, assembly.Source(data_dir))
+    else:
+        size = network_files.fixed_size(network)
+        options |= {"image_size": size, "channels": network.inputs[0].shape[-1]}
+    return {name: options[name] for name in options if name in data.options_of(dataset)}
+
+
+def _notes(parts, dataset, config, extractor):
+    notes = []
+    recorded = config.get("data_fingerprint")
+    own = dataset == config.get("dataset") and parts.own
+    if own and recorded not in (None, parts.train.fingerprint):
+        notes.append(f"{dataset} has changed since the run was trained on it")
+    if not parts.own:
+        notes.append(f"{dataset} has no test split, so the run has seen the pictures held out here")
+    if extractor.comparable:
+        notes.append(extractor.comparable)
+    return notes
+
+
+def _paired(found, parts, most, metrics, extractor, seed, notes):
+    """Returns the scores on pairs, the translated pictures, and what the protocol says of them."""
+    (network,) = found.values()
+    chosen = _chosen(len(parts.held_out.samples), most)
+    given, target = (parts.held_out.fields[name][chosen] for name in ("input", "target"))
+    drawn = _translated(network, given, "translated pictures")
+    mean = np.broadcast_to(_mean(parts.train.fields["target"]), target.shape)
+    sets = {"scores": drawn, "input": given, "mean": mean}
+    values = {name: {} for name in sets}
+    for metric in metrics:
+        for name, images in sets.items():
+            values[name][metric] = _of_pairs(metric, images, target, extractor)
+    more = {
+        "reference": f"{len(target):,} targets of its {parts.reference}",
+        "reference_count": len(target),
+        "floor_samples": "",
+    }
+    baselines = {name: values.pop(name) for name in ("input", "mean")}
+    return {"scores": values["scores"], "floor": {}, "baselines": baselines}, drawn, more
+
+
+def _of_pairs(metric, images, target, extractor):
+    from zoo.metrics import paired
+
+    if metric == "feature_distance":
+        both = [extractor.features(np.ascontiguousarray(x)) for x in (images, target)]
+        return paired.feature_distance(*both)
+    return getattr(paired, metric)(images, target)
+
+
+def _unpaired(found, parts, most, metrics, extractor, seed, notes):
+    """As `_paired`, of both directions between two sides."""
+    test, train = parts.held_out.fields, parts.train.fields
+    least = min(map(len, test.values()))
+    if least < 2:
+        raise UsageError(
+            f"Expected at least 2 pictures of each side in the {parts.reference} of "
+            f"{parts.held_out.name}. Received: {least}."
+        )
+    test = {side: array[_chosen(len(array), most)] for side, array in test.items()}
+    scores, floor, counts, drawn = {}, {}, {}, []
+    baselines = {"input": {}, "mean": {}}
+    by_features = [name for name in metrics if name != "cycle_error"]
+    real = {}
+    if by_features:
+        real = {side: extractor.features(array) for side, array in test.items()}
+    for name, (own, other) in SIDES.items():
+        translated = _translated(found[name], test[own], f"translated pictures, {name}")
+        drawn.append(translated)
+        if by_features:
+            mean = extractor.features(_mean(train[other])[np.newaxis])
+            chosen = _chosen(len(train[other]), len(translated))
+            sets = {
+                "scores": extractor.features(translated),
+                "input": real[own],
+                "mean": np.repeat(mean, len(translated), axis=0),
+                "floor": extractor.features(train[other][chosen]),
+            }
+            into = {"scores": scores, "floor": floor, **baselines}
+            for key, features in sets.items():
+                for metric in by_features:
+                    into[key] |= _of_heaps(metric, name, features, real[other], seed)
+            counts[name] = {
+                "samples": len(translated),
+                "reference_count": len(real[other]),
+                "floor_samples": len(chosen),
+            }
+        else:
+            counts[name] = {"samples": len(translated), "reference_count": len(test[own])}
+        if "cycle_error" in metrics:
+            back = {"a_to_b": "b_to_a", "b_to_a": "a_to_b"}[name]
+            returned = _translated(found[back], translated, f"and back, {back}")
+            mean = np.broadcast_to(_mean(train[own]), test[own].shape)
+            for values, images in ((scores, returned), (baselines["mean"], mean)):
+                values[f"{name}_cycle_error"] = _of_pairs("l1", images, test[own], None)
+    _note_counts(notes, counts, real, by_features)
+    sides = " and ".join(f"{len(array):,} of {side}" for side, array in test.items())
+    more = {
+        "counts": counts,
+        "reference": f"{sides} in its {parts.reference}",
+        "reference_count": min(map(len, test.values())),
+        "floor_samples": min(count.get("floor_samples", 0) for count in counts.values()) or "",
+    }
+    drawn = np.concatenate(drawn)
+    return {"scores": scores, "floor": floor, "baselines": baselines}, drawn, more
+
+
+def _of_heaps(metric, direction, features, reference, seed):
+    """Returns the scores of features against those of real pictures, name -> float."""
+    name = f"{direction}_{metric}"
+    if metric == "frechet":
+        from zoo.metrics.frechet import frechet_of_few
+
+        return {name: frechet_of_few(features, reference)}
+    from zoo.metrics.kernel import kernel_distance
+
+    size = min(LARGEST_SUBSET, len(features), len(reference))
+    if size == len(features) == len(reference):
+        # There is one subset: all of them.
+        return {name: kernel_distance(features, reference, subsets=1, subset_size=size)[0]}
+    mean, deviation = kernel_distance(features, reference, subset_size=size, seed=seed)
+    return {name: mean, f"{name}_deviation": deviation}
+
+
+def _note_counts(notes, counts, real, by_features):
+    for name, count in counts.items():
+        if count.get("floor_samples", count["samples"]) < count["samples"]:
+            notes.append(
+                f"the floor of {name} is that of {count['floor_samples']:,} pictures, all there "
+                "are for training, and of more it would be lower"
+            )
+    if "frechet" not in by_features:
+        return
+    dimensions = next(iter(real.values())).shape[1]
+    fewest = min(min(count["samples"], count["reference_count"]) for count in counts.values())
+    if fewest < dimensions:
+        notes.append(
+            f"a Frechet distance of {fewest:,} pictures in {dimensions:,} dimensions is far above "
+            "that of many: compare it only with what stands beside it"
+        )
+
+
+def _translated(network, images, what):
+    multiple = 1 if network_files.fixed_size(network) else network_files.multiple(network)
+    drawn = []
+    with Progress(what, len(images)) as progress:
+        for start in range(0, len(images), CHUNK):
+            drawn.append(sampling.translated(network, images[start : start + CHUNK], multiple))
+            progress(start + len(drawn[-1]))
+    return np.concatenate(drawn)
+
+
+def _chosen(count, most):
+    """Returns which of `count` pictures are taken, at most `most`, the same each time."""
+    return np.sort(np.random.default_rng(0).permutation(count)[:most])
+
+
+def _mean(images):
+    """Returns the mean picture of uint8 `(n, h, w, c)`: uint8 `(h, w, c)`."""
+    total = sum(images[i : i + 256].sum(axis=0, dtype="int64") for i in range(0, len(images), 256))
+    return np.rint(total / len(images)).astype("uint8")
