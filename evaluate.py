@@ -40,8 +40,8 @@ METRICS = flags.DEFINE_list(
 FEATURES = flags.DEFINE_string(
     "features",
     None,
-    "classifier:DATASET (a small network trained on it, once), imagenet, inception or raw (pixels). "
-    "By default the classifier of the data set where that has classes, else raw; imagenet of "
+    "classifier:DATASET (a small network trained on it, once), imagenet, inception or raw "
+    "(pixels). By default the classifier of the data set where that has classes, else raw; imagenet of "
     "pictures made of others.",
 )
 INCEPTION_WEIGHTS = flags.DEFINE_string(
