@@ -362,5 +362,5 @@ def _evaluations(path):
         content = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return {}
-    found = content.get("evaluations") if isinstance(content, dict) else None
-    return {"evaluations": found} if isinstance(found, dict) else {}
+    evaluations = content.get("evaluations") if isinstance(content, dict) else None
+    return {"evaluations": evaluations} if isinstance(evaluations, dict) else {}

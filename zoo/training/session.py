@@ -163,10 +163,10 @@ class Clock(SessionCallback):
         wanted = min(LOOK * taken / max(now - before, 1e-9), 4 * taken)
         names = [None, *BUDGETS, ASKED]
         reason = names.index(ASKED if session.asked else self.used_up())
-        said = session.layout.gather([session.signal or 0, reason, wanted])
-        _, budget, wanted = said[0]
+        answers = session.layout.gather([session.signal or 0, reason, wanted])
+        _, budget, wanted = answers[0]
         self.following = session.step + max(int(wanted), 1)
-        learn_signal(session, said)
+        learn_signal(session, answers)
         return names[int(budget)]
 
 
@@ -199,9 +199,9 @@ class StopSignals:
         self.number = self.session.signal = number
 
 
-def learn_signal(session, said):
+def learn_signal(session, answers):
     """Takes over the signal of another worker, from lists of which each begins with its own."""
-    session.signal = session.signal or int(max(first for first, *_ in said)) or None
+    session.signal = session.signal or int(max(first for first, *_ in answers)) or None
 
 
 class FiniteLosses(SessionCallback):
