@@ -1,4 +1,4 @@
-"""Pictures that are no squares, with an alpha channel: one step of each game that takes any sides."""
+"""Images that are not square, with alpha: one step of each game that takes any sides."""
 
 import helpers
 import numpy as np

@@ -29,7 +29,9 @@ class Configured:
         settings = {cls.shape_setting: Setting(tuple, cls.default_shape)}
         for owner in (*cls.__mro__, *cls.parts):
             declared = vars(owner).get("own", {}) if owner in cls.__mro__ else owner.settings
-            settings |= {name: setting for name, setting in declared.items() if name not in settings}
+            settings |= {
+                name: setting for name, setting in declared.items() if name not in settings
+            }
         return settings
 
     @classmethod
@@ -51,7 +53,9 @@ class Configured:
         settings, recipe = cls.settings(), recipe_of(cls)
         for name in given:
             if name not in settings:
-                raise UsageError(f"{cls.__name__} has no setting {name!r}.{nearest(name, settings)}")
+                raise UsageError(
+                    f"{cls.__name__} has no setting {name!r}.{nearest(name, settings)}"
+                )
         own = cls.shape_setting
         shape = inputs.checked_shape(own, given.get(own, cls.default_shape))
         values = {own: shape}

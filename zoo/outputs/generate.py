@@ -163,7 +163,9 @@ def _class_indices(classes, names):
 def _paths(out, format, seeds, indices, labels, single):
     suffix = SUFFIXES[format] or ".png"
     extension = os.path.splitext(out)[1].lower()
-    is_file = extension == suffix and not os.path.isdir(out) and (format != "png" or len(seeds) == 1)
+    is_file = (
+        extension == suffix and not os.path.isdir(out) and (format != "png" or len(seeds) == 1)
+    )
     if is_file:
         return [out]
     if extension in (".png", ".npz", ".gif", ".jpg", ".jpeg", ".npy") or os.path.isfile(out):

@@ -230,12 +230,14 @@ def _files(inputs, out, prepare):
     from zoo.data import scan
 
     if os.path.isfile(inputs):
-        root, relative = os.path.split(inputs)
-        relative = [relative]
+        root, relative_paths = os.path.split(inputs)
+        relative_paths = [relative_paths]
     elif os.path.isdir(inputs):
         root, (files, skipped) = inputs, scan.scan(inputs)
-        relative = [path for path in files if not _lies_in(os.path.join(root, path), out, root)]
-        if not relative:
+        relative_paths = [
+            path for path in files if not _lies_in(os.path.join(root, path), out, root)
+        ]
+        if not relative_paths:
             raise UsageError(
                 f"There is no picture in {inputs}. Expected files such as .jpg or .png in it or in "
                 f"its sub-folders. Received: {len(skipped)} that cannot be read, {len(files)} "
@@ -255,14 +257,14 @@ def _files(inputs, out, prepare):
 
         return read
 
-    stems = [os.path.splitext(path)[0] for path in relative]
+    stems = [os.path.splitext(path)[0] for path in relative_paths]
     lower = [stem.lower() for stem in stems]
     # Two of one name keep their extensions.
     names = [
         stem if lower.count(stem.lower()) == 1 else path
-        for stem, path in zip(stems, relative, strict=True)
+        for stem, path in zip(stems, relative_paths, strict=True)
     ]
-    paths = [os.path.join(root, path) for path in relative]
+    paths = [os.path.join(root, path) for path in relative_paths]
     return [Example(n, reader(path), path) for n, path in zip(names, paths, strict=True)]
 
 

@@ -77,7 +77,9 @@ def evaluate(
     )
     notes = _notes(parts, dataset, config, extractor)
     score = _paired if kind == "pairs" else _unpaired
-    record, drawn, more = score(translators, parts, samples or MOST, metrics, extractor, seed, notes)
+    record, drawn, more = score(
+        translators, parts, samples or MOST, metrics, extractor, seed, notes
+    )
     files = networks.find(source).values()
     judged = of_networks(drawn, None, source, config, files)
     about = protocol(judged, seed, notes) | {
