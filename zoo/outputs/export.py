@@ -32,7 +32,7 @@ def files_of(network):
 ARTEFACTS = files_of("generator")
 DISCRIMINATORS = files_of("discriminator")
 # Largest absolute difference from the original, for outputs up to 1; larger outputs in proportion.
-# It allows for float32 rounding (a 64-pixel DCGAN differs by 4e-7 between JAX and TensorFlow) and is
+# It covers float32 rounding (a 64-pixel DCGAN differs by 4e-7 between JAX and TensorFlow) and is
 # far below one grey level, 8e-3.
 TOLERANCE = 1e-5
 # A logit sums terms over the complete picture, and these cancel.
@@ -50,9 +50,9 @@ def export(source, formats, out=None, backend=None, say=print, discriminator=Fal
 
     Everything happens in fresh processes that cannot import `zoo` and see no GPU, so a run can be
     exported while it trains. `keras` and `h5` are written with `backend`, `savedmodel` and `onnx`
-    with TensorFlow. Then another fresh process loads every artefact and compares it with the original
-    at batch sizes 1 and 5, and on pictures of another size if the network accepts them. Only if all
-    agree do they replace older ones.
+    with TensorFlow. Then another fresh process loads every artefact and compares it with the
+    original at batch sizes 1 and 5, and on pictures of another size if the network accepts them.
+    Only if all agree do they replace older ones.
 
     The discriminator is the exception: this process builds the model of the run and gives it the
     weights of the newest checkpoint, before the fresh ones take over.

@@ -50,8 +50,8 @@ def convert(original, folder, formats, reference, network="generator"):
 
     Returns:
         dict: `inputs`, their names; `shape` of the first one for one sample, with valid numbers for
-        open sides; `any_size`, the divisor of open sides, or None; `classes` (0 without labels, None
-        if unknown); and `outputs`, the name of the output.
+        open sides; `any_size`, the divisor of open sides, or None; `classes` (0 without labels,
+        None if unknown); and `outputs`, the name of the output.
 
     Raises:
         ValueError: one sentence about what failed.

@@ -51,8 +51,8 @@ def evaluate(
     """Scores a generator or a file of samples, prints a table, and keeps the numbers.
 
     `zoo.scoring.translation` scores networks that turn pictures into pictures: on `pairs:` by the
-    distance to the targets, on `domains:` by the similarity to the other side. `samples` then limits
-    the number of test pictures.
+    distance to the targets, on `domains:` by the similarity to the other side. `samples` then
+    limits the number of test pictures.
 
     If memorisation is scored, a run also gets `neighbours.png`: samples above their nearest
     training pictures.

@@ -63,8 +63,8 @@ def find_judge(config, data_dir=None, say=print):
     """Prepares the scores of a run's pictures, before its first step.
 
     Features named by `score_features` are trained or loaded, however long that takes. By default
-    the run uses `classifier:DATASET` if it is already trained on this machine. Otherwise, or without
-    held-out pictures, the run has no scores and one line says how to get them.
+    the run uses `classifier:DATASET` if it is already trained on this machine. Otherwise, and also
+    without held-out pictures, the run has no scores, and one line says how to get them.
 
     Args:
         config: the completed config of a run.

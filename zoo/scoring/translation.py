@@ -38,7 +38,7 @@ def evaluate(
     inception_weights=None,
     data_dir=None,
 ):
-    """Scores the networks of a run, or of a file, on the held-out part of a data set.
+    """Scores the networks of a run or a file on the held-out part of a data set.
 
     Args:
         source: run directory or network file.
@@ -47,7 +47,7 @@ def evaluate(
         seed: int, of random subsets.
         config: dict, the config of the run; empty for a file.
         metrics: list of str, of `PAIRED` or `UNPAIRED`, or None for all.
-        features: str, name of an extractor; by default `imagenet`, or `raw` for pictures with alpha.
+        features: str, name of an extractor; by default `imagenet`, with alpha `raw`.
         inception_weights, data_dir: as for `zoo.scoring.evaluate.evaluate`.
 
     Returns:
