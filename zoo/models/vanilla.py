@@ -5,8 +5,8 @@ Adversarial Nets", NeurIPS 2014, arXiv:1406.2661.
 
 What the paper did (sections 3 and 5): a generator of ReLU and sigmoid layers, a discriminator of
 maxout layers with dropout, and two losses for the generator, the value function's and the
-non-saturating one. The paper preset is the later, simpler form of the tutorials: 128
-noise values, one hidden layer of 512 in each network, LeakyReLU 0.01, tanh, the non-saturating
+non-saturating one. The paper preset is the later, simpler form of the tutorials: 128 noise
+values, one hidden layer of 512 in each network, LeakyReLU 0.01, tanh, the non-saturating
 loss, Adam 3e-4, minibatches of 32, images in [-1, 1].
 
 Where and why this file deviates; `--preset=paper` does not. All numbers are in

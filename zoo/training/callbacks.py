@@ -125,8 +125,8 @@ class Samples(SessionCallback):
         session = self.session
         text = (
             f"The samples are all alike since step {self.alike[0]:,}: they differ from one another "
-            f"by {diversity:.1%} of what real ones do. The generator has collapsed; see docs/usage.md, "
-            '"When training goes wrong".'
+            f"by {diversity:.1%} of what real ones do. The generator has collapsed; see "
+            'docs/usage.md, "When training goes wrong".'
         )
         append_csv(self.path, {"step": session.step, "warning": text})
         self.events.text(session.step, "warning", text)
