@@ -1,11 +1,11 @@
-"""Judges the samples of a run: scores beside their floor, kept with what fixes the numbers.
+"""Scores the samples of a run, beside their floor, and records the protocol.
 
 python evaluate.py --run=mnist5
 python evaluate.py --run=mnist5 --samples=5000 --metrics=frechet,precision_recall
 python evaluate.py --samples=samples.npz --dataset=mnist --results=results.csv
 """
 
-__keras_later__ = True  # which backend it is to have, a flag says
+__keras_later__ = True  # a flag chooses the backend first
 
 import os
 
@@ -17,7 +17,7 @@ from zoo.errors import UsageError
 programs.define_source_flags()
 flags.adopt_module_key_flags(programs)
 DATASET = flags.DEFINE_string(
-    "dataset", None, "What the samples are compared with; by default what the run was trained on."
+    "dataset", None, "Data to compare with; by default the training data of the run."
 )
 SAMPLES = flags.DEFINE_string(
     "samples",
@@ -26,9 +26,7 @@ SAMPLES = flags.DEFINE_string(
     "translate at most, by default all of the test split. Or an .npz file with "
     "`images` or `samples`, as generate.py writes it, instead of a run.",
 )
-SEED = flags.DEFINE_integer(
-    "seed", 0, "Of the samples, and of what is chosen at random.", lower_bound=0
-)
+SEED = flags.DEFINE_integer("seed", 0, "Seed of the samples and of random choices.", lower_bound=0)
 METRICS = flags.DEFINE_list(
     "metrics",
     None,
@@ -49,10 +47,10 @@ INCEPTION_WEIGHTS = flags.DEFINE_string(
 )
 DATA_DIR = flags.DEFINE_string("data_dir", None, "Where TFDS finds prepared data sets.")
 BUDGET = flags.DEFINE_string(
-    "budget", None, "What training cost, for --results; by default from the run's own clock."
+    "budget", None, "Cost of the training, for --results; by default from the run's clock."
 )
 RESULTS = flags.DEFINE_string(
-    "results", None, "A CSV file such as results/results.csv, to which a row per score is added."
+    "results", None, "A CSV file such as results/results.csv that gets a row per score."
 )
 
 

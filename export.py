@@ -3,11 +3,11 @@
   python export.py --run=mnist5 --format=keras,onnx
   python export.py --run=pets --format=h5 --discriminator
 
-Every file is loaded again in a fresh process and compared with the original before it replaces an
-older one. What is printed is Python that loads the files.
+Every file is loaded in a fresh process and compared with the original before it replaces an older
+one. The output is Python code that loads the files.
 """
 
-__keras_later__ = True  # which backend it is to have, a flag says
+__keras_later__ = True  # a flag chooses the backend first
 
 import os
 

@@ -7,7 +7,7 @@ python generate.py --run=maps --input=my/pictures --out=translated
 python generate.py --run=horses --direction=b_to_a --format=grid
 """
 
-__keras_later__ = True  # which backend it is to have, a flag says
+__keras_later__ = True  # a flag chooses the backend first
 
 from absl import flags
 
@@ -35,9 +35,9 @@ FORMAT = flags.DEFINE_enum(
     "format",
     None,
     ["png", "grid", "npz"],
-    "png: a file per sample; grid: one picture; npz: arrays `images` (or `samples`, where they are "
-    "not pictures), `labels`, `seeds` and `indices`. By default grid, and png of what is "
-    "translated, which knows no npz.",
+    "png: a file per sample; grid: one picture; npz: arrays `images` (or `samples`, if they are "
+    "not pictures), `labels`, `seeds` and `indices`. By default grid, and png for translated "
+    "pictures, which have no npz.",
 )
 INPUT = flags.DEFINE_string(
     "input",
@@ -49,19 +49,19 @@ DIRECTION = flags.DEFINE_enum(
     "direction",
     None,
     ["a_to_b", "b_to_a"],
-    "Which way a run that has learnt both translates; by default a_to_b.",
+    "Direction of a run that has learnt both; by default a_to_b.",
 )
 OUT = flags.DEFINE_string(
     "out",
     None,
     "File or folder to write to; by default a folder RUN/generated, or generated/, and "
-    "RUN/translated or translated/ for what is translated.",
+    "RUN/translated or translated/ for translated pictures.",
 )
 WALK = flags.DEFINE_bool(
     "walk", False, "A GIF along a spherical path from seed to seed and back to the first."
 )
 FRAMES = flags.DEFINE_integer("frames", 12, "Frames of --walk from one seed to the next.", 1)
-OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace files that exist.")
+OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace existing files.")
 
 
 NOISE = SEED, SEEDS, CLASS, WALK, FRAMES

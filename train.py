@@ -5,7 +5,7 @@ python train.py --resume=dcgan-mnist
 python train.py --list
 """
 
-__keras_later__ = True  # which backend it is to have, a flag says
+__keras_later__ = True  # a flag chooses the backend first
 
 import json
 import os
@@ -30,14 +30,14 @@ AUTO = "; auto measures what is fastest"
 flags.DEFINE_enum("backend", None, [*programs.BACKENDS, "auto"], f"What Keras computes with{AUTO}.")
 flags.DEFINE_enum("strategy", "auto", STRATEGIES, "How devices share the work; auto: all GPUs.")
 flags.DEFINE_integer("devices", None, "How many; without GPUs the CPU is divided into so many.")
-flags.DEFINE_string("name", None, "Name of the run; by default made of model and data set.")
+flags.DEFINE_string("name", None, "Name of the run; by default from model and data set.")
 flags.DEFINE_string("runs_dir", "runs", "Where run directories are kept.")
 flags.DEFINE_string("preset", "default", "default (the best measured, where it was) or paper.")
 flags.DEFINE_multi_string("set", [], "key=value, any setting of the run or the model; repeatable.")
 flags.DEFINE_integer("epochs", None, "Passes over the data.")
-flags.DEFINE_float("max_minutes", None, "Budget of training time; a resumed run has it anew.")
+flags.DEFINE_float("max_minutes", None, "Budget of training time; a resumed run gets it again.")
 flags.DEFINE_integer("batch_size", None, "Samples in one discriminator update.")
-flags.DEFINE_integer("seed", None, "Of weights, noise and the order of the data.")
+flags.DEFINE_integer("seed", None, "Seed of weights, noise and the order of the data.")
 flags.DEFINE_enum(
     "precision",
     None,
@@ -46,7 +46,7 @@ flags.DEFINE_enum(
 )
 flags.DEFINE_string("data_dir", None, "Where TFDS finds prepared data sets.")
 flags.DEFINE_bool("strict", False, "Refuse a folder with unreadable pictures.")
-flags.DEFINE_string("resume", None, "Go on with this run (a name or a path).")
+flags.DEFINE_string("resume", None, "Continue this run (a name or a path).")
 flags.DEFINE_string("init_from", None, "Begin with the weights of a run or generator file.")
 flags.DEFINE_bool("overwrite", False, "Delete an existing run of the same name.")
 flags.DEFINE_bool("dry_run", False, "Show what would be trained, and stop.")
@@ -167,7 +167,7 @@ def from_here(dataset):
 
 
 def changes(path, overrides):
-    """Returns the settings asked for on resuming, typed as those of the run."""
+    """Returns the settings requested on resuming, with the types of the run."""
     from zoo.runs import config
 
     recorded = config.read(path)

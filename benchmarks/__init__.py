@@ -1,1 +1,1 @@
-"""How fast the zoo trains: `python -m benchmarks --help`, docs/performance.md."""
+"""Training speed of the zoo: `python -m benchmarks --help`, docs/performance.md."""

@@ -1,13 +1,13 @@
-"""How fast the zoo trains, beside the same DCGAN in plain PyTorch and in the official Keras idiom.
+"""Training speed of the zoo, beside the same DCGAN in plain PyTorch and the official Keras idiom.
 
 python -m benchmarks
 python -m benchmarks --models=dcgan --backends=tensorflow,torch --rounds=5
 python -m benchmarks --quick
 
-Writes table.md, results.json and picture.png. docs/performance.md says what is counted, and how.
+Writes table.md, results.json and picture.png. docs/performance.md explains the method.
 """
 
-__keras_later__ = True  # which backend it is to have, a flag says
+__keras_later__ = True  # a flag chooses the backend first
 
 import dataclasses
 import datetime

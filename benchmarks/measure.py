@@ -1,8 +1,8 @@
-"""One measurement in a process of its own: `python -m benchmarks.measure SPEC`.
+"""One measurement in a separate process: `python -m benchmarks.measure SPEC`.
 
-The spec is a JSON object: `kind`, one of `KINDS`; `seconds` that are measured; `started`, the clock
-(`time.time()`) when the process was started; and of a training `model`, `overrides` and `examples`.
-The last line printed is a JSON object: what was measured, or `skipped`, a sentence.
+The spec is a JSON object: `kind`, one of `KINDS`; `seconds` of measurement; `started`, the clock
+(`time.time()`) at the start of the process; and for a training `model`, `overrides` and `examples`.
+The last line of output is a JSON object: the measurements, or `skipped`, a sentence.
 """
 
 import json
@@ -221,7 +221,7 @@ def timed(dataset, batch_size, spent):
 
 
 def timed_shuffle(samples, batch_size, spent):
-    """What `timed` yields, without the package: this process is to import PyTorch and no Keras."""
+    """Does the same as `timed` without the package, so this process imports PyTorch only."""
     random = np.random.default_rng(0)
     while True:
         order = random.permutation(len(samples))

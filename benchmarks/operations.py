@@ -1,12 +1,12 @@
 """Floating-point operations of a training step, counted from its networks.
 
-The rule. A multiplication and an addition are two operations. Counted are convolutions, transposed
-convolutions and dense layers, each tap of a kernel for each position, those on the padding too.
-Biases, activations, normalisation, resizing, the losses and the optimizers are not: they are what
-keeps a step from the machine's limit.
+A multiplication and an addition are two operations. The count covers convolutions, transposed
+convolutions and dense layers: each tap of a kernel at each position, including the padding. It
+leaves out biases, activations, normalisation, resizing, losses and optimizers, which are the reason
+why a step stays below the machine's limit.
 
-A forward pass counts once, a backward pass twice: once for the gradient of a layer's inputs, once
-for that of its weights. Where a step asks for the first only, the second is not counted.
+A forward pass counts once, a backward pass twice: for the gradient of a layer's inputs and for that
+of its weights. If a step needs only the first, the second is not counted.
 """
 
 import math

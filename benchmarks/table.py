@@ -1,7 +1,7 @@
-"""From measurements to rows, ratios, a markdown table and a picture.
+"""Turns measurements into rows, ratios, a markdown table and a picture.
 
-A measurement is a dict: `round`, `label` (what is trained), `implementation`, `backend`, and what
-`benchmarks.measure` returned.
+A measurement is a dict: `round`, `label` (the trained model), `implementation`, `backend`, and the
+result of `benchmarks.measure`.
 """
 
 import statistics

@@ -1,11 +1,11 @@
-"""Whether a rewrite changes any number: the same steps by two source trees, compared bit for bit.
+"""Checks that a rewrite changes no number: compares the steps of two source trees bit for bit.
 
     KERAS_BACKEND=jax python benchmarks/unchanged.py record OUT.npz [--source=TREE] [CASE ...]
     python benchmarks/unchanged.py compare BEFORE.npz AFTER.npz
 
 A case is a variant with a preset, or `dcgan` with one loss, penalty or option. Each takes 20 steps
-from the same seed. Recorded are weights, averages, seeds, optimizer states, and the logs of both
-epochs of ten steps. It names nothing of the package but what a library user does.
+from the same seed and records weights, averages, seeds, optimizer states, and the logs of both
+epochs of ten steps. It uses only the public API.
 """
 
 import argparse

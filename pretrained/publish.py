@@ -5,7 +5,7 @@
 The run has been judged by evaluate.py before: the card quotes evaluation.json and nothing else.
 """
 
-__keras_later__ = True  # which backend it is to have, a flag says
+__keras_later__ = True  # a flag chooses the backend first
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Writes the tables of README.md, docs/results.md and docs/recipes.md: no number is typed by hand.
+"""Writes the tables of README.md, docs/results.md and docs/recipes.md from the CSV files.
 
 python results/table.py
 """

@@ -1,16 +1,16 @@
-"""Looks at an installation and says what is wrong with it and how to mend it.
+"""Checks an installation, and says what is wrong and how to fix it.
 
 python -m zoo.doctor
 python -m zoo.doctor --backend=jax --devices=4 --json
 
-It trains a toy for a moment with each backend that is installed, in a process of its own, which
-takes about a minute. Nothing is downloaded and nothing is left behind.
+It trains a toy briefly with each installed backend, in a separate process. This takes about a
+minute. It downloads nothing and leaves no files.
 
-Exit codes: 0 nothing fails, though there may be warnings; 1 a check fails; 2 a bad flag; 130
+Exit codes: 0 no check fails, with or without warnings; 1 a check fails; 2 a bad flag; 130
 interrupted.
 """
 
-# At the top only the standard library: anything else may be what is broken.
+# Only the standard library at the top: anything else may be broken.
 import argparse
 import contextlib
 import dataclasses

@@ -1,17 +1,17 @@
-"""Measures with which backend and in which precision a model trains fastest on this machine.
+"""Measures which backend and precision train a model fastest on this machine.
 
 python -m zoo.fastest --model=dcgan
 python -m zoo.fastest --model=dcgan --dataset=mnist --set width=64 --backends=tensorflow,jax
 
-It is what `train.py --backend=auto --precision=auto` asks. Each backend trains some steps in a
-process of its own, which takes about half a minute; the answer is kept, so that it is
-measured once for a model, its settings and the versions of everything. mixed_bfloat16 rounds to
-eight bits, so it is chosen only where it is clearly faster.
+`train.py --backend=auto --precision=auto` uses it. Each backend trains some steps in a separate
+process, which takes about half a minute. The result is kept for the model, its settings and all
+versions, so it is measured once. mixed_bfloat16 rounds to eight bits, so it is chosen only if it is
+clearly faster.
 
-Exit codes: 0 done; 2 a person can mend it; 130 interrupted.
+Exit codes: 0 done; 2 the user can fix it; 130 interrupted.
 """
 
-# At the top nothing that imports Keras, whose backend is still to be chosen.
+# No imports of Keras at the top: its backend is not chosen yet.
 import argparse
 import contextlib
 import importlib.metadata
@@ -115,7 +115,7 @@ def choose(results):
 
 
 def machine(backend):
-    """Returns what a rate depends on beside the model: processor, devices, versions, our code."""
+    """Returns what a rate depends on besides the model: processor, devices, versions, our code."""
     versions = {}
     for name in (backend, "keras", "numpy"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -129,7 +129,7 @@ def machine(backend):
 
 
 def read(file):
-    """Returns what is kept in the file, nothing where it cannot be read."""
+    """Returns the content of the cache file, or {} if it cannot be read."""
     with contextlib.suppress(OSError, ValueError):
         kept = json.loads(file.read_text(encoding="utf-8"))
         if isinstance(kept, dict):
@@ -138,7 +138,7 @@ def read(file):
 
 
 def keep(file, key, rates):
-    """Adds to the file, or leaves it where it cannot be written."""
+    """Adds rates to the cache file if it can be written."""
     with contextlib.suppress(OSError):
         kept = read(file)
         kept[key] = {**kept.get(key, {}), **rates}

@@ -137,7 +137,7 @@ def _end():
 
 @contextlib.contextmanager
 def _silent():
-    """Holds back what C++ writes to stdout: by how many ways the workers are connected."""
+    """Hides the output of C++ on stdout about connections between workers."""
     sys.stdout.flush()
     kept = os.dup(1)
     nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -23,7 +23,7 @@ from zoo.errors import UsageError
 
 FLAGS = flags.FLAGS
 BACKENDS = ("tensorflow", "jax", "torch")
-# Failures of the file system that a person can mend; others are mistakes in the code.
+# Failures of the file system that the user can fix; others are mistakes in the code.
 MENDABLE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 
 

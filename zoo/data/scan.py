@@ -1,4 +1,4 @@
-"""What lies in a folder of pictures: its files, and what its sub-folders stand for.
+"""Scans a folder of pictures: its files, and the roles of its sub-folders.
 
 Paths are relative to the folder. A tree of them is a dict of what remains of a path below some
 sub-folder -> path.

@@ -1,4 +1,4 @@
-"""How close generated signals are to sine waves, and to the right mix of them."""
+"""Distances of generated signals from sine waves, and from their distribution."""
 
 import numpy as np
 

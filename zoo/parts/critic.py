@@ -1,4 +1,4 @@
-"""How often the discriminator moves in a round."""
+"""The number of discriminator moves per round."""
 
 from zoo.parts.part import Part
 from zoo.settings import Setting
