@@ -42,8 +42,16 @@ BATCH = 8
 # Games of noise: `generate` draws from a seed. The others turn pictures into pictures.
 OF_NOISE = [name for name in zoo.names() if issubclass(zoo.get(name), GAN)]
 
-# A variant of each shape of game: images, with classes, vectors, pairs of pictures, two domains.
-SHAPES = ("dcgan", "conditional", "gaussian", "pix2pix", "cyclegan")
+# A variant of each shape of game, and settings with which two computations of some steps can be
+# compared: dropout draws from the backend's own generator, on each device for itself, and absolute
+# differences have a kink at each value, so that large steps of them magnify the last bit.
+SHAPES = {
+    "dcgan": {},
+    "conditional": {},
+    "gaussian": {},
+    "pix2pix": {"dropout": 0.0, "l1_weight": 2.0},
+    "cyclegan": {"learning_rate": 0.005, "cycle_weight": 2.0},
+}
 
 each_variant = pytest.mark.parametrize("variant", zoo.names(), indirect=True)
 each_of_noise = pytest.mark.parametrize("variant", OF_NOISE, indirect=True)

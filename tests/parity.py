@@ -25,9 +25,7 @@ def cases():
     from zoo.parts.losses import LOSSES
     from zoo.parts.penalties import PENALTIES
 
-    found = {name: (name, {}) for name in helpers.SHAPES}
-    # Dropout draws from the backend's own generator.
-    found["pix2pix"] = ("pix2pix", {"dropout": 0.0})
+    found = {name: (name, settings) for name, settings in helpers.SHAPES.items()}
     # Every loss and every penalty, in as few cases as hold them all.
     pairs = itertools.zip_longest(LOSSES, PENALTIES)
     for loss, penalty in pairs:
