@@ -112,12 +112,13 @@ def keras_idiom(spec):
     from zoo import data
 
     samples = images(spec["examples"])
-    dataset = data.Dataset("made up", samples, None, (), "")
+    dataset = data.Dataset("made up", {"image": samples})
     gan = keras_dcgan.KerasDCGAN(spec["overrides"]["width"])
     gan.compile()
     spent = [0.0]
     watch = Watch(spec, spent)
-    fit(gan, timed(dataset, BATCH, spent), watch, "g_loss")
+    stream = (batch["image"] for batch in timed(dataset, BATCH, spent))
+    fit(gan, stream, watch, "g_loss")
     networks = (operations.of_network(n) for n in (gan.generator, gan.discriminator))
     each = sum(p * n for p, n in zip(keras_dcgan.PASSES, networks, strict=True))
     return watch.result(BATCH, each, imported)

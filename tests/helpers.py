@@ -42,6 +42,9 @@ BATCH = 8
 # Games of noise: `generate` draws from a seed. The others turn pictures into pictures.
 OF_NOISE = [name for name in zoo.names() if issubclass(zoo.get(name), GAN)]
 
+# A variant of each shape of game: images, with classes, vectors, pairs of pictures, two domains.
+SHAPES = ("dcgan", "conditional", "gaussian", "pix2pix", "cyclegan")
+
 each_variant = pytest.mark.parametrize("variant", zoo.names(), indirect=True)
 each_of_noise = pytest.mark.parametrize("variant", OF_NOISE, indirect=True)
 
@@ -123,7 +126,7 @@ def restore(gan, values):
 def average_anew(gan):
     """Makes the averaged networks equal to those that they are averages of."""
     for average, weight in gan.averaged_weights():
-        average.assign(weight)
+        average.assign(numpy(weight))  # JAX donates no buffer twice
 
 
 def numpy(x):

@@ -1,7 +1,7 @@
 """A program that test_parity.py and test_loading.py run under each backend.
 
 python parity.py steps OUT.npz       three steps of each case, from weights and noise of numpy
-python parity.py write FOLDER        a network of each variant that draws, in both formats
+python parity.py write FOLDER        a network of each shape of game, in both formats
 python parity.py read FOLDER OUT.npz what the networks in a folder draw; needs Keras alone
 """
 
@@ -16,14 +16,16 @@ BATCH = 8
 
 
 def cases():
-    """Returns name -> (variant, settings): each shape of game, each loss, penalty and ingredient."""
+    """Returns name -> (variant, settings): each shape of game, loss, penalty and ingredient."""
     import itertools
 
-    import zoo
+    import helpers
+
+    from zoo.parts.augmentation import TRANSFORMATIONS
     from zoo.parts.losses import LOSSES
     from zoo.parts.penalties import PENALTIES
 
-    found = {name: (name, {}) for name in zoo.names()}
+    found = {name: (name, {}) for name in helpers.SHAPES}
     # Dropout draws from the backend's own generator.
     found["pix2pix"] = ("pix2pix", {"dropout": 0.0})
     # Every loss and every penalty, in as few cases as hold them all.
@@ -32,6 +34,7 @@ def cases():
         found[f"{loss} {penalty}"] = ("vanilla", {"loss": loss, "penalty": penalty})
     # Second derivatives of convolutions. A penalty is per sample without batch normalisation only.
     found["unnormalised"] = ("dcgan", {"penalty": "r1_r2", "discriminator_norm": "none"})
+    found["augment"] = ("vanilla", {"augment": ",".join(TRANSFORMATIONS), "augment_target": 0.6})
     found["n_critic"] = ("dcgan", {"n_critic": 2, "loss": "hinge"})
     found["weight_clip"] = ("vanilla", {"weight_clip": 0.05, "loss": "wasserstein"})
     found["discriminators"] = ("vanilla", {"discriminators": 2, "combination": "softmax"})
@@ -132,9 +135,7 @@ def make(folder):
 def write(folder):
     import helpers
 
-    import zoo
-
-    for name in zoo.names():
+    for name in helpers.SHAPES:
         gan = helpers.small(name)
         drawing = gan.averaged[0]
         # Moving averages that say something.

@@ -16,7 +16,8 @@ BATCH = 16
 
 def cases():
     """Returns name -> (variant, settings)."""
-    import zoo
+    import helpers
+
     from zoo.parts.augmentation import TRANSFORMATIONS
     from zoo.parts.losses import LOSSES
     from zoo.parts.penalties import PENALTIES
@@ -48,7 +49,7 @@ def cases():
     }
     return (
         small
-        | {name: (name, {}) for name in zoo.names()}
+        | {name: (name, {}) for name in helpers.SHAPES}
         # Dropout is drawn by the layer, on each device for itself.
         | {"pix2pix": ("pix2pix", {"dropout": 0.0})}
         | {

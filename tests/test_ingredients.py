@@ -7,7 +7,6 @@ import pytest
 import zoo
 from zoo.errors import UsageError
 
-
 # What is on at once; of these a variant takes those that it has.
 EVERYTHING = {
     "loss": "least_squares",

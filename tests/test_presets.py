@@ -479,7 +479,7 @@ def test_a_preset_resolves_to_its_numbers(case):
 
 @pytest.mark.parametrize("case", [case for case in RECIPES if case[2] == "default"])
 def test_a_model_made_without_settings_has_the_numbers_of_the_default(case):
-    model, dataset, _, shape, rounds = case
+    model, dataset, _, shape, _ = case
     if dataset == "gaussian":
         pytest.skip("a data set of its own recipe")
     own = zoo.get(model)

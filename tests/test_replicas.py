@@ -11,8 +11,6 @@ import numpy as np
 import pytest
 import replicas
 
-import zoo
-
 pytestmark = [
     pytest.mark.backend,
     pytest.mark.slow,  # plays every case in a process for each number of devices
@@ -20,7 +18,7 @@ pytestmark = [
 ]
 
 # Every case alone and on four devices; on two, where less differs, a few. None named means all.
-ON_TWO = [] if helpers.ALL_FAULTS else ["compiled", "minibatch_std", "packing", *zoo.names()]
+ON_TWO = [] if helpers.ALL_FAULTS else ["compiled", "minibatch_std", "packing", *helpers.SHAPES]
 ON_DEVICES = {1: [], 2: ON_TWO, 4: []}
 assert set(ON_TWO) <= set(replicas.cases())
 # With batch normalisation second derivatives are sums of large terms that nearly cancel, of which

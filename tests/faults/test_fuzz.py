@@ -2,6 +2,7 @@
 
 import contextlib
 
+import helpers
 import pytest
 import running
 from helpers import ALL_FAULTS
@@ -26,15 +27,22 @@ WORDS = st.one_of(
     st.sampled_from(
         [
             *("", " ", "none", "None", "true", "False", "null", "[]", "()", "a,b", "=", "--", "r1"),
-            *("hinge", "color,flip", "adam", "batch", "vae:1", "vae:-1", "normal(0, 1)", "softmax"),
+            *("hinge", "color,flip", "adam", "batch", "64x32", "32x", "normal(0, 1)", "softmax"),
         ]
     ),
 )
 MODELS = st.sampled_from([*zoo.names() * 3, "", "dcgna", "../dcgan"])
 SOURCES = sorted(set(catalog.DATASETS) & {"digits", "gaussian", "ring8", "grid25", "sine"})
 DATASETS = st.sampled_from(
-    [*SOURCES * 6, "", "digit", "folder:", "folder:nowhere", "tfds:", "tfds:../x", ":"]
+    [
+        *(*SOURCES * 6, "", "digit", "folder:", "folder:nowhere", "tfds:", "tfds:../x", ":"),
+        *("pairs:sides", "domains:sides", "folder:sides", "pairs:", "domains:nowhere"),
+    ]
 )
+FITTING = {
+    **{"pix2pix": "pairs:sides", "cyclegan": "domains:sides"},
+    **{"gaussian": "ring8", "sine": "sine"},
+}
 # Not where the flags would be those of another program, or start a training.
 FLAGS = ("epochs", "batch_size", "seed", "preset", "precision", "max_minutes", "name", "backend")
 FLAGS += ("data_dir", "strict", "resume", "init_from", "overwrite", "strategy", "devices", "list")
@@ -42,10 +50,12 @@ FLAGS += ("data_dir", "strict", "resume", "init_from", "overwrite", "strategy", 
 
 @st.composite
 def command(draw):
-    model, dataset = draw(MODELS), draw(DATASETS)
+    model = draw(MODELS)
+    dataset = draw(st.one_of(st.just(FITTING.get(model, "digits")), DATASETS))
     arguments = [f"--model={model}", f"--dataset={dataset}", "--dry_run"]
     with contextlib.suppress(zoo.errors.UsageError):
-        known = {name: str(default) for name, (_, default) in config.knobs(model).items()}
+        resolved = config.resolve(model, dataset)
+        known = {name: str(resolved[name]) for name in config.known_settings(model)}
         for key in draw(st.lists(st.sampled_from(sorted(known)), max_size=3)):
             arguments.append(f"--set={key}={draw(st.one_of(st.just(known[key]), WORDS))}")
         if draw(st.integers(0, 9)) == 0:
@@ -59,6 +69,8 @@ def command(draw):
 @pytest.mark.slow
 def test_any_flags_give_a_dry_run_or_one_sentence(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ZOO_CACHE_DIR", str(tmp_path.parent / f"{tmp_path.name}-cache"))
+    helpers.picture_folder(tmp_path / "sides", 4, ("A", "B"))
     # Another backend in this process would be none.
     monkeypatch.setattr("zoo.cli.programs.choose_backend", lambda *_: None)
     seen = {0: 0, 2: 0}

@@ -220,7 +220,6 @@ WRONG = {
     "no such channels": ([*PIX2PIX, "--set=channels=2"], ["channels", "2"]),
     "large batch": ([*CYCLEGAN, "--batch_size=11"], ["at most 10", "11"]),
     "no scores": ([*PIX2PIX, "--set=score_features=raw"], ["leave out score_features"]),
-    "one side": (["--model=pix2pix", "--dataset=pairs:{folder}/A"], ["too narrow"]),
     "no folder": (["--model=pix2pix", "--dataset=pairs:nowhere"], ["nowhere"]),
     "no path": (["--model=pix2pix", "--dataset=pairs:"], ["'pairs:'", "pairs:PATH"]),
 }
