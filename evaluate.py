@@ -40,9 +40,9 @@ METRICS = flags.DEFINE_list(
 FEATURES = flags.DEFINE_string(
     "features",
     None,
-    "classifier:DATASET (a small network trained on it, once), imagenet, inception or raw (pixels)."
-    " By default the classifier of the data set where that has classes, else raw; imagenet of "
-    "pictures made of others.",
+    "classifier:DATASET (a small network trained on it, once), imagenet, inception or raw "
+    "(pixels). By default: the data set's classifier where it has classes, raw where it has none, "
+    "imagenet for translated pictures.",
 )
 INCEPTION_WEIGHTS = flags.DEFINE_string(
     "inception_weights", None, "Weights file for --features=inception instead of a download."

@@ -96,11 +96,13 @@ def work(path, layout, recorded, backend):
             )
         if recorded and backend != recorded:
             print(f"note: begun with {recorded}; with {backend} it goes on, but not bit for bit")
-        asked = changes(path, overrides)
+        new_settings = changes(path, overrides)
         if FLAGS.dry_run:
-            print(train.dry_run(config.read(path) | asked, source, layout))
+            print(train.dry_run(config.read(path) | new_settings, source, layout))
             return 0
-        session = train.resume(pathlib.Path(path), source=source, changes=asked, layout=layout)
+        session = train.resume(
+            pathlib.Path(path), source=source, changes=new_settings, layout=layout
+        )
     else:
         resolved = config.resolve(FLAGS.model, FLAGS.dataset, FLAGS.preset, overrides)
         if FLAGS.dry_run:
@@ -147,8 +149,8 @@ def choose_fastest(path):
         several = [b for b in programs.installed_backends() if b != "torch"]
         command.append(f"--backends={','.join(several)}")
     if FLAGS.precision != "auto":
-        asked = [text.partition("=")[2] for text in FLAGS.set if text.startswith("precision=")]
-        command.append(f"--precisions={FLAGS.precision or (asked or ['float32'])[-1]}")
+        precisions = [text.partition("=")[2] for text in FLAGS.set if text.startswith("precision=")]
+        command.append(f"--precisions={FLAGS.precision or (precisions or ['float32'])[-1]}")
     done = subprocess.run(command, cwd=HERE, stdout=subprocess.PIPE, text=True)
     if done.returncode:
         sys.exit(done.returncode)
@@ -169,11 +171,11 @@ def changes(path, overrides):
     from zoo.runs import config
 
     recorded = config.read(path)
-    asked = {name: FLAGS[name].value for name in ("model", "dataset") if FLAGS[name].value}
+    new_settings = {name: FLAGS[name].value for name in ("model", "dataset") if FLAGS[name].value}
     if FLAGS["preset"].present:
-        asked["preset"] = FLAGS.preset
+        new_settings["preset"] = FLAGS.preset
     recipe = (recorded[name] for name in ("model", "dataset", "preset"))
-    return asked | config.asked(*recipe, overrides)
+    return new_settings | config.asked(*recipe, overrides)
 
 
 def finish(session):

@@ -82,22 +82,22 @@ def candidates(models, backends, widths, batch_sizes=(), quick=False):
         quick: bool, whether everything is tiny.
     """
     side = 512 if quick else 3072
-    found = [Candidate("product", b, table.PRODUCT, spec={"side": side}) for b in backends]
+    listed = [Candidate("product", b, table.PRODUCT, spec={"side": side}) for b in backends]
     for width in widths if "dcgan" in models else ():
         label = f"dcgan, width {width}, no penalty"
         same = {"width": width, "penalty": None, "batch_size": BATCH}
         compared = {"model": "dcgan", "overrides": same}
         compared["examples"] = 1000 if quick else 60_000
-        found += [Candidate("zoo", b, label, table.OURS, compared) for b in backends]
+        listed += [Candidate("zoo", b, label, table.OURS, compared) for b in backends]
         halved = compared | {"overrides": compared["overrides"] | {"precision": "mixed_bfloat16"}}
-        found += [Candidate("zoo", b, f"{label}, bfloat16", table.OURS, halved) for b in backends]
+        listed += [Candidate("zoo", b, f"{label}, bfloat16", table.OURS, halved) for b in backends]
         for kind, backend, name in (
             ("keras", "tensorflow", "Keras idiom"),
             ("pytorch", "torch", "PyTorch"),
             ("pytorch_compiled", "torch", "PyTorch, compiled"),
         ):
             if backend in backends:
-                found.append(Candidate(kind, backend, label, name, compared))
+                listed.append(Candidate(kind, backend, label, name, compared))
     sizes = [(models[0], {"batch_size": size}) for size in batch_sizes]
     for model, batch in [*((model, {}) for model in models), *sizes]:
         overrides = (TINY if quick else OVERRIDES).get(model, {}) | batch
@@ -105,8 +105,8 @@ def candidates(models, backends, widths, batch_sizes=(), quick=False):
         spec = {"model": model, "overrides": overrides}
         spec["examples"] = 1000 if quick else EXAMPLES.get(model, 60_000)
         label = f"{model}, its recipe{changed}"
-        found += [Candidate("zoo", b, label, table.OURS, spec) for b in backends]
-    return found
+        listed += [Candidate("zoo", b, label, table.OURS, spec) for b in backends]
+    return listed
 
 
 def measure(candidate, seconds, cache):
@@ -135,15 +135,15 @@ def measure(candidate, seconds, cache):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def measure_all(found, rounds, seconds, measurements, notes):
+def measure_all(entries, rounds, seconds, measurements, notes):
     """Measures all candidates, round by round, and fills both lists. Returns how many failed."""
     took, left_out, failed = {}, set(), 0
     with tempfile.TemporaryDirectory() as cache:
         for i in range(rounds):
-            for j, candidate in enumerate(found):
+            for j, candidate in enumerate(entries):
                 if candidate.name in left_out:
                     continue
-                where = f"round {i + 1} of {rounds}, {j + 1} of {len(found)}: {candidate.name}"
+                where = f"round {i + 1} of {rounds}, {j + 1} of {len(entries)}: {candidate.name}"
                 print(where, end=" ", file=sys.stderr, flush=True)
                 start = time.monotonic()
                 got = measure(candidate, seconds, cache)
@@ -153,18 +153,18 @@ def measure_all(found, rounds, seconds, measurements, notes):
                         left_out.add(candidate.name)
                         notes.append(f"{candidate.name}: {name}: {got[name]}")
                         failed += name == "failed"
-                        said = f"{name}: {got[name]}"
+                        message = f"{name}: {got[name]}"
                         break
                 else:
                     measurements.append({"round": i, **labels(candidate), **got})
-                    said = shown(got)
+                    message = shown(got)
                 # What was not measured yet takes as long as the others did on the mean.
                 usual = sum(took.values()) / len(took)
-                rest = [c for c in found if c.name not in left_out]
-                whole = sum(took.get(c.name, usual) for c in rest)
-                left = whole * (rounds - i - 1)
-                left += sum(took.get(c.name, usual) for c in found[j + 1 :] if c in rest)
-                print(f"{said}  (about {clock(left)} left)", file=sys.stderr, flush=True)
+                rest = [c for c in entries if c.name not in left_out]
+                per_round = sum(took.get(c.name, usual) for c in rest)
+                left = per_round * (rounds - i - 1)
+                left += sum(took.get(c.name, usual) for c in entries[j + 1 :] if c in rest)
+                print(f"{message}  (about {clock(left)} left)", file=sys.stderr, flush=True)
     return failed
 
 
@@ -194,13 +194,13 @@ def run():
     readme = FLAGS.readme and pathlib.Path(FLAGS.readme)
     if readme:
         filled(readme, "")
-    found = candidates(models, backends, widths, batch_sizes, quick)
+    entries = candidates(models, backends, widths, batch_sizes, quick)
     measurements, notes, failed = [], other_work(), 0
     for note in notes:
         print(f"warning: {note}", file=sys.stderr)
     interrupted = False
     try:
-        failed = measure_all(found, rounds, seconds, measurements, notes)
+        failed = measure_all(entries, rounds, seconds, measurements, notes)
     except KeyboardInterrupt:
         interrupted = True
         notes.append("interrupted: the rounds are not complete")
@@ -237,9 +237,9 @@ def report(measurements, notes, rounds, seconds, minutes, backend):
             f"{limit['operations_per_second'] / 1e9:,.0f} GFLOP/s by {limit['backend']} on "
             f"{', '.join(limit['devices'])}."
         )
-    asked = {"rounds": rounds, "seconds": seconds, "quick": FLAGS.quick}
+    settings = {"rounds": rounds, "seconds": seconds, "quick": FLAGS.quick}
     return {
-        **{"asked": asked, "environment": environment, "about": about, "notes": notes},
+        **{"asked": settings, "environment": environment, "about": about, "notes": notes},
         **results,
         "measurements": measurements,
     }
@@ -283,8 +283,8 @@ def filled(path, content):
 
 
 def chosen_models():
-    known = sorted(runpy.run_path(str(ROOT / "zoo" / "registry.py"))["MODELS"])
-    return chosen("models", known, known)
+    names = sorted(runpy.run_path(str(ROOT / "zoo" / "registry.py"))["MODELS"])
+    return chosen("models", names, names)
 
 
 def chosen_backends():
@@ -294,30 +294,30 @@ def chosen_backends():
     return chosen("backends", installed, installed)
 
 
-def chosen(flag, known, default):
+def chosen(flag, valid, default):
     """Returns the values of a flag. Raises UsageError for one that is not known."""
-    asked = FLAGS[flag].value
-    if asked is None:
+    values = FLAGS[flag].value
+    if values is None:
         return default
-    if not asked or not set(asked) <= set(known):
+    if not values or not set(values) <= set(valid):
         raise UsageError(
-            f"Expected --{flag} to name some of what is there: {', '.join(known)}. "
-            f"Received: --{flag}={','.join(asked)}."
+            f"Expected --{flag} to name some of what is there: {', '.join(valid)}. "
+            f"Received: --{flag}={','.join(values)}."
         )
-    return list(dict.fromkeys(asked))
+    return list(dict.fromkeys(values))
 
 
 def numbers(flag, default):
     """Returns the numbers of a flag. Raises UsageError for what is none."""
-    asked = FLAGS[flag].value
+    values = FLAGS[flag].value
     if not FLAGS[flag].present:
         return default
-    if not asked or not all(re.fullmatch(r"[1-9]\d{0,3}", number) for number in asked):
+    if not values or not all(re.fullmatch(r"[1-9]\d{0,3}", number) for number in values):
         raise UsageError(
             f"Expected --{flag} to be numbers from 1 to 9999, separated by commas, as in "
-            f"--{flag}=64,32. Received: --{flag}={','.join(asked)}."
+            f"--{flag}=64,32. Received: --{flag}={','.join(values)}."
         )
-    return list(dict.fromkeys(map(int, asked)))
+    return list(dict.fromkeys(map(int, values)))
 
 
 def other_work():

@@ -71,8 +71,8 @@ def passes(gan):
 
 def of_step(gan):
     """Returns the operations of a step for each real sample that it takes in, or None."""
-    found = passes(gan)
-    if found is None:
+    counts = passes(gan)
+    if counts is None:
         return None
-    total = found[0] * of_network(gan.generator) + found[1] * of_network(gan.discriminator)
+    total = counts[0] * of_network(gan.generator) + counts[1] * of_network(gan.discriminator)
     return total / gan.n_critic

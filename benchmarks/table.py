@@ -49,10 +49,10 @@ def summary(measurements):
         for (other, reference, _), theirs in groups.items():
             if other == label and reference != OURS and set(ours) & set(theirs):
                 shared = sorted(set(ours) & set(theirs))
-                found = spread(
+                ratio = spread(
                     [ours[i]["images_per_second"] / theirs[i]["images_per_second"] for i in shared]
                 )
-                ratios.append({"label": label, "backend": backend, "reference": reference, **found})
+                ratios.append({"label": label, "backend": backend, "reference": reference, **ratio})
     kept = ("operations_per_second", "backend", "devices", "side")
     return {
         "limit": limit and {name: limit[name] for name in kept},
@@ -95,9 +95,9 @@ def markdown(results):
     if references:
         lines = [["our images/s over those of", "backend", *references]]
         lines.append(["---"] * len(lines[0]))
-        found = {(r["label"], r["backend"], r["reference"]): r for r in results["ratios"]}
-        for label, backend in dict.fromkeys(key[:2] for key in found):
-            ratios = [found.get((label, backend, reference)) for reference in references]
+        by_key = {(r["label"], r["backend"], r["reference"]): r for r in results["ratios"]}
+        for label, backend in dict.fromkeys(key[:2] for key in by_key):
+            ratios = [by_key.get((label, backend, reference)) for reference in references]
             lines.append([label, backend, *(text("ratio", ratio) for ratio in ratios)])
         parts.append(table(lines))
     parts.append(results["about"])
@@ -110,15 +110,15 @@ def table(lines):
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def text(name, found):
+def text(name, values):
     """Returns a spread for a person: its median, and its range where there were several rounds."""
-    if found is None:
+    if values is None:
         return "-"
     show = {"memory": lambda x: number(x / 1e6), "data": percent, "of_limit": percent}
     show = show.get(name, number)
-    if found["min"] == found["max"]:
-        return show(found["median"])
-    return f"{show(found['median'])} ({show(found['min'])} to {show(found['max'])})"
+    if values["min"] == values["max"]:
+        return show(values["median"])
+    return f"{show(values['median'])} ({show(values['min'])} to {show(values['max'])})"
 
 
 def number(x):
@@ -148,11 +148,11 @@ def picture(results):
     shown = ("images_per_second", "first_step", "of_limit")
     titles = ("images per second", "seconds to the first step", "share of the machine's limit")
     for axes, name, title in zip(panels, shown, titles, strict=True):
-        found = [row[name] or {"median": 0, "min": 0, "max": 0} for row in rows]
-        medians = [f["median"] for f in found]
+        values = [row[name] or {"median": 0, "min": 0, "max": 0} for row in rows]
+        medians = [f["median"] for f in values]
         ranges = [
-            [f["median"] - f["min"] for f in found],
-            [f["max"] - f["median"] for f in found],
+            [f["median"] - f["min"] for f in values],
+            [f["max"] - f["median"] for f in values],
         ]
         axes.barh(range(len(rows)), medians, color=colors, alpha=0.8)
         axes.errorbar(

@@ -65,11 +65,11 @@ PENALTIES = (None, "r1", "r2", "r1_r2", "wgan_gp", "dragan")
 
 def cases():
     """Returns name -> (variant, preset, settings)."""
-    found = {f"{name} {preset}": (name, preset, {}) for name in VARIANTS for preset in PRESETS}
-    found |= {f"dcgan loss {loss}": ("dcgan", "default", {"loss": loss}) for loss in LOSSES}
-    found |= {f"dcgan penalty {p}": ("dcgan", "default", {"penalty": p}) for p in PENALTIES}
-    found |= {f"dcgan {option}": ("dcgan", "default", s) for option, s in OPTIONS.items()}
-    return found
+    entries = {f"{name} {preset}": (name, preset, {}) for name in VARIANTS for preset in PRESETS}
+    entries |= {f"dcgan loss {loss}": ("dcgan", "default", {"loss": loss}) for loss in LOSSES}
+    entries |= {f"dcgan penalty {p}": ("dcgan", "default", {"penalty": p}) for p in PENALTIES}
+    entries |= {f"dcgan {option}": ("dcgan", "default", s) for option, s in OPTIONS.items()}
+    return entries
 
 
 PRESETS = ("default", "paper")
@@ -118,7 +118,7 @@ def play(variant, preset, settings):
 def record(out, source, wanted):
     sys.path.insert(0, str(pathlib.Path(source).resolve()))
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    found = {}
+    outputs = {}
     for name, case in cases().items():
         if wanted and name not in wanted:
             continue
@@ -127,9 +127,9 @@ def record(out, source, wanted):
         except ValueError as error:  # what a backend refuses
             print(f"{name}: {str(error)[:80]}", flush=True)
             continue
-        found |= {f"{name}|{i:03d}|{key}": value for i, (key, value) in enumerate(arrays.items())}
+        outputs |= {f"{name}|{i:03d}|{key}": value for i, (key, value) in enumerate(arrays.items())}
         print(name, flush=True)
-    np.savez(out, **found)
+    np.savez(out, **outputs)
 
 
 def compare(before, after):
@@ -137,11 +137,11 @@ def compare(before, after):
     with np.load(before) as first, np.load(after) as second:
 
         def by_case(file):
-            found = {}
+            groups = {}
             for key in file.files:
                 case, _, name = key.split("|")
-                found.setdefault(case, []).append((name, file[key]))
-            return found
+                groups.setdefault(case, []).append((name, file[key]))
+            return groups
 
         old, new = by_case(first), by_case(second)
     worst = 0.0

@@ -78,9 +78,9 @@ def score(rows):
         times = f", {statistics.fmean(values) / floor:.1f} times" * (rows[0]["metric"] == "frechet")
         text += f" ({number(floor)}{times})"
     beside = [
-        f"{name} {number(statistics.fmean(map(float, found)))}"
+        f"{name} {number(statistics.fmean(map(float, baseline)))}"
         for name, column in BASELINES.items()
-        if (found := [row[column] for row in rows if row.get(column)])
+        if (baseline := [row[column] for row in rows if row.get(column)])
     ]
     text += f" [{', '.join(beside)}]" if beside else ""
     return text + (f", published {rows[0]['reference']}" if rows[0]["reference"] else "")
@@ -110,15 +110,15 @@ def ablation(rows, model, metrics=("frechet", "precision", "recall")):
     order = sorted(values, key=lambda settings: statistics.fmean(values[settings][metrics[0]]))
     lines = [["settings", "seeds", *metrics], ["---"] * (2 + len(metrics))]
     for settings in order:
-        found = [values[settings][metric] for metric in metrics]
+        entries = [values[settings][metric] for metric in metrics]
         cells = [
             number(statistics.fmean(x))
             + (f" ± {number(statistics.stdev(x))}" if len(x) > 1 else "")
-            for x in found
+            for x in entries
         ]
         # As --set takes it.
         named = f"`{settings.replace('=None', '=none')}`" if settings else "**the recipe**"
-        lines.append([named, str(len(found[0])), *cells])
+        lines.append([named, str(len(entries[0])), *cells])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

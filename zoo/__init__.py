@@ -57,10 +57,10 @@ def create(name, **settings):
         UsageError: the name or a setting is unknown or out of range.
     """
     model = get(name)
-    known = model.settings()
+    valid = model.settings()
     for setting in settings:
-        if setting not in (*known, "name", "dtype"):
-            raise UsageError(f"{name} has no setting {setting!r}.{nearest(setting, known)}")
+        if setting not in (*valid, "name", "dtype"):
+            raise UsageError(f"{name} has no setting {setting!r}.{nearest(setting, valid)}")
     return model(**settings)
 
 

@@ -80,9 +80,9 @@ def versions(flags):
     yield line(within(python, wanted), "Python", text, f"make a venv with Python {wanted}")
     for name in requirements("requirements.txt"):
         if name not in BACKENDS:
-            yield version(name, "requirements.txt", found(name))
+            yield version(name, "requirements.txt", installed_version(name))
     for name in chosen(flags):
-        there = (found(name) or "unknown version") if is_installed(name) else None
+        there = (installed_version(name) or "unknown version") if is_installed(name) else None
         # One is enough.
         missing = "warn" if any(map(is_installed, chosen(flags))) else "fail"
         yield version(name, BACKENDS[name], there, missing)
@@ -129,7 +129,7 @@ def within(there, wanted):
     return all(COMPARE[how](numbers(there), numbers(bound)) for how, bound in bounds)
 
 
-def found(name):
+def installed_version(name):
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         return importlib.metadata.version(name)
 
@@ -211,16 +211,16 @@ def backends(flags):
     weights, limit = {}, LIMIT["CPU"]
     gpus = nvidia()
     for name in filter(is_installed, chosen(flags)):
-        told, error = probe(name, flags.devices)
-        yield from judged(name, told, gpus)
+        answer, error = probe(name, flags.devices)
+        yield from judged(name, answer, gpus)
         if error:
-            stage = next((stage for stage in STAGES if stage not in told), "exit")
+            stage = next((stage for stage in STAGES if stage not in answer), "exit")
             mend = f"python -m zoo.doctor --probe={name} shows the whole error; "
             mend += f"to install it anew: {pip(name, '--force-reinstall ')}"
             yield Line("fail", f"{name} {stage}", error, mend)
-        if "training" in told:
-            weights[name] = told["training"]["weights"]
-            limit = max(limit, LIMIT[told["devices"]["kind"]])
+        if "training" in answer:
+            weights[name] = answer["training"]["weights"]
+            limit = max(limit, LIMIT[answer["devices"]["kind"]])
     if len(weights) > 1:
         worst = max(difference(*pair) for pair in itertools.combinations(weights.values(), 2))
         text = (
@@ -230,24 +230,24 @@ def backends(flags):
         yield line(worst <= limit, "all backends", text, mend)
 
 
-def judged(name, told, gpus):
+def judged(name, answer, gpus):
     """Yields a line for each stage that a backend's process told of, see `zoo.training.toy`."""
-    if "devices" in told:
-        names, kind = told["devices"]["names"], told["devices"]["kind"]
+    if "devices" in answer:
+        names, kind = answer["devices"]["names"], answer["devices"]["kind"]
         hiding = [v for v in ("CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS") if v in os.environ]
         mend = pip(name, "--force-reinstall ", WITH_CUDA.get(name))
         mend = f"unset {' and '.join(hiding)}; or {mend}" if hiding else mend
         seen = kind == "GPU" or not gpus
         text = ", ".join(names) + ("" if seen else f"; but nvidia-smi shows {', '.join(gpus)}")
         yield line(seen, f"{name} devices", text, mend, "warn")
-    if "training" in told:
-        one, limit = told["training"], LIMIT[kind]
+    if "training" in answer:
+        one, limit = answer["training"], LIMIT[kind]
         text = f"{STEPS} steps, {one['rate']:,.0f} a second, {one['finite']} with finite losses"
         text += f", weights moved by {one['moved']:.1g}"
         mend = f"{pip(name, '--force-reinstall ')}; on a GPU, compare with CUDA_VISIBLE_DEVICES=-1"
         yield line(one["finite"] == STEPS and one["moved"] > 1e-3, f"{name} training", text, mend)
-    if "replicas" in told:
-        several = told["replicas"]
+    if "replicas" in answer:
+        several = answer["replicas"]
         if "why" in several:
             yield Line("ok", f"{name} replicas", f"one device only: {several['why']}")
             return
@@ -267,11 +267,11 @@ def difference(one, other):
 
 def nvidia():
     """Returns the names of the GPUs that nvidia-smi shows."""
-    said = ""
+    message = ""
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         command = ["nvidia-smi", "-L"]
-        said = subprocess.run(command, capture_output=True, text=True, timeout=30).stdout
-    return re.findall(r"^GPU \d+: (.*?)(?: \(UUID.*)?$", said, re.M)
+        message = subprocess.run(command, capture_output=True, text=True, timeout=30).stdout
+    return re.findall(r"^GPU \d+: (.*?)(?: \(UUID.*)?$", message, re.M)
 
 
 def probe(name, devices):
@@ -292,7 +292,7 @@ def probe(name, devices):
         # With threads that must share the cores PyTorch is many times slower.
         "OMP_NUM_THREADS": "1",
     }
-    told, late = {}, threading.Event()
+    answer, late = {}, threading.Event()
     with tempfile.TemporaryDirectory(prefix="zoo-doctor-") as folder:
         environment["TMPDIR"] = folder
         # Keras, and Matplotlib which it imports, write their own files where there are none.
@@ -314,19 +314,19 @@ def probe(name, devices):
                 progress(f"{name}: {STAGES['devices']}")
                 for text in process.stdout:
                     with contextlib.suppress(ValueError, TypeError):
-                        told |= json.loads(text)
-                    following = next((stage for stage in STAGES if stage not in told), "replicas")
+                        answer |= json.loads(text)
+                    following = next((stage for stage in STAGES if stage not in answer), "replicas")
                     progress(f"{name}: {STEPS} steps on {STAGES[following]}")
                 code = process.wait()
             finally:
                 timer.cancel()
                 process.kill()
-    error = told.pop("error", None)
+    error = answer.pop("error", None)
     if late.is_set():
         error = f"no answer within {PATIENCE} s"
     elif code and not error:
         error = f"ended by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-    return told, error
+    return answer, error
 
 
 def examine(flags):
@@ -386,8 +386,8 @@ def main(argv):
         try:
             from zoo.training import toy
 
-            for stage, told in toy.play(flags.devices, STEPS, FIRST):
-                print(json.dumps({stage: told}), flush=True)
+            for stage, answer in toy.play(flags.devices, STEPS, FIRST):
+                print(json.dumps({stage: answer}), flush=True)
         except Exception as error:
             print(json.dumps({"error": sentence(error)}), flush=True)
             raise

@@ -32,10 +32,10 @@ def check(name, value, least, most=None):
     A whole number is at most `LARGEST` in any case.
     """
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    whole = not isinstance(least, int) or isinstance(value, int)
-    if most is None and number and whole and isinstance(least, int) and value > LARGEST:
+    integral = not isinstance(least, int) or isinstance(value, int)
+    if most is None and number and integral and isinstance(least, int) and value > LARGEST:
         most = LARGEST
-    if not number or not whole or not value >= least or (most is not None and value > most):
+    if not number or not integral or not value >= least or (most is not None and value > most):
         kind = "a whole number" if isinstance(least, int) else "a number"
         bounds = f"of at least {least}" if most is None else f"between {least} and {most}"
         raise UsageError(

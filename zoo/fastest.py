@@ -59,22 +59,22 @@ def measure(what, backends, precisions, again=False, data_dir=None):
     """
     overrides = {k: v for k, v in what["overrides"].items() if k not in (*OTHERS, "precision")}
     what, file = {**what, "overrides": overrides}, pathlib.Path(cache.folder()) / "fastest.json"
-    known, found, failures = {} if again else read(file), {}, []
+    cached, results, failures = {} if again else read(file), {}, []
     for backend in backends:
         key = cache.stamp_of(what, backend, machine(backend))
-        rates = known.get(key, {})
+        rates = cached.get(key, {})
         if not set(precisions) <= set(rates):
             print(f"measuring {what['model']} on {backend}", end=" ", file=sys.stderr, flush=True)
             rates, failure = ask({**what, "precisions": precisions, "data_dir": data_dir}, backend)
-            print(failure or told(rates), file=sys.stderr, flush=True)
+            print(failure or listed(rates), file=sys.stderr, flush=True)
             if failure:
                 failures.append(f"{backend}: {failure}")
                 continue
             keep(file, key, rates)
-        found[backend] = {precision: rates[precision] for precision in precisions}
-    if not found:
+        results[backend] = {precision: rates[precision] for precision in precisions}
+    if not results:
         raise UsageError(f"Nothing could be measured. {'; '.join(failures)}")
-    return found
+    return results
 
 
 def ask(spec, backend):
@@ -92,19 +92,19 @@ def ask(spec, backend):
         return {}, f"not done after {PATIENCE} seconds"
     lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
     if done.returncode == 2 and lines:
-        said = lines[-1].removeprefix("error: ")
+        message = lines[-1].removeprefix("error: ")
         if "mixed_float16" in spec["precisions"]:  # which not every backend has
-            return {}, said
-        raise UsageError(said)
+            return {}, message
+        raise UsageError(message)
     if done.returncode:
         return {}, lines[-1] if lines else f"it ended with exit code {done.returncode}"
     return json.loads(done.stdout.splitlines()[-1]), None
 
 
-def choose(found):
+def choose(results):
     """Returns `(backend, precision)` of the fastest, from what `measure` returns."""
     best = {}
-    for backend, rates in found.items():
+    for backend, rates in results.items():
         precision = max(rates, key=rates.get)
         if precision == "mixed_bfloat16" and "float32" in rates:
             clearly = rates[precision] >= GAIN * rates["float32"]
@@ -145,7 +145,7 @@ def keep(file, key, rates):
         write_atomically(file, json.dumps(kept).encode())
 
 
-def told(rates):
+def listed(rates):
     return ", ".join(f"{name} {rate:,.0f} images/s" for name, rate in rates.items())
 
 
@@ -197,14 +197,14 @@ def main(argv):
     what = {name: getattr(arguments, name) for name in ("model", "dataset", "preset")}
     what["overrides"] = overrides
     how = ("backends", "precisions", "again", "data_dir")
-    found = measure(what, **{name: getattr(arguments, name) for name in how})
-    backend, precision = choose(found)
+    results = measure(what, **{name: getattr(arguments, name) for name in how})
+    backend, precision = choose(results)
     if arguments.json:
-        answer = {"backend": backend, "precision": precision, "images_per_second": found}
+        answer = {"backend": backend, "precision": precision, "images_per_second": results}
         print(json.dumps(answer))
         return
-    for name, rates in found.items():
-        print(f"{name:12}{told(rates)}")
+    for name, rates in results.items():
+        print(f"{name:12}{listed(rates)}")
     print(f"fastest: --backend={backend} --precision={precision}")
 
 

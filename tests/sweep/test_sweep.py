@@ -362,7 +362,7 @@ time.sleep(20)
     with processes.Stop() as stop:
         arguments = [sys.executable, "-c", code, str(os.getpid())]
         returned, output = processes.call(arguments, log, stop)
-        assert stop.asked
+        assert stop.requested
     assert (returned, output) == (143, "ready\nerror: stopped\n")
     assert log.read_text().startswith("earlier\n$ ")
 

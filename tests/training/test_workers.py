@@ -179,7 +179,7 @@ def test_a_killed_worker_ends_the_other_and_the_run_goes_on(pair, tmp_path, vict
     ("who", "what", "value", "said"),
     [
         (1, "signal", signal.SIGTERM, ["interrupted"] * 2),
-        (0, "asked", "enough", ["enough", "the first worker says why"]),
+        (0, "stop_request", "enough", ["enough", "the first worker says why"]),
     ],
 )
 def test_workers_that_look_at_different_moments_stop_at_the_same_step(who, what, value, said):

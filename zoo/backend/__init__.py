@@ -140,8 +140,8 @@ def drawn(draw, shape, seed):
     if count == 1:
         return draw(shape, seed=seed)
     size = shape[0]
-    whole = draw((size * count, *shape[1:]), seed=seed)
-    return whole[index * size : (index + 1) * size]
+    samples = draw((size * count, *shape[1:]), seed=seed)
+    return samples[index * size : (index + 1) * size]
 
 
 __all__ = [

@@ -23,31 +23,31 @@ JIT_REPLICAS = True
 prepare = jax_convolutions.prepare
 
 # The variables of the scopes now open, innermost last: an inner scope does not see what its
-# enclosing scope holds, so it must be told the current value of each of them.
-_known_variables = []
+# enclosing scope holds, so it must get the current value of each of them.
+_open_variables = []
 
 
 @contextlib.contextmanager
-def _knowing(variables):
-    _known_variables.append(variables)
+def _opened(variables):
+    _open_variables.append(variables)
     try:
         yield
     finally:
-        _known_variables.pop()
+        _open_variables.pop()
 
 
 def _pure(fn, variables):
     """Returns `fn` as `pure(values, *args) -> (outputs, updates)`, and `push` for the updates."""
     differentiated = {id(v) for v in variables}
-    known = _known_variables[-1] if _known_variables else []
-    others = [v for v in known if id(v) not in differentiated]
-    all_known = [*variables, *others]
+    all_variables = _open_variables[-1] if _open_variables else []
+    others = [v for v in all_variables if id(v) not in differentiated]
+    ordered = [*variables, *others]
     before = [v.value for v in others]
     changed = []
 
     def pure(values, *args):
-        mapping = list(zip(all_known, [*values, *before], strict=True))
-        with _knowing(all_known), keras.StatelessScope(state_mapping=mapping) as scope:
+        mapping = list(zip(ordered, [*values, *before], strict=True))
+        with _opened(ordered), keras.StatelessScope(state_mapping=mapping) as scope:
             outputs = fn(*args)
         after = [scope.get_current_value(v) for v in others]
         changed[:] = [i for i, v in enumerate(others) if after[i] is not before[i]]
@@ -119,7 +119,7 @@ def train_step(body):
         variables = list(itertools.chain(*groups))
         values = list(itertools.chain(*state))
         mapping = list(zip(variables, values, strict=True))
-        with _knowing(variables), keras.StatelessScope(state_mapping=mapping) as scope:
+        with _opened(variables), keras.StatelessScope(state_mapping=mapping) as scope:
             logs = body(self, data)
         return logs, tuple([scope.get_current_value(v) for v in group] for group in groups)
 
@@ -184,9 +184,9 @@ def distribute(strategy, devices):
             jax.config.update("jax_num_cpu_devices", devices)
     if strategy == "multiworker":
         return jax_workers.join(devices) or distribute("auto", devices)
-    found = jax.local_devices()
-    names = [f"{device.platform}:{device.id}" for device in found]
-    names = chosen(strategy, devices, names, found[0].platform.upper())
+    local = jax.local_devices()
+    names = [f"{device.platform}:{device.id}" for device in local]
+    names = chosen(strategy, devices, names, local[0].platform.upper())
     if len(names) == 1:
         return Layout()
     scope = keras.distribution.DataParallel(devices=names, auto_shard_dataset=False).scope

@@ -92,6 +92,6 @@ class _Convolution:
 
 def _differentiated(function, gradients):
     """Returns a function that is differentiated by `gradients(inputs, cotangent)`."""
-    found = jax.custom_vjp(function)
-    found.defvjp(lambda *inputs: (found(*inputs), inputs), gradients)
-    return found
+    convolution = jax.custom_vjp(function)
+    convolution.defvjp(lambda *inputs: (convolution(*inputs), inputs), gradients)
+    return convolution

@@ -32,17 +32,17 @@ def join(devices):
     # It would take SIGTERM for itself, which is to save a checkpoint and end the run.
     jax.config.update("jax_enable_preemption_service", False)
     if addresses:
-        told = {"coordinator_address": addresses[0], "num_processes": len(addresses)}
-        told |= {"process_id": index, "cluster_detection_method": "deactivate"}
+        arguments = {"coordinator_address": addresses[0], "num_processes": len(addresses)}
+        arguments |= {"process_id": index, "cluster_detection_method": "deactivate"}
         if index == 0:
             print(f"waiting until all {len(addresses)} workers are there", flush=True)
     else:
-        told = {"cluster_detection_method": "slurm"}
+        arguments = {"cluster_detection_method": "slurm"}
         # JAX would take one GPU for each task of a machine, whatever SLURM has given to it.
         if given := os.environ.get("CUDA_VISIBLE_DEVICES"):
-            told["local_device_ids"] = list(range(len(given.split(","))))
+            arguments["local_device_ids"] = list(range(len(given.split(","))))
     if devices:
-        told["local_device_ids"] = list(range(devices))
+        arguments["local_device_ids"] = list(range(devices))
     atexit.register(_end)
     _put_off_aborting()
     try:
@@ -52,7 +52,7 @@ def join(devices):
                 heartbeat_timeout_seconds=HEARTBEAT,
                 # Later than our own, for then it aborts.
                 initialization_timeout=2 * cluster.PATIENCE,
-                **told,
+                **arguments,
             )
     except ValueError as error:
         if addresses or isinstance(error, UsageError):
@@ -75,8 +75,8 @@ def join(devices):
         # As bytes, for JAX would round the numbers to 32 bits.
         own = np.asarray(values, "float64").view("uint8")
         with _together():
-            said = np.asarray(multihost_utils.process_allgather(own))
-        return said.reshape(workers, -1).view("float64").tolist()
+            answers = np.asarray(multihost_utils.process_allgather(own))
+        return answers.reshape(workers, -1).view("float64").tolist()
 
     def leave():
         gather([0])
@@ -93,10 +93,10 @@ def _together():
     try:
         yield
     except (ValueError, jax.errors.JaxRuntimeError) as error:
-        said = str(error).strip().splitlines() or [""]
-        if not re.search("Gloo|NCCL|DEADLINE_EXCEEDED|UNAVAILABLE|CANCELLED|ABORTED", said[0]):
+        message = str(error).strip().splitlines() or [""]
+        if not re.search("Gloo|NCCL|DEADLINE_EXCEEDED|UNAVAILABLE|CANCELLED|ABORTED", message[0]):
             raise
-        raise cluster.gone(said[0]) from error
+        raise cluster.gone(message[0]) from error
 
 
 @contextlib.contextmanager

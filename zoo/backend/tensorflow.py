@@ -211,8 +211,8 @@ def _batch_normalization(layer, inputs, training=None, mask=None):
     shape = inputs.shape
     plain = mask is None and not getattr(layer, "renorm", False)
     last = layer.axis in (-1, len(shape) - 1) and len(shape) in (2, 4)
-    known = inputs.dtype in (tf.float32, tf.bfloat16, tf.float16)
-    if not (training and layer.trainable and plain and last and known):
+    supported = inputs.dtype in (tf.float32, tf.bfloat16, tf.float16)
+    if not (training and layer.trainable and plain and last and supported):
         return type(layer).call(layer, inputs, training=training, mask=mask)
     channels = shape[-1]
     scale = tf.cast(layer.gamma, tf.float32) if layer.scale else tf.ones(channels)

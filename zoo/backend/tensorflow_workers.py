@@ -79,9 +79,9 @@ def _patiently():
 
     From another process: while TensorFlow waits it lets no thread of Python run.
     """
-    told = [str(x) for x in (os.getpid(), cluster.PATIENCE, cluster.late())]
+    arguments = [str(x) for x in (os.getpid(), cluster.PATIENCE, cluster.late())]
     with subprocess.Popen(
-        [sys.executable, "-c", _WATCH, *told], stdin=subprocess.PIPE, start_new_session=True
+        [sys.executable, "-c", _WATCH, *arguments], stdin=subprocess.PIPE, start_new_session=True
     ) as watch:
         try:
             yield
@@ -124,5 +124,5 @@ def _together():
     except _GONE as error:
         lines = [line.strip() for line in str(error.message).splitlines() if line.strip()]
         # The first lines tell only in which operation it was noticed.
-        said = [line for line in lines if "aborted" in line] or lines or [type(error).__name__]
-        raise cluster.gone(said[0]) from error
+        messages = [line for line in lines if "aborted" in line] or lines or [type(error).__name__]
+        raise cluster.gone(messages[0]) from error

@@ -302,14 +302,14 @@ def _keep_what_jax_compiles():
 
 def _prune(folder, most=2**30):
     """Removes the files of a folder that were read longest ago, until `most` bytes are left."""
-    found = []
+    files = []
     with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
         for entry in entries:
             with contextlib.suppress(FileNotFoundError):
                 state = entry.stat()
-                found.append((state.st_atime, state.st_size, entry.path))
+                files.append((state.st_atime, state.st_size, entry.path))
     kept = 0
-    for _, size, path in sorted(found, reverse=True):
+    for _, size, path in sorted(files, reverse=True):
         kept += size
         if kept > most:
             with contextlib.suppress(FileNotFoundError):

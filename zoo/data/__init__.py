@@ -136,7 +136,7 @@ def load(
     Raises:
         UsageError: the name, an option or the data is not as expected.
     """
-    known, source = options_of(name), _source_of(name)
+    valid, source = options_of(name), _source_of(name)
     module = importlib.import_module(f"zoo.data.{SOURCES[source]}")
     if SOURCES[source] == "synthetic":
         if image_size is not None or channels is not None:
@@ -147,9 +147,9 @@ def load(
         return module.load(name, split=split, **options)
 
     for option in options:
-        if option not in known:
+        if option not in valid:
             raise UsageError(
-                f"The data set {name!r} has no option {option!r}.{nearest(option, known)}"
+                f"The data set {name!r} has no option {option!r}.{nearest(option, valid)}"
             )
     return module.load(
         name,

@@ -254,17 +254,19 @@ def load(name, *, split="train", n=100_000, seed=0, **options):
         raise UsageError(f"There is no synthetic data set {name!r}.{nearest(name, SOURCES)}")
     if split not in ("train", "test"):
         raise UsageError(f"Synthetic data has the splits train and test. Received: {split!r}.")
-    known = options_of(name)
+    valid = options_of(name)
     for option in options:
-        if option not in known:
-            raise UsageError(f"{name} has no option {option!r}.{nearest(option, known)}")
+        if option not in valid:
+            raise UsageError(f"{name} has no option {option!r}.{nearest(option, valid)}")
     return SOURCES[name](n, (seed, ("train", "test").index(split)), **options)
 
 
 def options_of(name):
     """Returns which options `load` takes for the data set `name`, a tuple of str."""
-    known = [option for option in inspect.signature(SOURCES[name]).parameters if option != "ranges"]
-    return (*known, *(("phase", "frequency", "amplitude") if SOURCES[name] is sine else ()))
+    parameters = [
+        option for option in inspect.signature(SOURCES[name]).parameters if option != "ranges"
+    ]
+    return (*parameters, *(("phase", "frequency", "amplitude") if SOURCES[name] is sine else ()))
 
 
 def _gaussians(name, n, seed, centres, std):

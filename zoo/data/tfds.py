@@ -101,13 +101,13 @@ def load(name, *, split, image_size, channels, resize, data_dir=None, strict=Fal
 
 def prepared():
     """Returns folder -> names such as `mnist:3.0.1`, for each folder where sets are sought."""
-    found = {}
+    names_by_folder = {}
     for folder in filter(os.path.isdir, _folders(None)):
         # NAME/VERSION or NAME/CONFIG/VERSION.
         paths = [p for depth in ("*/*", "*/*/*") for p in glob.glob(os.path.join(folder, depth))]
         names = [os.path.relpath(path, folder) for path in paths if _is_prepared(path)]
-        found[folder] = sorted(":".join(os.path.split(name)) for name in names)
-    return found
+        names_by_folder[folder] = sorted(":".join(os.path.split(name)) for name in names)
+    return names_by_folder
 
 
 def _preparation(image_size, channels, resize):
@@ -159,13 +159,13 @@ def _find_prepared(parts, folders):
     for folder in folders:
         base = os.path.join(folder, parts["set"])
         if parts["config"]:
-            found = [os.path.join(base, parts["config"])]
+            candidates = [os.path.join(base, parts["config"])]
         else:
-            found = [base]
+            candidates = [base]
             with contextlib.suppress(OSError):
-                found += [os.path.join(base, name) for name in sorted(os.listdir(base))]
+                candidates += [os.path.join(base, name) for name in sorted(os.listdir(base))]
         ready = []
-        for path in found:
+        for path in candidates:
             versions = [parts["version"]] if parts["version"] else _versions(path)
             paths = [os.path.join(path, version) for version in versions]
             ready += [path for path in paths if _is_prepared(path)][:1]
@@ -351,10 +351,10 @@ def _is_writable(path):
 
 def _download(tfds, parts, target, folders):
     name = "/".join(filter(None, (parts["set"], parts["config"])))
-    known = tfds.list_builders(with_community_datasets=False)
-    if parts["set"] not in known:
+    builders = tfds.list_builders(with_community_datasets=False)
+    if parts["set"] not in builders:
         # Not zoo.errors.nearest: TFDS has over a thousand.
-        near = difflib.get_close_matches(parts["set"], known, n=3, cutoff=0.5)
+        near = difflib.get_close_matches(parts["set"], builders, n=3, cutoff=0.5)
         guess = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
         raise UsageError(
             f"TFDS has no set {parts['set']!r}, and none is prepared in {', '.join(folders)}."
@@ -407,13 +407,13 @@ def _check_network(builder, manual):
 
 def _features(tfds, name, features):
     """Returns the keys of the image and of its class, or None for the latter."""
-    found = [key for key, value in features.items() if type(value) is tfds.features.Image]
-    if not found or ("image" not in found and len(found) > 1):
+    image_keys = [key for key, value in features.items() if type(value) is tfds.features.Image]
+    if not image_keys or ("image" not in image_keys and len(image_keys) > 1):
         raise UsageError(
             f"{name} is not a set of single images: expected a feature 'image', or only one image "
             f"feature. Received: {', '.join(features)}."
         )
-    image_key = "image" if "image" in found else found[0]
+    image_key = "image" if "image" in image_keys else image_keys[0]
     if features[image_key].np_dtype not in (np.uint8, np.uint16):
         raise UsageError(
             f"The images of {name} are {np.dtype(features[image_key].np_dtype).name}: expected "

@@ -194,8 +194,10 @@ def save_gif(path, frames, milliseconds=80):
 
 def timeline(folder):
     """Returns `[(step, path), ...]` of the `step-*.png` in `folder`, by step; maybe empty."""
-    found = [(re.fullmatch(r"step-(\d+)\.png", p.name), p) for p in Path(folder).glob("step-*.png")]
-    return sorted((int(match[1]), path) for match, path in found if match)
+    matches = [
+        (re.fullmatch(r"step-(\d+)\.png", p.name), p) for p in Path(folder).glob("step-*.png")
+    ]
+    return sorted((int(match[1]), path) for match, path in matches if match)
 
 
 def curves(columns, title, x_label="step"):

@@ -92,8 +92,8 @@ def scatter_picture(samples, real, centres=None):
         close = np.linalg.norm(samples[:, None] - centres, axis=2) <= 3 * std
         apart = np.linalg.norm(centres[:, None] - centres, axis=2)
         radius = np.min(apart, where=apart > 0, initial=2 * half) / 4
-        for centre, found in zip(centres, close.any(axis=0), strict=True):
-            panels[1].add_patch(_circle(centre, radius, found))
+        for centre, covered in zip(centres, close.any(axis=0), strict=True):
+            panels[1].add_patch(_circle(centre, radius, covered))
         title = f"generated: {close.any(axis=0).sum()} of {len(centres)} modes, "
         title += f"{close.any(axis=1).mean():.0%} within 3 std"
     panels[1].set_title(title)
@@ -142,11 +142,13 @@ def _figure(columns, height=6):
     return figure, panels
 
 
-def _circle(centre, radius, found):
+def _circle(centre, radius, covered):
     from matplotlib.patches import Circle
 
     look = (
-        {"edgecolor": QUIET, "linewidth": 0.8} if found else {"edgecolor": "black", "linewidth": 2}
+        {"edgecolor": QUIET, "linewidth": 0.8}
+        if covered
+        else {"edgecolor": "black", "linewidth": 2}
     )
     return Circle(centre, radius, fill=False, **look)
 

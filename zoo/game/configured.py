@@ -26,11 +26,13 @@ class Configured:
     @classmethod
     def settings(cls):
         """Returns all settings, name -> `Setting`: the variant's own, then its parts'."""
-        known = {cls.shape_setting: Setting(tuple, cls.default_shape)}
+        settings = {cls.shape_setting: Setting(tuple, cls.default_shape)}
         for owner in (*cls.__mro__, *cls.parts):
             declared = vars(owner).get("own", {}) if owner in cls.__mro__ else owner.settings
-            known |= {name: setting for name, setting in declared.items() if name not in known}
-        return known
+            settings |= {
+                name: setting for name, setting in declared.items() if name not in settings
+            }
+        return settings
 
     @classmethod
     def meanings(cls):
@@ -48,14 +50,16 @@ class Configured:
         Raises:
             UsageError: a setting is unknown or out of range, or has no value.
         """
-        known, recipe = cls.settings(), recipe_of(cls)
+        settings, recipe = cls.settings(), recipe_of(cls)
         for name in given:
-            if name not in known:
-                raise UsageError(f"{cls.__name__} has no setting {name!r}.{nearest(name, known)}")
+            if name not in settings:
+                raise UsageError(
+                    f"{cls.__name__} has no setting {name!r}.{nearest(name, settings)}"
+                )
         own = cls.shape_setting
         shape = inputs.checked_shape(own, given.get(own, cls.default_shape))
         values = {own: shape}
-        for name, setting in known.items():
+        for name, setting in settings.items():
             if name == own:
                 continue
             default = recipe.get(name, setting.default)
@@ -70,8 +74,8 @@ class Configured:
     @classmethod
     def defaults_at(cls, shape):
         """Returns the recipe's values that depend on the shape of a sample, setting -> value."""
-        recipe, known = recipe_of(cls), cls.settings()
-        open_ones = {n: v for n, v in recipe.items() if callable(v) and n in known}
+        recipe, settings = recipe_of(cls), cls.settings()
+        open_ones = {n: v for n, v in recipe.items() if callable(v) and n in settings}
         return {name: recipes.at(value, shape) for name, value in open_ones.items()}
 
     def take(self, values):

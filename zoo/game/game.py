@@ -215,8 +215,8 @@ class Game(configured.Configured, keras.Model):
 
     def new_optimizer(self, player):
         """Returns a new optimizer of the game's settings for a player."""
-        found = (part.new_optimizer(self, player) for part in self.part.values())
-        return next(optimizer for optimizer in found if optimizer is not None)
+        optimizers = (part.new_optimizer(self, player) for part in self.part.values())
+        return next(optimizer for optimizer in optimizers if optimizer is not None)
 
     def optimizer_of(self, player):
         return getattr(self.optimizer, player.name)

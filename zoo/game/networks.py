@@ -77,11 +77,11 @@ def state_of(game, name):
 
 def seed_states(game):
     """Returns the states of all seed generators, by the names that they are saved under."""
-    found = {"noise": game.noise.state}
+    states_by_name = {"noise": game.noise.state}
     for name in game.network_names:
         states = [v for v in game.network(name).variables if v.name == "seed_generator_state"]
-        found |= {f"seed_{name}_{i}": state for i, state in enumerate(states)}
-    return found
+        states_by_name |= {f"seed_{name}_{i}": state for i, state in enumerate(states)}
+    return states_by_name
 
 
 def _trainable(game, names):

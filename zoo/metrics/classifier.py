@@ -64,10 +64,10 @@ def classifier(dataset, *, data_dir=None, only_cached=False):
         RECIPE, EPOCHS, LEAST_STEPS, train.fingerprint, parts.held_out.fingerprint
     )
     network = _network(train.samples.shape[1:], len(train.class_names))
-    found = _read(stamp, network)
-    if found is None and only_cached:
+    facts = _read(stamp, network)
+    if facts is None and only_cached:
         return None
-    if found is None:
+    if facts is None:
         start = time.process_time()
         _train(network, train, name)
         seconds = time.process_time() - start
@@ -81,7 +81,7 @@ def classifier(dataset, *, data_dir=None, only_cached=False):
             file=sys.stderr,
         )
         return made
-    return Extractor(name, network, accuracy=found["accuracy"])
+    return Extractor(name, network, accuracy=facts["accuracy"])
 
 
 def _network(shape, classes):

@@ -121,17 +121,17 @@ def network(outputs="features"):
                 pyramid.append(x)
             block += 1
     if outputs == "pyramid":
-        found = pyramid
+        result = pyramid
     else:
         x = convolution(x, "_conv_head", "_bn1")
-        found = layers.GlobalAveragePooling2D(dtype="float32")(x)
+        result = layers.GlobalAveragePooling2D(dtype="float32")(x)
     if outputs == "logits":
         head = layers.Dense(
             len(tensors["_fc.bias"]), kernel_initializer="zeros", dtype="float32", name="classes"
         )
         weights[head] = [tensors["_fc.weight"].T, tensors["_fc.bias"]]
-        found = head(found)
-    model = keras.Model(images, found, name="efficientnet_lite0")
+        result = head(result)
+    model = keras.Model(images, result, name="efficientnet_lite0")
     for layer, arrays in weights.items():
         layer.set_weights(arrays)
     model.trainable = False

@@ -18,8 +18,8 @@ def check(name):
         UsageError: there is no such extractor.
     """
     kind, colon, dataset = str(name).partition(":")
-    known = bool(dataset) if f"{kind}:DATASET" in KINDS else kind in KINDS and not colon
-    if not known:
+    valid = bool(dataset) if f"{kind}:DATASET" in KINDS else kind in KINDS and not colon
+    if not valid:
         raise UsageError(f"There is no feature extractor {name!r}.{nearest(name, KINDS)}")
     return kind, dataset
 

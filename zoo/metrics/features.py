@@ -79,9 +79,9 @@ class Extractor:
                 count = len(part)
                 # All batches of one size: one compilation, and one order of summation.
                 part = np.concatenate([part, np.repeat(part[-1:], self._chunk - count, axis=0)])
-                found = self._network.predict_on_batch(part)
-                found = found if isinstance(found, list | tuple) else [found]
-                for output, array in zip(outputs, found, strict=True):
+                arrays = self._network.predict_on_batch(part)
+                arrays = arrays if isinstance(arrays, list | tuple) else [arrays]
+                for output, array in zip(outputs, arrays, strict=True):
                     output.append(np.asarray(array, "float32")[:count])
                 progress(start + count)
         outputs = [np.concatenate(output) for output in outputs]

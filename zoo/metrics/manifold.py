@@ -92,12 +92,12 @@ def squared_radii(samples, k):
     Args:
         samples: array `(n > k, d)`.
     """
-    found = np.empty(len(samples))
+    radii = np.empty(len(samples))
     for rows, square in squared_distances(samples, samples):
         square[np.arange(len(square)), np.arange(rows.start, rows.stop)] = np.inf
         square.partition(k - 1, axis=1)
-        found[rows] = square[:, k - 1]
-    return np.maximum(found, 0)
+        radii[rows] = square[:, k - 1]
+    return np.maximum(radii, 0)
 
 
 def squared_distances(a, b, norms=1.0):

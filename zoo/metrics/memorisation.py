@@ -76,19 +76,19 @@ def nearest_neighbours(samples, train):
     Returns:
         `(distance, which)`: float64 `(n,)`, and its index in `train`, int `(n,)`.
     """
-    found, which = np.full(len(samples), np.inf), np.zeros(len(samples), int)
+    distances, which = np.full(len(samples), np.inf), np.zeros(len(samples), int)
     for start in range(0, len(train), TRAIN):
         for rows, square in squared_distances(samples, train[start : start + TRAIN]):
             best = square.argmin(axis=1)
             value = square[np.arange(len(best)), best]
-            better = value < found[rows]
-            found[rows][better], which[rows][better] = value[better], start + best[better]
+            better = value < distances[rows]
+            distances[rows][better], which[rows][better] = value[better], start + best[better]
     # Anew from the differences, as the rounding of the product would hide that a copy is at 0.
     for start in range(0, len(samples), TRAIN):
         rows = slice(start, start + TRAIN)
         difference = samples[rows].astype(float) - train[which[rows]]
-        found[rows] = np.linalg.norm(difference, axis=1)
-    return found, which
+        distances[rows] = np.linalg.norm(difference, axis=1)
+    return distances, which
 
 
 def _flat(name, array, least):

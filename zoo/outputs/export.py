@@ -80,11 +80,11 @@ def export(source, formats, out=None, backend=None, say=print, discriminator=Fal
     """
     formats = list(dict.fromkeys(formats))
     _check_formats(formats)
-    sources = found = networks.find(source)
+    sources = drawing = networks.find(source)
     files = {network: files_of(network) for network in sources}
     if discriminator:
         gan = _with_discriminator(source)
-        sources = found | {"discriminator": f"the discriminator of {source}"}
+        sources = drawing | {"discriminator": f"the discriminator of {source}"}
         files["discriminator"] = DISCRIMINATORS
         if own := getattr(gan, "h5_names", None):
             for (network, names), name in zip(files.items(), own, strict=True):
@@ -107,9 +107,9 @@ def export(source, formats, out=None, backend=None, say=print, discriminator=Fal
     with tempfile.TemporaryDirectory(prefix=".export-", dir=out) as folder:
         originals = {}
         for network, path in sources.items():
-            suffix = os.path.splitext(path)[1] if network in found else ".keras"
+            suffix = os.path.splitext(path)[1] if network in drawing else ".keras"
             originals[network] = os.path.join(folder, f"original_{network}{suffix}")
-            if network in found:
+            if network in drawing:
                 # Copied first: a run that trains on replaces its file between two readings.
                 shutil.copyfile(path, originals[network])
         if discriminator:

@@ -147,9 +147,9 @@ def _labels(generator, source, classes, turns):
 
 def _class_indices(classes, names):
     # A name may hold a comma.
-    asked = [classes] if classes in names else [part.strip() for part in classes.split(",")]
+    requested = [classes] if classes in names else [part.strip() for part in classes.split(",")]
     indices = []
-    for name in asked:
+    for name in requested:
         if name in names:
             indices.append(names.index(name))
         elif name.isdecimal() and (not names or int(name) < len(names)):
@@ -162,11 +162,13 @@ def _class_indices(classes, names):
 
 def _paths(out, format, seeds, indices, labels, single):
     suffix = SUFFIXES[format] or ".png"
-    found = os.path.splitext(out)[1].lower()
-    is_file = found == suffix and not os.path.isdir(out) and (format != "png" or len(seeds) == 1)
+    extension = os.path.splitext(out)[1].lower()
+    is_file = (
+        extension == suffix and not os.path.isdir(out) and (format != "png" or len(seeds) == 1)
+    )
     if is_file:
         return [out]
-    if found in (".png", ".npz", ".gif", ".jpg", ".jpeg", ".npy") or os.path.isfile(out):
+    if extension in (".png", ".npz", ".gif", ".jpg", ".jpeg", ".npy") or os.path.isfile(out):
         expected = "a folder" if format == "png" else f"a {suffix} file or a folder"
         raise UsageError(f"--out is {expected} for {format}. Received: {out}.")
     if format == "png":

@@ -173,31 +173,31 @@ def load_translator(path, name="generator"):
 
 def _chosen(source, direction, say):
     """Returns `(name, path)` of the network that translates."""
-    found = networks.find(source)
+    paths = networks.find(source)
     if direction is None:
-        name = next(iter(found))
-        if len(found) > 1:
-            others = " or ".join(f"--direction={other}" for other in found if other != name)
+        name = next(iter(paths))
+        if len(paths) > 1:
+            others = " or ".join(f"--direction={other}" for other in paths if other != name)
             say(f"The direction is {name}; {others} gives the other.")
-        return name, found[name]
+        return name, paths[name]
     if not os.path.isdir(source):
         raise UsageError(
             "A network file knows one direction, so none can be asked for. Leave out --direction, "
             f"or name the run by --run. Received: --direction={direction}."
         )
-    if len(found) == 1:
+    if len(paths) == 1:
         learnt = (config_file.read(source) or {}).get("direction") or "a_to_b"
         if direction == learnt:
-            return next(iter(found.items()))
+            return next(iter(paths.items()))
         raise UsageError(
             f"The run {source} has learnt one direction, {learnt}. Leave out --direction, or train "
             f"another with --set direction={direction}. Received: --direction={direction}."
         )
-    if direction not in found:
+    if direction not in paths:
         raise UsageError(
-            f"The run {source} has no direction {direction!r}.{nearest(direction, found)}"
+            f"The run {source} has no direction {direction!r}.{nearest(direction, paths)}"
         )
-    return direction, found[direction]
+    return direction, paths[direction]
 
 
 def _own(source, config, name, say):
@@ -230,12 +230,14 @@ def _files(inputs, out, prepare):
     from zoo.data import scan
 
     if os.path.isfile(inputs):
-        root, found = os.path.split(inputs)
-        found = [found]
+        root, relative_paths = os.path.split(inputs)
+        relative_paths = [relative_paths]
     elif os.path.isdir(inputs):
         root, (files, skipped) = inputs, scan.scan(inputs)
-        found = [path for path in files if not _lies_in(os.path.join(root, path), out, root)]
-        if not found:
+        relative_paths = [
+            path for path in files if not _lies_in(os.path.join(root, path), out, root)
+        ]
+        if not relative_paths:
             raise UsageError(
                 f"There is no picture in {inputs}. Expected files such as .jpg or .png in it or in "
                 f"its sub-folders. Received: {len(skipped)} that cannot be read, {len(files)} "
@@ -255,14 +257,14 @@ def _files(inputs, out, prepare):
 
         return read
 
-    stems = [os.path.splitext(path)[0] for path in found]
+    stems = [os.path.splitext(path)[0] for path in relative_paths]
     lower = [stem.lower() for stem in stems]
     # Two of one name keep their extensions.
     names = [
         stem if lower.count(stem.lower()) == 1 else path
-        for stem, path in zip(stems, found, strict=True)
+        for stem, path in zip(stems, relative_paths, strict=True)
     ]
-    paths = [os.path.join(root, path) for path in found]
+    paths = [os.path.join(root, path) for path in relative_paths]
     return [Example(n, reader(path), path) for n, path in zip(names, paths, strict=True)]
 
 

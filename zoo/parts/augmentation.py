@@ -228,8 +228,8 @@ def _warp(images, policy, random, uniform, sometimes):
         row = ops.cast(ops.clip(row, 0, height - 1), "int32")
         column = ops.cast(ops.clip(column, 0, width - 1), "int32")
         index = ops.reshape(first + row * width + column, (-1,))
-        found = ops.reshape(ops.take(pixels, index, axis=0), (-1, height, width, channels))
-        return found * ops.cast(inside, "float32")[..., None]
+        values = ops.reshape(ops.take(pixels, index, axis=0), (-1, height, width, channels))
+        return values * ops.cast(inside, "float32")[..., None]
 
     if {"scaling", "rotation"}.isdisjoint(policy):
         return at(ops.round(y), ops.round(x))

@@ -75,8 +75,8 @@ class Pool(Part):
             pool, pictures = self.pools[name], fresh[name]
             old = ops.take(pool.value, place, axis=0)
             choose = ops.reshape(swapped, (-1, 1, 1, 1))
-            whole = ops.where(choose, old, ops.cast(pictures, "float32"))
-            shown[name] = _share(whole, count, index)
+            all_shown = ops.where(choose, old, ops.cast(pictures, "float32"))
+            shown[name] = _share(all_shown, count, index)
             with backend.no_grad():
                 pool.assign(_put(pool.value, place, pictures, taken_in))
         with backend.no_grad():
@@ -94,8 +94,8 @@ def _put(pool, place, pictures, taken_in):
     return ops.where(ops.reshape(latest > 0, (-1, 1, 1, 1)), new, pool)
 
 
-def _share(whole, count, index):
+def _share(pictures, count, index):
     if count == 1:
-        return whole
-    size = ops.shape(whole)[0] // count
-    return whole[index * size : (index + 1) * size]
+        return pictures
+    size = ops.shape(pictures)[0] // count
+    return pictures[index * size : (index + 1) * size]

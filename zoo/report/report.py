@@ -147,7 +147,7 @@ def _samples(moments, most, same):
 
     Their pictures take about `most` bytes at most; `same` says what all of them show.
     """
-    readable = [(step, path, *found.size) for step, path in moments if (found := _opened(path))]
+    readable = [(step, path, *picture.size) for step, path in moments if (picture := _opened(path))]
     if not readable:
         return '<p class="none">No samples yet.</p>', STAGE, False
     for count in MOMENTS:
@@ -286,8 +286,8 @@ def _charts(metrics, scores):
 def _player(short, metrics):
     """Returns the whole name of a player whose columns begin with `short`."""
     players = [name.removesuffix(RATE) for name in metrics if name.endswith(RATE)]
-    found = [name for name in players if name.startswith(short)]
-    return found[0] if len(found) == 1 else _words(short)
+    matches = [name for name in players if name.startswith(short)]
+    return matches[0] if len(matches) == 1 else _words(short)
 
 
 def _words(name):
@@ -295,11 +295,11 @@ def _words(name):
 
 
 def _score_curve(path):
-    found = _read_csv(path)
-    if not {"step", "frechet", "floor"} <= set(found):
+    table = _read_csv(path)
+    if not {"step", "frechet", "floor"} <= set(table):
         return ""
     # A resumed run may score otherwise than before; another protocol has another floor.
-    rows = list(zip(found["step"], found["frechet"], found["floor"], strict=True))
+    rows = list(zip(table["step"], table["frechet"], table["floor"], strict=True))
     rows = [row for row in rows if row[2] == rows[-1][2]]
     if not rows:
         return ""
@@ -353,8 +353,8 @@ def _beside(record):
     """Returns title -> scores of what stands beside those of a record, the floor among them."""
     baselines = record.get("baselines")
     baselines = baselines if isinstance(baselines, dict) else {}
-    found = {f"Baseline: {n}": x for n, x in baselines.items() if isinstance(x, dict)}
-    return {"Floor": record["floor"]} | found if record["floor"] or not found else found
+    columns = {f"Baseline: {n}": x for n, x in baselines.items() if isinstance(x, dict)}
+    return {"Floor": record["floor"]} | columns if record["floor"] or not columns else columns
 
 
 def _score(name, values):
@@ -435,8 +435,8 @@ def _go_on(run_dir, config, metrics):
     where = shlex.quote(str(run_dir.resolve()) if where.startswith("..") else where)
     networks = [path.stem for path in sorted(run_dir.glob("*.keras")) if path.name[0] != "."]
     networks = [name for name in networks if not name.endswith("-best")] or ["generator"]
-    done, asked = len(set(_finite(metrics.get("epoch")))), config.get("epochs")
-    more = "" if isinstance(asked, int) and done < asked else f" --epochs={2 * done}"
+    done, epochs = len(set(_finite(metrics.get("epoch")))), config.get("epochs")
+    more = "" if isinstance(epochs, int) and done < epochs else f" --epochs={2 * done}"
     lines = {
         "New samples": f"generate.py --run={where} {_task(config).samples_flags}",
         "The generator for others": f"export.py --run={where} --format=keras,onnx --out=exported",

@@ -99,14 +99,14 @@ def trained(source):
             f"--discriminator. Received: {source}."
         )
     config = configs.read(source)
-    found = checkpoints.newest(os.path.join(source, "checkpoints"))
-    if found is None:
+    checkpoint = checkpoints.newest(os.path.join(source, "checkpoints"))
+    if checkpoint is None:
         raise UsageError(
             f"The run {source} has no checkpoint that can be read, and only a checkpoint holds the "
             "discriminator. Train on, or export without --discriminator."
         )
     gan = build(config)
-    checkpoints.restore(gan, found[1], ("trainable", "other"))
+    checkpoints.restore(gan, checkpoint[1], ("trainable", "other"))
     return gan
 
 
@@ -117,13 +117,13 @@ def take_over(gan, path):
         UsageError: the file cannot be read or its weights have other shapes.
     """
     if path.is_dir():
-        found = checkpoints.newest(path / "checkpoints")
-        if found is None:
+        checkpoint = checkpoints.newest(path / "checkpoints")
+        if checkpoint is None:
             raise UsageError(f"{path} has no checkpoint that can be read.")
         # The noise and the count of steps begin anew; moving averages belong to the networks.
         own = [gan.noise.state, gan.finite_steps]
         values = [keras.ops.convert_to_numpy(variable) for variable in own]
-        checkpoints.restore(gan, found[1], groups=("trainable", "other"))
+        checkpoints.restore(gan, checkpoint[1], groups=("trainable", "other"))
         for variable, value in zip(own, values, strict=True):
             variable.assign(value)
         return

@@ -104,18 +104,18 @@ def resolve(model, dataset, preset="default", overrides=None):
     Raises:
         UsageError: an unknown name, or a value of the wrong type.
     """
-    known = known_settings(model)
+    settings = known_settings(model)
     if preset not in PRESETS:
         raise UsageError(f"There is no preset {preset!r}.{nearest(preset, PRESETS)}")
     recipe = recipes.read(model, preset, dataset)
     overrides = asked(model, dataset, preset, overrides or {})
-    config = {name: recipe.get(name, setting.default) for name, setting in known.items()}
+    config = {name: recipe.get(name, setting.default) for name, setting in settings.items()}
     open_ones = {name for name, value in config.items() if callable(value)}
     config = {n: None if n in open_ones or v is REQUIRED else v for n, v in config.items()}
-    unknown = set(recipe) - set(known)
+    unknown = set(recipe) - set(settings)
     assert not unknown, f"configs/{model}.py sets {unknown}, which {model} does not have"
     config |= overrides
-    for name, setting in known.items():
+    for name, setting in settings.items():
         if setting.kind is float and type(config[name]) is int:
             config[name] = float(config[name])
     check(config)
@@ -131,12 +131,12 @@ def asked(model, dataset, preset, overrides):
     Raises:
         UsageError: an unknown name, or a value of the wrong type.
     """
-    known, recipe = known_settings(model), recipes.read(model, preset, dataset)
+    settings, recipe = known_settings(model), recipes.read(model, preset, dataset)
     for name in overrides:
-        if name not in known:
-            raise UsageError(f"{model} has no setting {name!r}.{nearest(name, known)}")
+        if name not in settings:
+            raise UsageError(f"{model} has no setting {name!r}.{nearest(name, settings)}")
     return {
-        name: typed(name, value, known[name], optional=callable(recipe.get(name)))
+        name: typed(name, value, settings[name], optional=callable(recipe.get(name)))
         for name, value in overrides.items()
     }
 
@@ -152,10 +152,10 @@ def sized(config, sample_shape, rounds=0):
     if not sample_shape:
         return config
     recipe = recipes.read(config["model"], config["preset"], config["dataset"])
-    found = {name: value for name, value in recipe.items() if callable(value)}
+    functions = {name: value for name, value in recipe.items() if callable(value)}
     return config | {
         name: recipes.at(value, sample_shape, rounds)
-        for name, value in found.items()
+        for name, value in functions.items()
         if config[name] is None
     }
 
@@ -252,6 +252,6 @@ def read(path):
         raise UsageError(
             f"The config.json of {path} is damaged: it lacks {', '.join(sorted(missing))}."
         )
-    known = known_settings(config["model"])
-    defaults = {n: s.default for n, s in known.items() if s.default is not REQUIRED}
+    settings = known_settings(config["model"])
+    defaults = {n: s.default for n, s in settings.items() if s.default is not REQUIRED}
     return defaults | config

@@ -148,9 +148,9 @@ def class_count(model):
         for name in ("input_dim", "num_tokens", "num_classes"):
             if isinstance(getattr(operation, name, None), int):
                 return getattr(operation, name)
-        found = class_count(operation)
-        if found:
-            return found
+        count = class_count(operation)
+        if count:
+            return count
     return None
 
 

@@ -96,7 +96,7 @@ def evaluate(
     kind = data.SOURCES.get(dataset.partition(":")[0])
     neighbours = None
     if kind in translation.KINDS or networks.translates(config):
-        record, found = translation.evaluate(
+        record, judged = translation.evaluate(
             source, samples, dataset, seed, config, metrics, features, inception_weights, data_dir
         )
     elif kind == "synthetic":
@@ -105,9 +105,9 @@ def evaluate(
                 f"The scores of {dataset} follow from its known distribution: leave out "
                 "--metrics and --features."
             )
-        record, found = _evaluate_known(source, samples, dataset, seed, config)
+        record, judged = _evaluate_known(source, samples, dataset, seed, config)
     else:
-        record, found, neighbours = _evaluate_pictures(
+        record, judged, neighbours = _evaluate_pictures(
             source,
             samples,
             dataset,
@@ -125,7 +125,7 @@ def evaluate(
             pictures.save_png(pathlib.Path(source) / "neighbours.png", *neighbours)
         write_evaluation(pathlib.Path(source), record)
     if results is not None:
-        append_rows(results, rows(record, found, dataset, budget, source))
+        append_rows(results, rows(record, judged, dataset, budget, source))
     return record
 
 
@@ -148,21 +148,21 @@ def read_samples(path):
             f"{path} is not an .npz file that can be read ({error}). Expected one as "
             "generate.py --format=npz writes it."
         ) from None
-    found = arrays.get("images", arrays.get("samples"))
-    if found is None or found.ndim < 2 or not len(found):
+    values = arrays.get("images", arrays.get("samples"))
+    if values is None or values.ndim < 2 or not len(values):
         raise UsageError(
             f"{path} holds no samples. Expected an array `images`, uint8 (n, height, width, 1, "
             f"3 or 4), or `samples`, float (n, d). Received: {', '.join(arrays) or 'no array'}."
         )
     labels = arrays.get("labels")
-    if labels is not None and (labels.shape != found.shape[:1] or labels.dtype.kind not in "iu"):
+    if labels is not None and (labels.shape != values.shape[:1] or labels.dtype.kind not in "iu"):
         raise UsageError(
             f"`labels` of {path} must be whole numbers, one for each sample. Expected shape "
-            f"({len(found)},). Received: {labels.dtype} of shape {labels.shape}."
+            f"({len(values)},). Received: {labels.dtype} of shape {labels.shape}."
         )
-    if found.ndim == 4:
-        found = _pictures(found, path)
-    return Judged(found, labels, os.path.basename(path), {}, hash_of(path))
+    if values.ndim == 4:
+        values = _pictures(values, path)
+    return Judged(values, labels, os.path.basename(path), {}, hash_of(path))
 
 
 def draw(source, generator, count, seed, config):
@@ -205,9 +205,9 @@ def _evaluate_pictures(
 ):
     check_apply(metrics, METRICS, "samples of noise")
     own = dataset == config.get("dataset")
-    found = read_samples(samples) if source is None else None
-    generator = load_generator(source) if found is None else None
-    shape = _picture_shape(found.samples if found else generator.outputs[0])
+    judged = read_samples(samples) if source is None else None
+    generator = load_generator(source) if judged is None else None
+    shape = _picture_shape(judged.samples if judged else generator.outputs[0])
     parts = splits(
         dataset,
         image_size=shape[:2],
@@ -231,31 +231,31 @@ def _evaluate_pictures(
     if extractor.comparable:
         notes.append(extractor.comparable)
     count = min(SAMPLES, len(train.samples)) if samples is None else samples
-    found = found or draw(source, generator, count, seed, config)
-    count = len(found.samples)
+    judged = judged or draw(source, generator, count, seed, config)
+    count = len(judged.samples)
 
-    whole = memorises(metrics, parts.own, extractor)
-    reference, real, real_labels = prepare(parts, extractor, count, whole)
-    generated = extractor.extract(found.samples, "samples")
+    keep_train = memorises(metrics, parts.own, extractor)
+    reference, real, real_labels = prepare(parts, extractor, count, keep_train)
+    generated = extractor.extract(judged.samples, "samples")
     neighbours = distance = None
-    if whole:
+    if keep_train:
         from zoo.metrics.memorisation import nearest_neighbours
 
         distance, which = nearest_neighbours(generated[0], reference.train)
-        step = "" if found.step is None else f" of step {found.step:,}"
+        step = "" if judged.step is None else f" of step {judged.step:,}"
         neighbours = (
-            draw_neighbours(found.samples, train.samples, distance, which),
+            draw_neighbours(judged.samples, train.samples, distance, which),
             f"Samples{step}, each above the training picture of {dataset} that is nearest to it in "
             f"the features {extractor.name}; copies would show among the closest.",
         )
-    values, left_out = scores_of(*generated, found.labels, reference, metrics, seed, distance)
+    values, left_out = scores_of(*generated, judged.labels, reference, metrics, seed, distance)
     if not values:
         raise UsageError(
             "No metric applies: " + "; ".join(f"{n}: {w}" for n, w in left_out.items()) + "."
         )
     # Of what the train split is itself measured against, it has no floor.
     comparable = [name for name in METRICS if name != "memorisation" and gave(name, values)]
-    labels = real_labels if found.labels is not None else None
+    labels = real_labels if judged.labels is not None else None
     floor = {}
     for name in comparable:
         floor |= scores_of(*real, labels, reference, [name], seed)[0]
@@ -265,7 +265,7 @@ def _evaluate_pictures(
             "more it would be lower"
         )
     notes += [f"{name} left out: {why}" for name, why in left_out.items() if _is_news(name, why)]
-    about = protocol(found, seed, notes) | {
+    about = protocol(judged, seed, notes) | {
         "dataset": dataset,
         "reference": f"{len(reference.features):,} of {dataset}'s {parts.reference}",
         "reference_split": parts.reference,
@@ -277,7 +277,7 @@ def _evaluate_pictures(
         "resizer": extractor.resizer(shape),
         "metrics": {name: METRICS[name][0] for name in METRICS if gave(name, values)},
     }
-    return {"protocol": about, "scores": values, "floor": floor}, found, neighbours
+    return {"protocol": about, "scores": values, "floor": floor}, judged, neighbours
 
 
 def memorises(metrics, own, extractor):
@@ -291,24 +291,24 @@ def memorises(metrics, own, extractor):
 def _evaluate_known(source, samples, dataset, seed, config):
     count = SAMPLES if samples is None else samples
     if source is None:
-        found = read_samples(samples)
+        judged = read_samples(samples)
     else:
-        found = draw(source, load_generator(source), count, seed, config)
-    count = len(found.samples)
+        judged = draw(source, load_generator(source), count, seed, config)
+    count = len(judged.samples)
     options = {}
     if dataset == "gaussian" and config.get("target"):
         options["target"] = config["target"]
     real = synthetic.load(dataset, split="test", n=count, seed=seed, **options)
-    if found.samples.shape[1:] != real.samples.shape[1:]:
+    if judged.samples.shape[1:] != real.samples.shape[1:]:
         raise UsageError(
-            f"The samples of {found.name} are not like those of {dataset}. Expected shape "
-            f"(n, {real.samples.shape[1]}). Received: {found.samples.shape}."
+            f"The samples of {judged.name} are not like those of {dataset}. Expected shape "
+            f"(n, {real.samples.shape[1]}). Received: {judged.samples.shape}."
         )
     values, floor = (
         {name: float(v) for name, v in known_scores(x, dataset, config).items()}
-        for x in (found.samples, real.samples)
+        for x in (judged.samples, real.samples)
     )
-    about = protocol(found, seed, []) | {
+    about = protocol(judged, seed, []) | {
         "dataset": dataset,
         "reference": f"the known distribution of {dataset}",
         "reference_split": "known distribution",
@@ -320,7 +320,7 @@ def _evaluate_known(source, samples, dataset, seed, config):
         "resizer": "none",
         "metrics": {KNOWN: KNOWN_VERSION},
     }
-    return {"protocol": about, "scores": values, "floor": floor}, found
+    return {"protocol": about, "scores": values, "floor": floor}, judged
 
 
 def _check_names(metrics, features, seed):

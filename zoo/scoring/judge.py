@@ -97,9 +97,9 @@ def find_judge(config, data_dir=None, say=print):
             f"--set score_features={name}, which trains it first, for minutes"
         )
         try:
-            found = classifier(dataset, data_dir=data_dir, only_cached=True)
-            if found is not None:
-                return _prepared(config, found, data_dir)
+            extractor = classifier(dataset, data_dir=data_dir, only_cached=True)
+            if extractor is not None:
+                return _prepared(config, extractor, data_dir)
         except UsageError as error:
             why = str(error)
     say(f"no scores while training: {why.rstrip('.')}.")

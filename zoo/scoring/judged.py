@@ -54,14 +54,14 @@ def of_networks(samples, labels, source, config, paths):
     )
 
 
-def protocol(found, seed, notes):
+def protocol(judged, seed, notes):
     """Returns what any record says of its samples and of how it came about, a dict."""
     return {
-        "judged": found.name,
-        "step": found.step,
-        "samples": len(found.samples),
+        "judged": judged.name,
+        "step": judged.step,
+        "samples": len(judged.samples),
         "seed": seed,
-        "source_hash": found.hash,
+        "source_hash": judged.hash,
         "notes": notes,
         "date": datetime.date.today().isoformat(),
         "commit": directory.commit(),

@@ -59,7 +59,7 @@ def beside(record):
 
     The floor, except where there is none of any score, and the baselines, if there are some.
     """
-    columns = {f"baseline {name}": found for name, found in record.get("baselines", {}).items()}
+    columns = {f"baseline {name}": scores for name, scores in record.get("baselines", {}).items()}
     if record["floor"] or not columns:
         real = record["protocol"]["floor_samples"]
         title = f"floor ({real:,} real)" if isinstance(real, int) else "floor"
@@ -106,28 +106,28 @@ def _merged(old, record):
     """Returns the baselines of two records of one protocol, where there are some."""
     if "baselines" not in record:
         return {}
-    both = {n: old["baselines"].get(n, {}) | found for n, found in record["baselines"].items()}
+    both = {n: old["baselines"].get(n, {}) | scores for n, scores in record["baselines"].items()}
     return {"baselines": both}
 
 
-def rows(record, found, dataset, budget=None, source=None):
+def rows(record, judged, dataset, budget=None, source=None):
     """Returns the rows of results.csv for a record: a dict for each score.
 
     Args:
-        found: `zoo.scoring.evaluate.Judged`.
+        judged: `zoo.scoring.evaluate.Judged`.
         budget: str, or None for what the run's clock says.
         source: run directory, whose `environment.json` tells how it was trained, or None.
     """
-    protocol, config = record["protocol"], found.config
+    protocol, config = record["protocol"], judged.config
     trained = _environment(source)
     common = {
         "date": protocol["date"],
-        "model": config.get("model") or found.name,
+        "model": config.get("model") or judged.name,
         "dataset": config.get("dataset") or dataset,
         "preset": config.get("preset", ""),
         "backend": config.get("backend", ""),
         "seed": config.get("seed", ""),
-        "budget": budget if budget is not None else _budget(found),
+        "budget": budget if budget is not None else _budget(judged),
         "samples": protocol["samples"],
         "commit": protocol["commit"] or "",
         "command": protocol["command"],
@@ -141,8 +141,8 @@ def rows(record, found, dataset, budget=None, source=None):
         "trained_by": trained.get("command") or "",
         "trained_commit": trained.get("commit") or "",
         "settings": _settings(config, trained.get("command") or ""),
-        "train_seconds": "" if found.seconds is None else f"{found.seconds:.1f}",
-        "train_cpu_seconds": "" if found.cpu_seconds is None else f"{found.cpu_seconds:.1f}",
+        "train_seconds": "" if judged.seconds is None else f"{judged.seconds:.1f}",
+        "train_cpu_seconds": "" if judged.cpu_seconds is None else f"{judged.cpu_seconds:.1f}",
     }
     if dataset != common["dataset"]:
         common["reference_split"] = f"{dataset}: {common['reference_split']}"
@@ -200,8 +200,8 @@ def check_results(path):
         )
 
 
-def _budget(found):
-    for seconds, unit in ((found.cpu_seconds, "CPU seconds"), (found.seconds, "seconds")):
+def _budget(judged):
+    for seconds, unit in ((judged.cpu_seconds, "CPU seconds"), (judged.seconds, "seconds")):
         if seconds:
             # Two digits: seeds of one budget end a little apart and are one line of the table.
             return f"{float(f'{seconds:.2g}'):,.0f} {unit}"

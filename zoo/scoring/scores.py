@@ -88,7 +88,7 @@ class Reference:
         return self._radii.get(k)
 
 
-def prepare(parts, extractor, count, whole=False):
+def prepare(parts, extractor, count, keep_train=False):
     """Computes what samples are compared with.
 
     Args:
@@ -96,7 +96,7 @@ def prepare(parts, extractor, count, whole=False):
         extractor: `zoo.metrics.features.Extractor`.
         count: int, how many pictures of the train split make the floor, if it has so many. They
             are always the same, so that the floor is a constant of the protocol.
-        whole: bool, whether the features of the whole train split are kept, for memorisation.
+        keep_train: bool, whether the features of the whole train split are kept, for memorisation.
 
     Returns:
         `(reference, real, real_labels)`: the `Reference`; the features and probabilities of the
@@ -107,7 +107,7 @@ def prepare(parts, extractor, count, whole=False):
     features, _ = extractor.extract(held_out.samples[chosen], "real pictures")
     floor = np.random.default_rng(1).permutation(len(train.samples))[:count]
     everything = None
-    if whole:
+    if keep_train:
         everything, likely = extractor.extract(train.samples, "training pictures")
         real = everything[floor], None if likely is None else likely[floor]
     else:
@@ -141,11 +141,11 @@ def scores(images, labels, reference, extractor, metrics=None, seed=0):
     return scores_of(*extractor.extract(images), labels, reference, metrics, seed)[0]
 
 
-def scores_of(found, probabilities, labels, reference, metrics=None, seed=0, distance=None):
+def scores_of(features, probabilities, labels, reference, metrics=None, seed=0, distance=None):
     """`scores` of features that are there already.
 
     Args:
-        found: float32 `(n, d)`. probabilities: float32 `(n, classes)`, or None.
+        features: float32 `(n, d)`. probabilities: float32 `(n, classes)`, or None.
         distance: float `(n,)` to the nearest of `reference.train`, if it is there already.
 
     Returns:
@@ -161,7 +161,7 @@ def scores_of(found, probabilities, labels, reference, metrics=None, seed=0, dis
         if name in left_out:
             continue
         try:
-            values |= _compute(name, found, probabilities, labels, reference, seed, distance)
+            values |= _compute(name, features, probabilities, labels, reference, seed, distance)
         except UsageError as error:
             if metrics is not None:
                 raise
@@ -171,41 +171,41 @@ def scores_of(found, probabilities, labels, reference, metrics=None, seed=0, dis
 
 def obstacles(probabilities, labels, reference):
     """Returns why a metric does not apply, metric -> str, for those that do not."""
-    found = {}
+    reasons = {}
     if probabilities is None:
-        found["classifier_score"] = "these features name no classes"
+        reasons["classifier_score"] = "these features name no classes"
     if probabilities is None or probabilities.shape[1] != reference.classes:
         why = "these features do not name the classes of the data"
-        found["class_coverage"] = found["label_accuracy"] = why
+        reasons["class_coverage"] = reasons["label_accuracy"] = why
     if labels is None:
         why = "the samples have no labels that were asked for"
-        found["label_accuracy"] = found["diversity_within_class"] = why
+        reasons["label_accuracy"] = reasons["diversity_within_class"] = why
     elif reference.labels is None:
-        found["diversity_within_class"] = "the data have no classes"
+        reasons["diversity_within_class"] = "the data have no classes"
     if reference.train is None:
-        found["memorisation"] = (
+        reasons["memorisation"] = (
             "it needs a split that was held out of training, and the features of all that was not"
         )
-    return found
+    return reasons
 
 
-def _compute(name, found, probabilities, labels, reference, seed, distance):
+def _compute(name, features, probabilities, labels, reference, seed, distance):
     """Returns the scores of one metric, name -> float."""
     if name == "frechet":
         from zoo.metrics.frechet import frechet_from_moments, moments
 
-        return {name: frechet_from_moments(*moments(found), *reference.moments)}
+        return {name: frechet_from_moments(*moments(features), *reference.moments)}
     if name == "kernel":
         from zoo.metrics.kernel import kernel_distance
 
-        size = min(LARGEST_SUBSET, len(found), len(reference.features))
-        mean, deviation = kernel_distance(found, reference.features, subset_size=size, seed=seed)
+        size = min(LARGEST_SUBSET, len(features), len(reference.features))
+        mean, deviation = kernel_distance(features, reference.features, subset_size=size, seed=seed)
         return {name: mean, "kernel_deviation": deviation}
     if name in ("precision_recall", "density_coverage"):
         from zoo.metrics import manifold
 
         k = NEIGHBOURS[name]
-        pair = getattr(manifold, name)(found, reference.features, k, reference.radii(k))
+        pair = getattr(manifold, name)(features, reference.features, k, reference.radii(k))
         return dict(zip(METRICS[name][1], pair, strict=True))
     if name == "classifier_score":
         from zoo.metrics.labels import classifier_score
@@ -228,12 +228,12 @@ def _compute(name, found, probabilities, labels, reference, seed, distance):
 
         return {
             name: diversity_within_class(
-                found, labels, reference.features, reference.labels, seed=seed
+                features, labels, reference.features, reference.labels, seed=seed
             )
         }
     from zoo.metrics.memorisation import memorisation
 
-    result = memorisation(found, reference.train, reference.features, distance)
+    result = memorisation(features, reference.train, reference.features, distance)
     return {"memorisation": result.pop("closer")} | result
 
 
@@ -244,8 +244,8 @@ def gave(metric, values):
 
 def direction(score):
     """Returns the direction in the name of a score, such as "a_to_b", or None."""
-    found = _DIRECTION.match(score)
-    return found and found[1]
+    match = _DIRECTION.match(score)
+    return match and match[1]
 
 
 def better(score):
@@ -258,15 +258,15 @@ def version(score):
     return _known(score, (KNOWN_VERSION, {}))[0]
 
 
-def check_apply(metrics, known, what):
-    """Raises UsageError for a metric that is not in `known`, as those that `what` have."""
+def check_apply(metrics, valid, what):
+    """Raises UsageError for a metric that is not in `valid`, as those that `what` have."""
     for name in metrics or ():
-        if name not in known:
+        if name not in valid:
             raise UsageError(
-                f"The metric {name} does not apply to {what}. Expected some of {', '.join(known)}."
+                f"The metric {name} does not apply to {what}. Expected some of {', '.join(valid)}."
             )
 
 
 def _known(score, default):
     name = _DIRECTION.sub("", score)
-    return next((found for found in EVERY.values() if name in found[1]), default)
+    return next((entry for entry in EVERY.values() if name in entry[1]), default)

@@ -59,10 +59,10 @@ def evaluate(
         UsageError: the data do not fit the networks, or a metric does not apply.
     """
     kind = data.SOURCES.get(dataset.partition(":")[0])
-    found = _networks(source, dataset, kind)
+    translators = _networks(source, dataset, kind)
     check_apply(metrics, KINDS[kind], f"pictures of {kind}")
     metrics = list(KINDS[kind]) if metrics is None else metrics
-    first = next(iter(found.values()))
+    first = next(iter(translators.values()))
     parts = splits(dataset, **_options(dataset, config, first, data_dir))
     channels = parts.train.samples.shape[-1]
     if channels != first.inputs[0].shape[-1]:
@@ -77,7 +77,9 @@ def evaluate(
     )
     notes = _notes(parts, dataset, config, extractor)
     score = _paired if kind == "pairs" else _unpaired
-    record, drawn, more = score(found, parts, samples or MOST, metrics, extractor, seed, notes)
+    record, drawn, more = score(
+        translators, parts, samples or MOST, metrics, extractor, seed, notes
+    )
     files = networks.find(source).values()
     judged = of_networks(drawn, None, source, config, files)
     about = protocol(judged, seed, notes) | {
@@ -114,19 +116,19 @@ def _networks(source, dataset, kind):
             "compare those with. Expected a --dataset of pairs:PATH or domains:PATH."
         )
     paths = networks.find(source)
-    found = {name: translate.load_translator(path, name) for name, path in paths.items()}
-    if kind == "domains" and set(found) != set(SIDES):
+    translators = {name: translate.load_translator(path, name) for name, path in paths.items()}
+    if kind == "domains" and set(translators) != set(SIDES):
         raise UsageError(
             f"Without pairs, as {dataset} has none, both directions are scored. Expected a run of "
-            f"a model such as cyclegan. Received: {source}, which holds {', '.join(found)}."
+            f"a model such as cyclegan. Received: {source}, which holds {', '.join(translators)}."
         )
-    if kind == "pairs" and len(found) > 1:
+    if kind == "pairs" and len(translators) > 1:
         raise UsageError(
             f"On pairs, as {dataset} has them, one network is scored. Expected the file of one, "
             f"--generator={os.path.join(source, 'a_to_b.keras')}. "
-            f"Received: {source}, which holds {', '.join(found)}."
+            f"Received: {source}, which holds {', '.join(translators)}."
         )
-    return found
+    return translators
 
 
 def _options(dataset, config, network, data_dir):
@@ -152,9 +154,9 @@ def _notes(parts, dataset, config, extractor):
     return notes
 
 
-def _paired(found, parts, most, metrics, extractor, seed, notes):
+def _paired(translators, parts, most, metrics, extractor, seed, notes):
     """Returns the scores on pairs, the translated pictures, and what the protocol says of them."""
-    (network,) = found.values()
+    (network,) = translators.values()
     chosen = _chosen(len(parts.held_out.samples), most)
     given, target = (parts.held_out.fields[name][chosen] for name in ("input", "target"))
     drawn = _translated(network, given, "translated pictures")
@@ -182,7 +184,7 @@ def _of_pairs(metric, images, target, extractor):
     return getattr(paired, metric)(images, target)
 
 
-def _unpaired(found, parts, most, metrics, extractor, seed, notes):
+def _unpaired(translators, parts, most, metrics, extractor, seed, notes):
     """As `_paired`, of both directions between two sides."""
     test, train = parts.held_out.fields, parts.train.fields
     least = min(map(len, test.values()))
@@ -199,7 +201,7 @@ def _unpaired(found, parts, most, metrics, extractor, seed, notes):
     if by_features:
         real = {side: extractor.features(array) for side, array in test.items()}
     for name, (own, other) in SIDES.items():
-        translated = _translated(found[name], test[own], f"translated pictures, {name}")
+        translated = _translated(translators[name], test[own], f"translated pictures, {name}")
         drawn.append(translated)
         if by_features:
             mean = extractor.features(_mean(train[other])[np.newaxis])
@@ -223,7 +225,7 @@ def _unpaired(found, parts, most, metrics, extractor, seed, notes):
             counts[name] = {"samples": len(translated), "reference_count": len(test[own])}
         if "cycle_error" in metrics:
             back = {"a_to_b": "b_to_a", "b_to_a": "a_to_b"}[name]
-            returned = _translated(found[back], translated, f"and back, {back}")
+            returned = _translated(translators[back], translated, f"and back, {back}")
             mean = np.broadcast_to(_mean(train[own]), test[own].shape)
             for values, images in ((scores, returned), (baselines["mean"], mean)):
                 values[f"{name}_cycle_error"] = _of_pairs("l1", images, test[own], None)

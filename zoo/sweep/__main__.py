@@ -87,15 +87,15 @@ def main(argv):
         sweep.load()  # Another may have ended since.
         todo, took = sweep.todo(), []
         count = len(combinations(sweep.grid)) * len(sweep.seeds)
-        known = count - len(todo)
-        before = f", {known} of them done or failed before" if known else ""
+        done = count - len(todo)
+        before = f", {done} of them done or failed before" if done else ""
         print(f"{count} runs{before}; in {sweep.folder}")
         sweep.write()
         for i, run in enumerate(todo):
             # Until one is over, what is known is the budget.
             guess = statistics.fmean(took) if took else (arguments.max_minutes or 0) * 60
             left = f"  (about {clock(guess * (len(todo) - i))} left)" if guess else ""
-            print(f"run {known + i + 1} of {count}: {run.label} seed={run.seed}{left}", flush=True)
+            print(f"run {done + i + 1} of {count}: {run.label} seed={run.seed}{left}", flush=True)
             start, is_whole = time.monotonic(), not run.entry.get("trained")
             sweep.run(run, stop, lock)
             sweep.write()
@@ -106,9 +106,9 @@ def main(argv):
                 print(f"  {name} {value:.4g}{real}; {clock(time.monotonic() - start)}", flush=True)
                 if is_whole:
                     took.append(time.monotonic() - start)
-            elif not stop.asked:
+            elif not stop.requested:
                 print(f"  {run.entry['state']}: {run.entry['sentence']}", flush=True)
-            if stop.asked:
+            if stop.requested:
                 break
     text, hidden = tables.aligned(tables.cells(sweep), shutil.get_terminal_size((100, 24)).columns)
     print(f"\n{text}")
@@ -118,7 +118,7 @@ def main(argv):
     for name in ("sweep.md", "sweep.csv", "sweep.png"):
         if (sweep.folder / name).exists():
             print(f"{name.split('.')[1]:4} {sweep.folder / name}")
-    if stop.asked:
+    if stop.requested:
         print("go on with the same command", file=sys.stderr)
         return 130
     return 0 if len(sweep.scored()) == len(sweep.runs) else 1

@@ -19,7 +19,7 @@ def parse_grid(texts):
     grid = {}
     for text in texts:
         name, equals, value = text.partition("=")
-        whole = name.rstrip().endswith(":")
+        undivided = name.rstrip().endswith(":")
         name = name.rstrip().removesuffix(":").strip()
         if not equals or not name:
             raise UsageError(
@@ -33,7 +33,7 @@ def parse_grid(texts):
                 f"--{flag}={value or '...'}. Received: --set {text!r}."
             )
         values = grid.setdefault(name, [])
-        for part in [value] if whole else value.split(","):
+        for part in [value] if undivided else value.split(","):
             if part.strip() not in values:
                 values.append(part.strip())
     return grid

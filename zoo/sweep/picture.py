@@ -59,13 +59,13 @@ def draw(runs, scored, folder):
         values = {
             text: [r.entry["scores"][name] for r in scored if r.label == text] for text in labels
         }
-        means = {text: statistics.fmean(found) for text, found in values.items() if found}
+        means = {text: statistics.fmean(scores) for text, scores in values.items() if scores}
         order = sorted(means, key=lambda text: badness(name, means[text], [scored[0].entry]))
         for text in order:
-            found = values[text]
-            deviation = statistics.stdev(found) if len(found) > 1 else None
+            scores = values[text]
+            deviation = statistics.stdev(scores) if len(scores) > 1 else None
             axes.barh(text, means[text], xerr=deviation, color=colors[text], alpha=0.6, capsize=4)
-            axes.plot(found, [text] * len(found), "o", color="black", markersize=3)
+            axes.plot(scores, [text] * len(scores), "o", color="black", markersize=3)
         axes.invert_yaxis()
         axes.set(xlabel=name, title="mean and deviation over seeds; a dot for each seed")
         line = axes.axvline

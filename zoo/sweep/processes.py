@@ -46,7 +46,7 @@ def call(command, log, stop, lock=None):
             pass_fds=() if lock is None else (lock,),
         )
         stop.process = process
-        if stop.asked:
+        if stop.requested:
             process.terminate()
         while True:
             try:
@@ -78,7 +78,7 @@ class Stop:
         self.count = 0
 
     @property
-    def asked(self):
+    def requested(self):
         return self.number is not None
 
     def __enter__(self):
@@ -110,6 +110,6 @@ def sentence(code, output):
         return f"It was ended by signal {code}{why}."
     for pattern in (r"error: (.*)", r"([\w.]+(?:Error|Exception)\b.*)"):
         for line in reversed(lines):
-            if found := re.fullmatch(pattern, line):
-                return found[1]
+            if match := re.fullmatch(pattern, line):
+                return match[1]
     return lines[-1] if lines else f"It ended with exit code {code}."

@@ -68,7 +68,7 @@ class Sweep:
         ]
         begun = self.load()
         self.backend = programs.choose_backend(arguments.backend, begun.get("backend"))
-        self.asked = {
+        self.request = {
             "model": arguments.model,
             "dataset": arguments.dataset,
             "preset": arguments.preset,
@@ -118,7 +118,7 @@ class Sweep:
         """Raises UsageError where this command would not be comparable with how it was begun."""
         differing = [
             f"{name}={begun.get(name)} then, {value} now"
-            for name, value in self.asked.items()
+            for name, value in self.request.items()
             if name not in ("settings", "seeds") and begun.get(name) != value
         ]
         if list(begun["settings"]) != list(self.grid):
@@ -265,7 +265,7 @@ class Sweep:
                 **{name: meta.get(name) for name in ("seconds", "cpu_seconds")},
             }
             self.write()
-        if stop.asked:
+        if stop.requested:
             entry |= {"state": "interrupted", "sentence": "The next start scores it."}
             return
         command = self.score_command(run)
@@ -284,7 +284,7 @@ class Sweep:
         code, output = call(command, log, stop, lock)
         if code == 0:
             return True
-        if stop.asked or code in (130, 143, -signal.SIGINT, -signal.SIGTERM):
+        if stop.requested or code in (130, 143, -signal.SIGINT, -signal.SIGTERM):
             entry |= {"state": "interrupted", "sentence": "The next start goes on with it."}
         else:
             entry |= {"state": "failed", "sentence": sentence(code, output)}
@@ -295,17 +295,17 @@ class Sweep:
         content = json.loads((path / "evaluation.json").read_text(encoding="utf-8"))
         # By its command: somebody may have scored the run by other features as well.
         start = [part for part in command if part.startswith("--")]
-        found = [
+        entries = [
             record
             for record in content["evaluations"].values()
             if shlex.split(record["protocol"]["command"])[2:] == start
         ]
-        return found[0]
+        return entries[0]
 
     def write(self):
         """Writes sweep.json, and from it sweep.csv, sweep.md and sweep.png."""
         entries = {run.name: run.entry for run in self.runs if run.entry}
-        content = {"asked": self.asked, "runs": entries}
+        content = {"asked": self.request, "runs": entries}
         texts = {
             "sweep.json": json.dumps(content, indent=2) + "\n",
             "sweep.csv": tables.as_csv(tables.rows(self)),

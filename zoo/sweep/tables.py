@@ -24,12 +24,12 @@ PROTOCOL = (
 
 def rows(sweep):
     """Returns a dict for each run and score, and for each run that has none."""
-    found = []
+    table = []
     for run in sweep.runs:
         entry = run.entry
         protocol = entry.get("protocol", {})
         row = {
-            **{name: sweep.asked[name] for name in ("model", "dataset", "preset", "backend")},
+            **{name: sweep.request[name] for name in ("model", "dataset", "preset", "backend")},
             **run.settings,
             "seed": run.seed,
             "run": run.name,
@@ -51,8 +51,8 @@ def rows(sweep):
                 "deviation": values.get(f"{name}_deviation", ""),
                 "floor": entry["floor"].get(name, "") if name else "",
             }
-            found.append(row | one | tail)
-    return found
+            table.append(row | one | tail)
+    return table
 
 
 def cells(sweep):
@@ -78,7 +78,7 @@ def cells(sweep):
         lines.append((key, [text, count, *shown]))
     lines = [line for _, line in sorted(lines, key=lambda pair: pair[0])]
     floors = [[run.entry["floor"].get(name) for run in sweep.scored()] for name in names]
-    floor = [spread([x for x in found if x is not None], alone=True) for found in floors]
+    floor = [spread([x for x in column if x is not None], alone=True) for column in floors]
     last = [["floor: real data", "", *floor]] if names else []
     return [["settings", "seeds", *names], *lines, *last]
 
@@ -94,17 +94,17 @@ def failures(sweep):
 
 def report(sweep):
     """Returns sweep.md."""
-    asked = sweep.asked
+    request = sweep.request
     about = sweep.budget or "the epochs of the recipe"
-    if asked["epochs"] is not None:
-        about = " or ".join(filter(None, [sweep.budget, f"{asked['epochs']} epochs"]))
+    if request["epochs"] is not None:
+        about = " or ".join(filter(None, [sweep.budget, f"{request['epochs']} epochs"]))
     fixed = "".join(f", {k}={v[0]}" for k, v in sweep.grid.items() if len(v) == 1)
     head, *lines = [[cell.replace("|", "\\|") for cell in line] for line in cells(sweep)]
     text = [
-        f"# {asked['model']} on {asked['dataset']}",
+        f"# {request['model']} on {request['dataset']}",
         "",
         f"{len(sweep.scored())} of {len(sweep.runs)} runs have scores. Each has {about}, backend "
-        f"{asked['backend']}, preset {asked['preset']}{fixed}. Mean ± standard deviation "
+        f"{request['backend']}, preset {request['preset']}{fixed}. Mean ± standard deviation "
         "over seeds, sorted by the first score.",
         "",
         *(f"| {' | '.join(line)} |" for line in [head, ["---"] * len(head), *lines]),

@@ -94,7 +94,7 @@ def judge(model):
         return None
 
     def logits(x):
-        found = sampling.run_generator(model.discriminator, np.asarray(x, "float32"), chunk=512)
-        return found.mean(axis=1, keepdims=True)
+        values = sampling.run_generator(model.discriminator, np.asarray(x, "float32"), chunk=512)
+        return values.mean(axis=1, keepdims=True)
 
     return logits

@@ -132,10 +132,10 @@ class Samples(SessionCallback):
         self.events.text(session.step, "warning", text)
         print(f"\nwarning: {text}", file=sys.stderr)
         if session.config["stop_on_collapse"]:
-            session.asked = "the samples are all alike"
+            session.stop_request = "the samples are all alike"
             # Where several workers train, its `Clock` tells the others first.
             if session.layout.workers == 1:
-                session.stop = session.stop or session.asked
+                session.stop = session.stop or session.stop_request
                 self.model.stop_training = True
 
 
@@ -362,5 +362,5 @@ def _evaluations(path):
         content = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return {}
-    found = content.get("evaluations") if isinstance(content, dict) else None
-    return {"evaluations": found} if isinstance(found, dict) else {}
+    evaluations = content.get("evaluations") if isinstance(content, dict) else None
+    return {"evaluations": evaluations} if isinstance(evaluations, dict) else {}

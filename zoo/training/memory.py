@@ -65,8 +65,8 @@ def largest_batch(gan, config, samples):
     most, there = config["batch_size"] // 2, machine.memory()[0]
     if there is not None and computes_on_cpu():
         most = min(most, int((there - samples - fixed) // each))
-    whole = config["accumulate"] * config.get("packing", 1)
-    return max(most // whole * whole, 0)
+    divisor = config["accumulate"] * config.get("packing", 1)
+    return max(most // divisor * divisor, 0)
 
 
 def computes_on_cpu():

@@ -36,7 +36,7 @@ class Session:
     steps_per_epoch: int
     step: int = 0
     stop: str | None = None  # why training is to end early, for a person
-    asked: str | None = None  # why a callback of the chief wants it to
+    stop_request: str | None = None  # why a callback of the chief wants it to
     signal: int | None = None  # the signal that is to end it
     layout: backend.Layout = backend.ALONE
     due: bool = False  # whether at this step all workers look, about every LOOK seconds
@@ -134,7 +134,7 @@ class Clock(SessionCallback):
         if session.signal:
             session.stop = session.stop or "interrupted"
         elif used_up == ASKED:
-            session.stop = session.stop or session.asked or "the first worker says why"
+            session.stop = session.stop or session.stop_request or "the first worker says why"
         elif used_up:
             budget = f"{session.config[used_up]:g} {BUDGETS[used_up]}"
             session.stop = session.stop or f"the budget of {budget} is used up"
@@ -162,11 +162,11 @@ class Clock(SessionCallback):
         # Steps may be compiled or followed by pictures, so the first guesses are small.
         wanted = min(LOOK * taken / max(now - before, 1e-9), 4 * taken)
         names = [None, *BUDGETS, ASKED]
-        reason = names.index(ASKED if session.asked else self.used_up())
-        said = session.layout.gather([session.signal or 0, reason, wanted])
-        _, budget, wanted = said[0]
+        reason = names.index(ASKED if session.stop_request else self.used_up())
+        answers = session.layout.gather([session.signal or 0, reason, wanted])
+        _, budget, wanted = answers[0]
         self.following = session.step + max(int(wanted), 1)
-        learn_signal(session, said)
+        learn_signal(session, answers)
         return names[int(budget)]
 
 
@@ -199,9 +199,9 @@ class StopSignals:
         self.number = self.session.signal = number
 
 
-def learn_signal(session, said):
+def learn_signal(session, answers):
     """Takes over the signal of another worker, from lists of which each begins with its own."""
-    session.signal = session.signal or int(max(first for first, *_ in said)) or None
+    session.signal = session.signal or int(max(first for first, *_ in answers)) or None
 
 
 class FiniteLosses(SessionCallback):

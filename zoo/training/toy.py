@@ -48,8 +48,8 @@ def play(devices, steps, first):
     batch = 8 * devices
     yield "training", train(backend.Layout(), batch, steps, first)
     if several:
-        told = train(several, batch, steps, first)
-        yield "replicas", told | {"count": several.replicas}
+        result = train(several, batch, steps, first)
+        yield "replicas", result | {"count": several.replicas}
     else:
         yield "replicas", {"why": why}
 

@@ -123,14 +123,14 @@ def go_on(path, config, dataset, source, layout):
     if layout.chief:
         checkpoints.tidy(path / "checkpoints")
     steps = batches.steps_per_epoch(dataset, assembly.batch_size(config))
-    found = checkpoints.newest(path / "checkpoints")
-    check_workers(layout, config, found)
-    if found is None:
+    checkpoint = checkpoints.newest(path / "checkpoints")
+    check_workers(layout, config, checkpoint)
+    if checkpoint is None:
         raise UsageError(
             f"{path} has no checkpoint that can be read, so there is nothing to go on from. Start "
             f"it anew with --name={path.name} --overwrite."
         )
-    meta, arrays = found
+    meta, arrays = checkpoint
     gan = assembly.build(config, layout)
     checkpoints.restore(gan, arrays)
     memory.tell(gan, dataset, config)
@@ -163,28 +163,28 @@ def prepare(session, source):
         directory.write_json(session.directory / "config.json", session.config)
 
 
-def check_workers(layout, config, found=None):
+def check_workers(layout, config, checkpoint=None):
     """Raises UsageError unless all workers have the same config and the same checkpoint.
 
     Args:
         layout: `zoo.backend.Layout`.
         config: completed, with the fingerprint of the data.
-        found: as `checkpoints.newest` returns it.
+        checkpoint: as `checkpoints.newest` returns it.
     """
-    step = found[0]["step"] if found else -1
+    step = checkpoint[0]["step"] if checkpoint else -1
     digest = zlib.crc32(json.dumps(config, sort_keys=True).encode())
-    said = layout.gather([digest, step])
-    if any(other[0] != said[0][0] for other in said):
+    answers = layout.gather([digest, step])
+    if any(other[0] != answers[0][0] for other in answers):
         raise UsageError(
             "The workers do not train the same: their settings or their data differ. Expected all "
             "of them to be started with the same flags and to find the same data. "
-            f"Received: {', '.join(f'{int(other[0]):08x}' for other in said)}."
+            f"Received: {', '.join(f'{int(other[0]):08x}' for other in answers)}."
         )
-    if any(other != said[0] for other in said):
+    if any(other != answers[0] for other in answers):
         raise UsageError(
             "The workers do not find the same checkpoint to go on from. Expected the run directory "
             "to be on a file system that all of them share. Received: the steps "
-            f"{', '.join(str(int(other[1])) for other in said)}."
+            f"{', '.join(str(int(other[1])) for other in answers)}."
         )
 
 
