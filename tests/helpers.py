@@ -14,6 +14,7 @@ from PIL import Image
 
 import zoo
 from zoo.game import GAN, inputs, networks
+from zoo.tasks.task import task_of
 
 ROOT = pathlib.Path(__file__).parents[1]
 PARITY = ROOT / "tests" / "parity.py"
@@ -79,8 +80,8 @@ def data(gan, count=2 * BATCH, seed=0):
             return random.integers(0, 256, (count, *gan.sample_shape)).astype("uint8")
         return random.normal(size=(count, *gan.sample_shape)).astype("float32")
 
-    # What is moved about is every picture that such a game takes.
-    x = {name: drawn() for name in gan.jittered} or drawn()
+    task = task_of(gan.task)
+    x = {name: drawn() for name in task.fields} if task.translates else drawn()
     labels = random.integers(0, gan.num_classes, count).astype("int32") if gan.num_classes else None
     return x, labels
 
