@@ -191,7 +191,7 @@ def test_a_model_with_classes_asks_for_labels(by_class):
         by_class.generate_batch(latents(2))
 
 
-def test_both_founding_files_load_without_this_package(fast_gan, tmp_path):
+def test_both_files_of_the_tutorial_load_without_this_package(fast_gan, tmp_path):
     gan = fast_gan
     paths = gan.save_h5(tmp_path / "new")
     assert [p.name for p in paths] == ["cat_dog_generator.h5", "cat_dog_discriminator.h5"]

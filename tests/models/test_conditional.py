@@ -173,7 +173,7 @@ def test_samples_without_labels_are_refused():
         gan.generate_batch(np.zeros((2, 4), "float32"))
 
 
-def test_the_paper_preset_is_the_founding_network():
+def test_the_paper_preset_is_the_network_of_the_tutorial():
     config = conditional.get_config("mnist", "paper")
     assert (config["image_size"], config["width"], config["batch_size"]) == (32, 64, 128)
     assert conditional.get_config("mnist", "default")["batch_size"] == 32
@@ -185,7 +185,7 @@ def test_the_paper_preset_is_the_founding_network():
     sizes = [tuple(gan.generator.get_layer("reshape").output.shape[1:3])]
     sizes += [tuple(x.output.shape[1:3]) for x in ups]
     assert sizes == [(4, 4), (8, 8), (16, 16), (32, 32)]
-    # The founding generator forgot the labels; this one has them.
+    # The tutorial's generator forgot the labels; this one has them.
     assert [x.name for x in gan.generator.inputs] == ["z", "label"]
 
 

@@ -56,7 +56,7 @@ def test_five_hundred_steps_find_mean_and_deviation():
     assert after.std() == pytest.approx(0.5, abs=0.2)
 
 
-def test_the_paper_preset_has_the_founding_settings():
+def test_the_paper_preset_has_the_settings_of_its_source():
     gan, config = preset("paper")
     assert config["batch_size"] == 100
     assert gan.generator.input_shape == (None, 1)

@@ -1,4 +1,4 @@
-"""The fully connected GAN of sine signals: what it learns, and the founding settings."""
+"""The fully connected GAN of sine signals: what it learns, and the settings of the book."""
 
 import helpers
 import keras
@@ -35,7 +35,7 @@ def test_a_few_hundred_steps_draw_sine_waves():
     assert 1.1 < after["frequency"].mean() < 1.6
 
 
-def test_the_paper_preset_has_the_founding_settings():
+def test_the_paper_preset_has_the_settings_of_the_book():
     gan, config = paper()
     steps = 100_000 // config["batch_size"] * config["epochs"]
     assert steps == pytest.approx(50_000, rel=1e-3)

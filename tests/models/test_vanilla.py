@@ -1,4 +1,4 @@
-"""The fully connected GAN: samples of any shape, and the founding settings."""
+"""The fully connected GAN: samples of any shape, and the settings of the tutorial."""
 
 import helpers
 import keras
@@ -24,7 +24,7 @@ def paper(**settings):
     return VanillaGAN(**{k: v for k, v in config.items() if k in known}, **settings), config
 
 
-def test_the_paper_preset_is_the_founding_network():
+def test_the_paper_preset_is_the_network_of_the_tutorial():
     gan, config = paper()
     assert config["batch_size"] == 32
     assert gan.generator.input_shape == (None, 128)
@@ -39,7 +39,7 @@ def test_the_paper_preset_is_the_founding_network():
     assert gan.loss == "non_saturating" and gan.penalty is None and gan.ema_half_life == 0
 
 
-def test_the_paper_preset_steps_with_the_founding_optimizer():
+def test_the_paper_preset_steps_with_the_optimizer_of_the_tutorial():
     gan, _ = paper(image_shape=(4, 4, 1))
     gan.compile()
     for optimizer in (gan.optimizer.generator, gan.optimizer.discriminator):

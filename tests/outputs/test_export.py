@@ -348,7 +348,7 @@ def test_a_discriminator_is_exported(variant, request, tmp_path):
     assert space["logits"].shape == (16, 1)
 
 
-def test_cats_and_dogs_h5_files_have_their_founding_names(tmp_path):
+def test_cats_and_dogs_h5_files_have_the_names_of_the_tutorial(tmp_path):
     path, _ = trained(tmp_path / "run", "cats_and_dogs")
     export(path, ["h5", "keras"], backend=QUICK, say=lambda _: None, discriminator=True)
     assert sorted(os.listdir(f"{path}/export")) == [

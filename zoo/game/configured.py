@@ -1,4 +1,4 @@
-"""Configured: made of settings, and made again from them."""
+"""Configured: a class whose instances are built from settings and can be rebuilt from them."""
 
 import keras
 
@@ -9,10 +9,10 @@ from zoo.settings import REQUIRED, Setting, meanings
 
 
 class Configured:
-    """What is made of settings: its own, and those of its parts.
+    """Base of classes that are built from settings: their own and those of their parts.
 
     Attributes:
-        own: dict, name -> `Setting`, of the class itself; those of the classes above it are added.
+        own: dict, name -> `Setting`, of the class itself; its base classes add theirs.
         parts: tuple of `Part` classes.
         shape_setting: name of the setting that holds the shape of a sample.
         default_shape: its default, a tuple.
@@ -36,7 +36,7 @@ class Configured:
 
     @classmethod
     def meanings(cls):
-        """Returns what each setting means, name -> text, from the docstrings that declare them."""
+        """Returns the meaning of each setting, name -> text, from the docstrings."""
         texts = {}
         for owner in (*cls.parts, *reversed(cls.__mro__)):
             if "own" in vars(owner) or owner in cls.parts:
@@ -45,7 +45,7 @@ class Configured:
 
     @classmethod
     def resolved(cls, given):
-        """Returns the value of every setting: what is given, else the recipe's, else neutral.
+        """Returns a value for every setting: given, else the recipe's, else neutral.
 
         Raises:
             UsageError: a setting is unknown or out of range, or has no value.
@@ -79,13 +79,13 @@ class Configured:
         return {name: recipes.at(value, shape) for name, value in open_ones.items()}
 
     def take(self, values):
-        """Makes every setting an attribute, and the parts of them.
+        """Stores every setting as an attribute and builds the parts from them.
 
         Args:
             values: as `resolved` returns them.
 
         Raises:
-            UsageError: settings do not fit each other.
+            UsageError: two settings contradict each other.
         """
         for name, value in values.items():
             setattr(self, _attribute(name), value)
@@ -99,7 +99,7 @@ class Configured:
         self.check()
 
     def check(self):
-        """Raises UsageError where settings do not fit each other; nothing is built yet."""
+        """Raises UsageError where two settings contradict each other. Nothing is built yet."""
 
     def get_config(self):
         config = {name: getattr(self, _attribute(name)) for name in self.settings()}

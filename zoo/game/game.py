@@ -1,4 +1,4 @@
-"""Game: what every variant is. Settings, networks, compile, the round, saving."""
+"""Game, the base of every variant: settings, networks, compile, the round, saving."""
 
 import functools
 
@@ -16,7 +16,7 @@ from zoo.settings import Setting
 
 
 class Game(configured.Configured, keras.Model):
-    """Base of every variant: some networks, the players that move them, and the round they play.
+    """Base of every variant: networks, the players that train them, and the round they play.
 
     A variant declares its `players`, its `parts` and its `own` settings, and implements `builders`,
     `make` and a `<player>_loss` for each player. Everything else is here, for any number of
@@ -26,8 +26,8 @@ class Game(configured.Configured, keras.Model):
     A field is a tensor by name: `image` is float32 in [-1, 1], NHWC (uint8 is mapped to that on the
     device), `label` int32 `(batch,)`, `z` float32 `(batch, latent_dim)`.
 
-    Under several replicas (TensorFlow's strategies, Keras's DataParallel on JAX) a batch is that of
-    all of them together, and the step is the one that a single replica would take with it.
+    With several replicas (TensorFlow's strategies, Keras's DataParallel on JAX) a batch is the one
+    of all replicas together, and the step equals the step of a single replica on that batch.
 
     Args:
         accumulate: int, parts in which the gradient of a minibatch is computed one after the other
@@ -45,15 +45,15 @@ class Game(configured.Configured, keras.Model):
         players: tuple of `Player`, in the order of their moves.
         parts: tuple of `Part` classes, whose settings are the game's too.
         own: dict, name -> `Setting`, of the class itself.
-        averaged: names of the networks of which an average over training is kept, in `ema_<name>`:
-            those that draw. The first is what the model computes when it is called.
+        averaged: names of the networks that draw. The game keeps their average over training in
+            `ema_<name>`. Calling the model runs the first of them.
         shape_setting: name of the setting that holds the shape of a sample.
         default_shape: its default, a tuple.
         sample_field: name of the field that an unnamed array of samples is.
-        pooled: names of what `make` gives that a `Pool` keeps.
-        jittered: names of the image fields that a `Jitter` moves; `paired` says whether they belong
-            to each other.
-        num_classes: int or None, classes the game can be asked for.
+        pooled: names of the outputs of `make` that a `Pool` keeps.
+        jittered: names of the image fields that a `Jitter` moves; `paired` says whether they
+            belong together.
+        num_classes: int or None, classes the game can draw.
 
     Raises:
         UsageError: a setting is unknown or out of range.
@@ -98,11 +98,11 @@ class Game(configured.Configured, keras.Model):
     # What a variant implements
 
     def builders(self):
-        """Returns the networks: name -> function that builds it anew, a functional model."""
+        """Returns the networks: name -> function that builds a new functional model."""
         raise NotImplementedError(f"{type(self).__name__} must implement builders().")
 
     def make(self, batch):
-        """Returns what the generators draw in a round, name -> tensor, in training mode.
+        """Returns the samples of a round, name -> tensor, drawn by the generators in training mode.
 
         Args:
             batch: dict of the fields of a minibatch, those of `draw` among them.
@@ -114,31 +114,31 @@ class Game(configured.Configured, keras.Model):
         return {}
 
     def idle(self):
-        """Returns the names of players that have nothing to do by the game's settings."""
+        """Returns the names of players that the settings leave without work."""
         return ()
 
     def shown(self, player, made):
-        """Returns what a player that judges is shown of what was made, such as out of a pool."""
+        """Returns the samples that a judging player sees, for example from a pool."""
         return made
 
     # Networks
 
     @property
     def sides(self):
-        """Height and width of the images that a network is built for; None for any.
+        """Height and width of the images that a network is built for; None for any size.
 
-        A trained network that is built anew to draw takes any, if its layers do.
+        A trained network that is rebuilt for inference takes any size if its layers do.
         """
         return (None, None) if self._for_any_size else self.sample_shape[:2]
 
     _for_any_size = False
 
     def network(self, name):
-        """Returns a network by name; the average of one is called `ema_<name>`."""
+        """Returns a network by name. The average of a network is called `ema_<name>`."""
         return getattr(self, name)
 
     def kernel_seed(self):
-        """Returns the next of the seeds for initial weights, all drawn from `seed`."""
+        """Returns the next seed for initial weights. All are drawn from `seed`."""
         return int(self._kernel_seeds.integers(2**31))
 
     def averaged_weights(self):
@@ -148,12 +148,12 @@ class Game(configured.Configured, keras.Model):
             yield from zip(average.weights, network.weights, strict=True)
 
     def inference_network(self, name):
-        """Returns a new functional network in float32, with the averaged weights where it has them.
+        """Returns a new functional network in float32, with averaged weights where they exist.
 
-        It holds stock layers only, so that its file loads with Keras alone.
+        It has stock layers only, so its file loads with Keras alone.
 
         Args:
-            name: of one of the networks.
+            name: str, name of the network.
         """
         return networks.for_inference(self, name)
 
@@ -163,7 +163,7 @@ class Game(configured.Configured, keras.Model):
     # Optimizers
 
     def compile(self, optimizer=None, **kwargs):
-        """Configures training. Without arguments: the variant's own recipe.
+        """Configures training. Without arguments it uses the variant's own recipe.
 
         Args:
             optimizer: a `PlayersOptimizer`, or one optimizer (name or instance) whose configuration
@@ -181,7 +181,7 @@ class Game(configured.Configured, keras.Model):
                     "Choose one when the model is created, for example "
                     "zoo.create('dcgan', loss='hinge')."
                 )
-        # Those that make samples first: theirs is the rate that Keras shows.
+        # Players that make samples come first: Keras shows the learning rate of the first player.
         players = sorted(self.all_players, key=lambda player: not player.makes)
         given = {player.name: kwargs.pop(f"{player.name}_optimizer", None) for player in players}
         if not isinstance(optimizer, PlayersOptimizer):
@@ -214,7 +214,7 @@ class Game(configured.Configured, keras.Model):
         self._compile_arguments = kwargs
 
     def new_optimizer(self, player):
-        """Returns a new optimizer of the game's settings for a player."""
+        """Returns a new optimizer for a player, built from the game's settings."""
         optimizers = (part.new_optimizer(self, player) for part in self.part.values())
         return next(optimizer for optimizer in optimizers if optimizer is not None)
 
@@ -223,7 +223,7 @@ class Game(configured.Configured, keras.Model):
 
     @property
     def scales_losses(self):
-        """Whether the losses are scaled, as the small range of float16 needs."""
+        """Whether losses are scaled, which the small range of float16 requires."""
         return self.dtype_policy.compute_dtype == "float16"
 
     def get_compile_config(self):
@@ -263,18 +263,18 @@ class Game(configured.Configured, keras.Model):
         return logs.track(self, results)
 
     def loss_of(self, player, batch, made):
-        """Returns a player's loss, as its method or the part that brought it gives it."""
+        """Returns a player's loss, from its own method or from the part that added it."""
         if player.loss is not None:
             return player.loss(self, batch, made)
         return getattr(self, f"{player.name}_loss")(batch, made)
 
     def moves_of(self, player):
-        """Returns the moves of a player in a round."""
+        """Returns how many moves a player has in a round."""
         return player.moves if isinstance(player.moves, int) else getattr(self, player.moves)
 
     @property
     def playing(self):
-        """The players of the present phase, in the order of their moves."""
+        """The players of the current phase, in the order of their moves."""
         return [player for player in self.all_players if player.name in self.phase.players]
 
     @property
@@ -283,37 +283,37 @@ class Game(configured.Configured, keras.Model):
         return max(self.moves_of(player) for player in self.all_players)
 
     def after_move(self, player):
-        """Called when a player's weights have moved, such as to clip them."""
+        """Runs after a player's weights have moved, for example to clip them."""
         for part in self.part.values():
             part.after_move(self, player)
 
     def after_round(self, batch, results):
-        """Called when all players have moved, such as to average."""
+        """Runs after all players have moved, for example to average weights."""
         for part in self.part.values():
             part.after_round(self, batch, results)
 
     def normal(self, shape):
-        """Draws N(0, 1) from the model's own seed; replicas each take their part of one draw."""
+        """Draws N(0, 1) from the model's own seed; each replica takes its share of one draw."""
         return backend.drawn(keras.random.normal, shape, self.noise)
 
     def uniform(self, shape):
-        """Draws U(0, 1) from the model's own seed; replicas each take their part of one draw."""
+        """Draws U(0, 1) from the model's own seed; each replica takes its share of one draw."""
         return backend.drawn(keras.random.uniform, shape, self.noise)
 
     def batch_images(self, batch):
-        """How many samples the minibatches of all replicas hold, float32 scalar."""
+        """Samples in the minibatches of all replicas together, float32 scalar."""
         count, _ = backend.replicas()
         return ops.cast(ops.shape(next(iter(batch.values())))[0] * count, "float32")
 
     def images_seen(self, batch):
-        """How many samples of such a minibatch the past rounds have seen, float32 scalar."""
+        """Samples seen in past rounds, with minibatches of this size, float32 scalar."""
         return self.batch_images(batch) * ops.cast(self.optimizer.iterations, "float32")
 
     @property
     def metrics(self):
         return list(self.trackers.values())
 
-    # Phases: each has a compiled function of its own, and the number of rounds played says which.
+    # Phases: each has its own compiled function. The number of rounds played selects it.
 
     def make_train_function(self, force=False):
         if len(self.phases) == 1 or (self.train_function is not None and not force):
@@ -334,8 +334,8 @@ class Game(configured.Configured, keras.Model):
 
     def save_own_variables(self, store):
         super().save_own_variables(store)
-        # Keras does not save the state of seed generators; without it a loaded model would draw
-        # the same noise, and drop the same units, again.
+        # Keras does not save the state of seed generators. Without it a loaded model would repeat
+        # the same noise and the same dropout.
         for name, state in networks.seed_states(self).items():
             store[name] = ops.convert_to_numpy(state)
 

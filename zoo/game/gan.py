@@ -1,4 +1,4 @@
-"""GAN: the classical game. A generator turns noise into samples, a discriminator judges them."""
+"""GAN, the classic game: a generator turns noise into samples and a discriminator judges them."""
 
 import functools
 
@@ -19,7 +19,7 @@ from zoo.parts.warm_start import WarmStart
 from zoo.players import Player
 from zoo.settings import Setting
 
-# What every game of noise can have. Their order is that in which they are called.
+# The parts of every game that draws from noise, in the order in which they are called.
 PARTS = (
     *(Adversarial, Penalty, WeightClip, InstanceNoise, MinibatchDeviation, Discriminators, Critic),
     *(WarmStart, Optimizers, DiscriminatorRate, Averaging),
@@ -30,7 +30,7 @@ class GAN(Game):
     """Base of the variants that draw samples from noise: two networks, trained in turn.
 
     A variant implements `build_generator` and `build_discriminator`, each returning a functional
-    model of stock Keras layers, and overrides what else differs in its game.
+    model of stock Keras layers. It overrides anything else that differs.
 
     One round (Goodfellow et al. 2014, algorithm 1) is `n_critic` discriminator updates, each on its
     own real minibatch and fresh noise, then one generator update. The last discriminator update and
@@ -40,8 +40,8 @@ class GAN(Game):
         latent_dim: int, size of the noise `z`, drawn from N(0, 1).
 
     Attributes:
-        h5_names: names of the generator's and the discriminator's `.h5` file where a variant has
-            its own for them, or None.
+        h5_names: the variant's own names for the `.h5` files of generator and discriminator, or
+            None.
     """
 
     task = "pictures"
@@ -78,12 +78,12 @@ class GAN(Game):
 
     @property
     def seen_shape(self):
-        """Shape of what the discriminator judges at once: `packing` samples."""
+        """Shape of one input of the discriminator: `packing` samples."""
         *sides, channels = self.sample_shape
         return (*sides, channels * getattr(self, "packing", 1))
 
     def compared(self, x):
-        """Tells features `x` of a discriminator how much samples differ, where that is asked for.
+        """Appends the deviation between samples to features `x` of a discriminator, if it is set.
 
         A variant calls it before its last layers.
         """
@@ -104,7 +104,7 @@ class GAN(Game):
         return {"fake": self.generate_batch(batch["z"], batch.get("label"))}
 
     def discriminator_loss(self, batch, made):
-        """The discriminators' losses and penalties, added up; reported is the mean of them."""
+        """The sum of the discriminators' losses and penalties; the logs show their mean."""
         total, real_logits, fake_logits = 0.0, [], []
         real, fake, labels = batch[self.sample_field], made["fake"], batch.get("label")
         penalty = self.part["Penalty"]
@@ -137,7 +137,7 @@ class GAN(Game):
         """The float32 logits `(batch / packing,)` of one discriminator in training mode.
 
         Args:
-            samples: what is judged.
+            samples: the samples to judge.
             labels: int32 `(batch,)` where the model has classes.
             network: one of `discriminator_networks`; by default the first.
         """
@@ -148,13 +148,13 @@ class GAN(Game):
         return ops.reshape(ops.cast(logits, "float32"), (-1,))
 
     def _every(self, labels, network, samples, every=1):
-        """`discriminate` of samples that are every `every`-th of a minibatch."""
+        """`discriminate` for samples that are every `every`-th of a minibatch."""
         if labels is not None and every > 1:
             labels = labels[::every]
         return self.discriminate(samples, labels, network)
 
     def seen(self, samples):
-        """What the discriminator sees of the samples: augmented, noisy, packed."""
+        """Returns samples as the discriminator sees them: augmented, noisy, packed."""
         for part in self.part.values():
             samples = part.seen(self, samples)
         return samples
@@ -162,13 +162,13 @@ class GAN(Game):
     # Samples
 
     def generate(self, count=16, seed=0, labels=None, ema=True):
-        """Draws samples, the same for the same seed however many are asked for.
+        """Draws samples. The same seed gives the same samples, whatever the count.
 
         Args:
             count: int, how many.
             seed: int, or `count` ints for one sample each.
             labels: int32 `(count,)` where the model has classes; by default all in turn.
-            ema: bool, whether the averaged generator draws, or the current one.
+            ema: bool, whether to use the averaged generator instead of the current one.
 
         Returns:
             float32 array `(count, *sample_shape)`, images in [-1, 1].
@@ -190,7 +190,7 @@ class GAN(Game):
         Its inputs are samples and, with classes, int32 labels `(batch,)`.
 
         Raises:
-            UsageError: it compares the samples of a minibatch, which no stock layer does.
+            UsageError: it compares the samples of a minibatch, for which there is no stock layer.
         """
         if self.minibatch_std:
             raise UsageError(

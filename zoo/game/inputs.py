@@ -1,4 +1,4 @@
-"""What a game takes: fields of the right shape, range and type."""
+"""The inputs of a game: fields of the right shape, range and type."""
 
 import keras
 import numpy as np
@@ -25,7 +25,7 @@ def checked_shape(name, shape):
 
 
 def fields(game, data):
-    """Returns what Keras hands a step as a dict of fields."""
+    """Returns the data that Keras passes to a step, as a dict of fields."""
     if isinstance(data, dict):
         return dict(data)
     x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
@@ -35,7 +35,7 @@ def fields(game, data):
 
 def prepared(batch):
     """Returns fields as the networks take them: uint8 images as float32 in [-1, 1]."""
-    # JAX run eagerly hands over numpy arrays, which Keras refuses beside tensors.
+    # In eager mode JAX passes numpy arrays, which Keras does not mix with tensors.
     return {name: _prepared(name, ops.convert_to_tensor(x)) for name, x in batch.items()}
 
 
@@ -48,7 +48,7 @@ def _prepared(name, values):
 
 
 def check_samples(game, x):
-    """Raises UsageError unless `x` is an array of samples that the game can learn from."""
+    """Raises UsageError unless `x` is an array of samples that fits the game."""
     if tuple(x.shape[1:]) != game.sample_shape:
         name, shape = game.shape_setting, ", ".join(map(str, game.sample_shape))
         raise UsageError(
@@ -65,9 +65,9 @@ def check_samples(game, x):
 
 
 def check_batch(game, batch_size):
-    """Raises UsageError unless `batch_size` samples can be shared out to all replicas."""
+    """Raises UsageError unless `batch_size` samples divide evenly among all replicas."""
     count = backend.replicas_of(game)
-    # Samples that are judged together are never on two devices.
+    # Samples that are judged together must lie on one device.
     together = getattr(game, "packing", 1)
     smallest = count * game.accumulate * together
     if count > 1 and batch_size % smallest:
@@ -80,10 +80,10 @@ def check_batch(game, batch_size):
 
 
 def checked_fit(game, x, y, batch_size):
-    """Checks numpy arrays for `fit` and cuts off what fills no whole round.
+    """Checks numpy arrays for `fit` and drops the rest that does not fill a round.
 
     Returns:
-        `(x, y, batch_size)` for `keras.Model.fit`, whose batch is that of a round.
+        `(x, y, batch_size)` for `keras.Model.fit`, where one batch is one round.
     """
     arrays = x if isinstance(x, dict) else {game.sample_field: x}
     arrays = {name: values for name, values in arrays.items() if name not in WHOLE_NUMBERS}

@@ -1,4 +1,4 @@
-"""The logs of a round: named losses, what else the players report, the running means of all."""
+"""The logs of a round: losses, other reported values, and the running means of all of them."""
 
 import functools
 
@@ -11,8 +11,7 @@ from zoo import backend
 def trackers(game):
     """Returns the running means of a game, name -> keras.metrics.Mean, in the order of the logs.
 
-    `loss` is the sum of the players' losses: it means little, but it is what Keras's TerminateOnNaN
-    looks at.
+    `loss` is the sum of the players' losses. It means little, but Keras's TerminateOnNaN reads it.
     """
     players = game.all_players
     names = ["loss", *(player.column() for player in players)]
@@ -25,7 +24,7 @@ def trackers(game):
 
 
 def track(game, results):
-    """Adds one round to the running means and returns those that it moved, by name.
+    """Adds one round to the running means and returns the ones it changed, by name.
 
     Args:
         game: a `zoo.game.Game`.
@@ -40,7 +39,7 @@ def track(game, results):
                 others[player.column(term)] = ops.mean(value)
     names = [*losses, *others]
     numbers = [*losses.values(), *others.values()]
-    # One bad replica is seen by all, whose counts of good steps stay equal.
+    # All replicas see a bad one, so their counts of good steps stay equal.
     stacked = ops.stack([ops.cast(ops.stop_gradient(x), "float32") for x in numbers])
     stacked = backend.mean(stacked)
     values = {name: stacked[i] for i, name in enumerate(names)}
@@ -52,7 +51,7 @@ def track(game, results):
         values["loss_scale"] = functools.reduce(ops.minimum, scales)
     finite = ops.isfinite(values["loss"])
     game.finite_steps.assign(game.finite_steps + ops.cast(finite, "int32"))
-    # Keras adds up what the replicas count: together they count one step.
+    # Keras sums the counts of all replicas, and together they must count one step.
     count, _ = backend.replicas()
     weight = None if count == 1 else 1 / count
     for name, value in values.items():

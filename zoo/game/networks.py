@@ -1,4 +1,4 @@
-"""The networks of a game: how they are made, and which of their variables a player moves."""
+"""The networks of a game: how they are built, and which variables each player moves."""
 
 import contextlib
 
@@ -10,7 +10,7 @@ from zoo.layers import folded
 
 
 def build(game):
-    """Makes the networks, the averaged ones, and the variables that the parts keep."""
+    """Builds the networks, their averages, and the variables of the parts."""
     builders = game.builders()
     for part in game.part.values():
         builders |= part.builders(game)
@@ -28,8 +28,8 @@ def build(game):
             backend.prepare(network)
     for part in game.part.values():
         part.build(game)
-    # Counts the steps whose losses were finite, so that the first bad one can be named without
-    # looking at every step from Python.
+    # Counts the steps with finite losses. So Python can name the first bad step without checking
+    # every one.
     game.finite_steps = _counter(game, "finite_steps")
     if len(game.phases) > 1:
         game.rounds = _counter(game, "rounds")
@@ -54,24 +54,24 @@ def moved_by(game, player):
 
 
 def made_by(game, player):
-    """Returns those of them whose gradient comes through what was made."""
+    """Returns the moved variables whose gradient comes through the samples."""
     return _trainable(game, player.makes)
 
 
 def moved_beside(game, player):
-    """Returns the others of them."""
+    """Returns the moved variables whose gradient does not come through the samples."""
     return _trainable(game, [name for name in player.networks if name not in player.makes])
 
 
 def statistics_of_others(game, player):
-    """Returns `(variable, value)` of what a player's move may count and must not keep."""
+    """Returns `(variable, value)` of the statistics that a player's move must leave unchanged."""
     names = [name for name in game.network_names if name not in player.networks]
     variables = [v for name in names for v in state_of(game, name) if not v.trainable]
     return [(v, ops.copy(v)) for v in variables]
 
 
 def state_of(game, name):
-    """Returns the variables of a network but its seeds: the next step's dropout must be another."""
+    """Returns the variables of a network without its seeds, which must advance for dropout."""
     return [v for v in game.network(name).variables if v.name != "seed_generator_state"]
 
 
@@ -89,7 +89,7 @@ def _trainable(game, names):
 
 
 def _with_inner(network):
-    """Yields a network and the networks that are layers of it."""
+    """Yields a network and all networks nested in it."""
     yield network
     for layer in network.layers:
         if isinstance(layer, keras.Model):
@@ -114,7 +114,7 @@ def _counter(game, name):
 
 @contextlib.contextmanager
 def dtype_policy(policy):
-    """While entered, new layers have this dtype policy."""
+    """Gives new layers this dtype policy inside the context."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:

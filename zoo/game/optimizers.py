@@ -1,4 +1,4 @@
-"""The optimizers of a game: one for each player, and one Keras optimizer that owns them all."""
+"""The optimizers of a game: one per player, and one Keras optimizer that owns them all."""
 
 import keras
 
@@ -11,18 +11,18 @@ DECAYS = ("linear", "cosine")
 
 
 class Optimizers(Part):
-    """The optimizer of every player, alike but for what is named after one.
+    """The optimizer of every player. Settings named after a player apply to that player only.
 
     Args:
         optimizer: "adam", "rmsprop" or "sgd", for all players.
-        learning_rate: float, step size of every player that has none of its own.
-        gradient_clip: float or None, to which the norm of all gradients of a player together is
-            clipped before each of its updates.
+        learning_rate: float, step size of every player without one of its own.
+        gradient_clip: float or None, limit of the norm of all gradients of a player together,
+            applied before each of its updates.
         decay: "linear" or "cosine", how all learning rates fall to `decay_to` of themselves.
-        decay_steps: int, rounds over which they do, and after which they stay there: about the
-            length of the training. 0 for constant rates.
+        decay_steps: int, rounds of the decay, about the length of the training. Afterwards the
+            rates stay constant. 0 for constant rates.
         decay_after: int, rounds before the rates begin to fall.
-        decay_to: float in [0, 1], what is left of a rate in the end.
+        decay_to: float in [0, 1], final share of each rate.
         beta_1: float, Adam's decay of the first moment.
         beta_2: float, Adam's decay of the second moment; RMSprop's of the squared gradient.
     """
@@ -40,7 +40,7 @@ class Optimizers(Part):
     }
 
     def new_optimizer(self, game, player):
-        """Returns a new optimizer, at the rate of the setting `<player>_learning_rate` if any."""
+        """Returns a new optimizer, with the rate `<player>_learning_rate` if there is one."""
         rate = getattr(game, f"{player.name}_learning_rate", None)
         rate = float(self.learning_rate if rate is None else rate)
         if self.decay_steps:
@@ -64,7 +64,7 @@ class Optimizers(Part):
 
 
 class DiscriminatorRate(Part):
-    """A learning rate of the discriminator's own (two time-scale update rule, Heusel et al. 2017).
+    """A separate learning rate for the discriminator (two time-scale update rule).
 
     Args:
         discriminator_learning_rate: float or None, the discriminator's; None for `learning_rate`
@@ -78,7 +78,7 @@ class DiscriminatorRate(Part):
 
 @keras.saving.register_keras_serializable(package="zoo")
 class Later(keras.optimizers.schedules.LearningRateSchedule):
-    """A learning-rate schedule that begins after `after` updates and is constant before."""
+    """A learning-rate schedule that starts after `after` updates and is constant before."""
 
     def __init__(self, schedule, after):
         super().__init__()
@@ -98,15 +98,15 @@ class Later(keras.optimizers.schedules.LearningRateSchedule):
 
 @keras.saving.register_keras_serializable(package="zoo")
 class PlayersOptimizer(keras.optimizers.Optimizer):
-    """One optimizer to Keras, one for each player to the game.
+    """A single optimizer for Keras, and one per player for the game.
 
     Keras's JAX trainer carries the variables of `model.optimizer` and of nothing else, so a second
-    optimizer in another attribute would silently never move its moments. Here `variables` holds
-    those of all players, the first one's first. Each player's is an attribute of its name.
+    optimizer in another attribute would silently never update its moments. Here `variables` holds
+    the variables of all players in order. Each player's optimizer is an attribute of its name.
 
     `learning_rate` and `iterations` are the first player's. Assigning `learning_rate` scales all
-    rates, so that their ratios (TTUR) stay; from a rate of 0 all become equal. Keras's
-    learning-rate callbacks reach all of them through `optimizers`, each at its own rate.
+    rates and keeps their ratios (TTUR); from a rate of 0 all become equal. Keras's learning-rate
+    callbacks reach all of them through `optimizers`, each at its own rate.
 
     Args:
         players: dict, player's name -> keras.optimizers.Optimizer.
@@ -123,7 +123,7 @@ class PlayersOptimizer(keras.optimizers.Optimizer):
         return [getattr(self, name) for name in self.names]
 
     def build(self, variables):
-        """Creates the variables of all. `variables`: name -> the player's trainable variables."""
+        """Creates the variables of all optimizers. `variables`: name -> the player's weights."""
         for name in self.names:
             getattr(self, name).build(list(variables[name]))
         self.built = True
@@ -150,7 +150,7 @@ class PlayersOptimizer(keras.optimizers.Optimizer):
                     "The learning rates follow a schedule, so none can be assigned. Create the "
                     f"model with decay_steps=0. Received: learning_rate={learning_rate}."
                 )
-        # A strategy's variable is no number to Python.
+        # Python cannot read the variable of a strategy as a number.
         rates = [float(keras.ops.convert_to_numpy(o.learning_rate)) for o in self.optimizers]
         first, new = rates[0], float(learning_rate)
         for optimizer, rate in zip(self.optimizers, rates, strict=True):
@@ -166,8 +166,7 @@ class PlayersOptimizer(keras.optimizers.Optimizer):
         for optimizer in self.optimizers:
             optimizer.finalize_variable_values(var_list)
 
-    # Keras saves what it finds in attributes, so the players' optimizers save themselves; this one
-    # has nothing of its own.
+    # Keras saves the optimizers it finds in attributes. This one has no state of its own.
     def save_own_variables(self, store):
         pass
 
@@ -190,14 +189,14 @@ class PlayersOptimizer(keras.optimizers.Optimizer):
 
 
 def copied(optimizer):
-    """Returns a fresh optimizer of the same configuration: two players must not share one."""
+    """Returns a new optimizer of the same configuration: players must not share one."""
     if optimizer is None or isinstance(optimizer, str):
         return optimizer and keras.optimizers.get(optimizer)
     return type(optimizer).from_config(optimizer.get_config())
 
 
 def scaling(optimizer):
-    """Returns the optimizer behind one that scales the loss and leaves out what overflows."""
+    """Wraps an optimizer in one that scales the loss and skips updates that overflow."""
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         return optimizer
     return keras.optimizers.LossScaleOptimizer(optimizer)

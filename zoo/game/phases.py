@@ -1,10 +1,10 @@
-"""Phases: a compiled function for each; the number of rounds played says which is due."""
+"""Phases: each has a compiled function, and the number of rounds played selects it."""
 
 import functools
 
 
 def index_at(phases, rounds):
-    """Returns the number of the phase in which the round after `rounds` others is played."""
+    """Returns the index of the phase that is due after `rounds` rounds."""
     for i, phase in enumerate(phases[:-1]):
         if rounds < phase.rounds:
             return i
@@ -17,13 +17,13 @@ def compiled(game, make_train_function):
 
     Args:
         game: a `zoo.game.Game`.
-        make_train_function: that of `keras.Model`, bound; it leaves its function in
+        make_train_function: bound method of `keras.Model` that stores its function in
             `game.train_function`.
     """
     functions = []
     step = game.train_step
     for _ in game.phases:
-        # Another object for each, or JAX would take the first one's trace for all of them.
+        # A new object for each phase, or JAX would reuse the trace of the first.
         game.train_step = functools.partial(step)
         make_train_function(force=True)
         functions.append(game.train_function)
@@ -34,7 +34,7 @@ def compiled(game, make_train_function):
 def play(game, functions, *arguments):
     """Calls the function of the phase that the game has reached."""
     index = index_at(game.phases, game.rounds_played)
-    # It is read while the function is traced, at its first call.
+    # The function reads it while it is traced, at its first call.
     game.phase = game.phases[index]
     game.rounds_played += 1
     return functions[index](*arguments)

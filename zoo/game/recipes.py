@@ -1,4 +1,4 @@
-"""The recipe of a variant: the numbers that stand in `configs/`, and nowhere else."""
+"""The recipe of a variant: the numbers in `configs/`, the only place that holds them."""
 
 import functools
 import importlib
@@ -10,14 +10,13 @@ _FOLDER = "zoo.models."
 
 @functools.cache
 def recipe_of(cls, preset="default", dataset=""):
-    """Returns the recipe of a variant, setting -> value, or function of what `at` gives it.
+    """Returns the recipe of a variant: setting -> value, or a function for `at` to evaluate.
 
     Args:
-        cls: a subclass of `zoo.game.Game`. A class that is not of this package has the recipe of
-        the
-            variant that it is derived from, or none.
+        cls: a subclass of `zoo.game.Game`. A class from outside this package has the
+            recipe of the variant it derives from, or none.
         preset: "default" or "paper".
-        dataset: str, name of the data set; by default the recipe is that of no one in particular.
+        dataset: str, name of the data set; by default the recipe for no particular one.
     """
     for owner in cls.__mro__:
         if owner.__module__.startswith(_FOLDER):
@@ -26,17 +25,17 @@ def recipe_of(cls, preset="default", dataset=""):
 
 
 def at(value, shape, rounds=0):
-    """Returns the value of a setting that a recipe leaves open.
+    """Returns the value of a setting that a recipe gives as a function.
 
     Args:
         value: function of the shape of a sample, or of that and the rounds of an epoch.
         shape: tuple.
-        rounds: int, 0 where it is not known.
+        rounds: int, rounds of an epoch; 0 if unknown.
     """
     takes = len(inspect.signature(value).parameters)
     return value(*(tuple(shape), rounds)[:takes])
 
 
 def read(model, preset="default", dataset=""):
-    """Returns the recipe of the model of that name, the settings of its runs among them."""
+    """Returns the recipe of a model by name, including the settings of its runs."""
     return importlib.import_module(f"configs.{model}").get_config(dataset, preset)

@@ -21,11 +21,11 @@ from zoo.game import networks
 
 @dataclasses.dataclass
 class Result:
-    """What a player's move reports.
+    """The report of a player's move.
 
     Attributes:
         loss: float32 scalar, before the move.
-        losses: name -> float32 scalar, its terms.
+        losses: name -> float32 scalar, the terms of the loss.
         seen: name -> float32 array, whose mean is reported.
     """
 
@@ -62,7 +62,7 @@ def play(game, batch):
 
 
 def make(game, minibatch, moving):
-    """Makes the samples of a minibatch, which the players of the round share.
+    """Makes the samples of a minibatch, shared by all players of the round.
 
     Returns:
         `(made, pullback)`: name -> samples, cut off from the networks; and the function from the
@@ -90,7 +90,7 @@ def make(game, minibatch, moving):
         made = _gathered([game.make(part) for part in parts])
 
     def pullback(gradients):
-        # From the same state the second pass draws and counts the same as the first.
+        # Starting from the same state, the second pass repeats the first exactly.
         with backend.no_grad():
             for variable, value in before:
                 variable.assign(value)
@@ -104,7 +104,7 @@ def make(game, minibatch, moving):
 
 
 def move_judge(game, player, minibatch, made, pullback=None):
-    """Moves a player whose networks did not make the samples. Changes no other weight."""
+    """Moves a player whose networks did not make the samples. No other weights change."""
     count, _ = backend.replicas()
     variables = networks.moved_by(game, player)
     optimizer = game.optimizer_of(player)
@@ -125,9 +125,9 @@ def move_judge(game, player, minibatch, made, pullback=None):
 
 
 def move_maker(game, player, minibatch, made, pullback):
-    """Moves the player whose networks made the samples. Changes no other weight.
+    """Moves the player whose networks made the samples. No other weights change.
 
-    Of the other networks the moving averages are put back: they are those of their own moves.
+    Moving averages of other networks are restored: only their own moves may update them.
     """
     count, _ = backend.replicas()
     optimizer = game.optimizer_of(player)
@@ -169,15 +169,15 @@ def evaluate(game, player, minibatch, made):
             f"The loss of {player.name} returns {', '.join(sorted(unknown))}, which its Player "
             f"does not name. Expected losses={player.losses} and seen={player.seen}."
         )
-    # What is reported of several networks may be their mean, where the loss is their sum.
+    # For several networks the loss is a sum, and the report may be their mean.
     reported = seen.get("loss", loss)
     return loss, Result(reported, named, {k: v for k, v in seen.items() if k != "loss"})
 
 
 def deal(batch, parts):
-    """Deals out the fields of a batch to minibatches of equal size, in turn.
+    """Deals the fields of a batch out to minibatches of equal size, in turn.
 
-    So a replica's share of each minibatch lies in its own share of the batch.
+    So each replica's share of a minibatch comes from its own share of the batch.
     """
     if parts == 1:
         return [batch]
@@ -212,7 +212,7 @@ def _apply(game, player, optimizer, gradients, variables):
 
 
 def _before_rest(game, player):
-    """Returns `(variable, value)` of all that a move changes, of a player that may rest."""
+    """Returns `(variable, value)` of everything that the move of a resting player may change."""
     if not player.rests:
         return []
     kept = [v for name in player.networks for v in networks.state_of(game, name)]
@@ -220,7 +220,7 @@ def _before_rest(game, player):
 
 
 def _rest(game, player, before):
-    """Puts back what a move has changed, where the player rests."""
+    """Restores what a move has changed if the player rests."""
     if not player.rests:
         return
     resting = getattr(game, player.rests)()

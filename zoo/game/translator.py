@@ -1,4 +1,4 @@
-"""Translator: a game whose networks make pictures of pictures, and how one is used."""
+"""Translator: a game whose networks turn pictures into pictures."""
 
 import numpy as np
 
@@ -8,11 +8,11 @@ from zoo.game.game import Game
 
 
 class Translator(Game):
-    """Base of the variants that make pictures of pictures, one network for each direction.
+    """Base of the variants that turn pictures into pictures, with one network per direction.
 
     Attributes:
-        multiple: int, by what both sides of a picture must be divisible inside of the networks. A
-            picture of other sides is continued by reflection, and cut again.
+        multiple: int, the divisor of both sides that the networks require. Other pictures are
+            padded by reflection, and the padding is cut off the result.
     """
 
     @property
@@ -22,17 +22,17 @@ class Translator(Game):
     def translate(self, images, direction=None, ema=True):
         """Translates pictures of any size.
 
-        Pictures of another size than those of the training are drawn by a copy of the network in
-        float32, which is made at the first call.
+        For pictures of another size than in training, the first call builds a copy of the network
+        in float32.
 
         Args:
             images: uint8, or float in [-1, 1], of shape `(n, height, width, channels)`.
-            direction: name of a network, such as "a_to_b", where there are several; by default the
+            direction: name of a network, such as "a_to_b", if there are several; by default the
                 first.
-            ema: bool, whether the averaged network draws, or the current one.
+            ema: bool, whether to use the averaged network instead of the current one.
 
         Returns:
-            uint8, or float32 in [-1, 1], as the pictures given, and of their shape.
+            uint8, or float32 in [-1, 1], with the type and shape of `images`.
 
         Raises:
             UsageError: there is no such direction, or `images` are not such pictures.
@@ -48,7 +48,7 @@ class Translator(Game):
         return sampling.translated(network, images, self.multiple)
 
     def _for_any(self, name):
-        # Past Keras, which would count its weights among the model's own.
+        # Hidden from Keras, which would count its weights as the model's own.
         made = self.__dict__.setdefault("_networks_for_any_size", {})
         if name not in made:
             made[name] = self.inference_network(name)
@@ -78,7 +78,7 @@ class Translator(Game):
                 "Expected pictures as uint8, or as float numbers in [-1, 1], of shape (n >= 1, "
                 f"height, width, {channels}). Received: {images.dtype} of shape {images.shape}."
             )
-        # Written so that NaN is refused.
+        # This form also refuses NaN.
         if images.dtype.kind == "f" and not np.abs(images).max() <= 1.01:
             raise UsageError(
                 "Expected pictures of float numbers in [-1, 1]; give those of 0 to 255 as uint8. "

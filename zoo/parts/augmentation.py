@@ -1,12 +1,12 @@
-"""Augmentation of what the discriminator sees, real and generated alike, after DiffAugment and ADA.
+"""Augmentation of all images the discriminator sees, after DiffAugment and ADA.
 
 The discriminator must never see an image that was not augmented, and gradients flow through the
-augmentation to the generator (Zhao et al. 2020, section 3). Whether the generator then learns to
-draw the augmentation itself depends on the probability `strength`: as long as an image is left
-alone often enough, the distribution of augmented images determines that of the images, and nothing
-leaks (Karras et al. 2020, section 2.2; safe for all of these up to about 0.8). At strength 1 a flip
-or a rotation leaks: ask for them where a mirrored or slightly turned image is a legitimate one.
-Translation, cutout and colour did not at strength 1 (Zhao et al. 2020).
+augmentation to the generator (Zhao et al. 2020, section 3). The probability `strength` decides
+whether the generator learns to draw the augmentation itself. If enough images stay unchanged, the
+distribution of augmented images determines the distribution of images, and nothing leaks (Karras et
+al. 2020, section 2.2; safe for all of these up to about 0.8). At strength 1 a flip or a rotation
+leaks: use them only where a mirrored or slightly turned image is a valid one. Translation, cutout
+and colour did not leak at strength 1 (Zhao et al. 2020).
 """
 
 import math
@@ -19,7 +19,7 @@ from zoo.errors import UsageError, nearest
 from zoo.parts.part import Part
 from zoo.settings import Setting
 
-# In the order in which they are applied.
+# In the order of application.
 TRANSFORMATIONS = ("color", "flip", "scaling", "rotation", "translation", "cutout")
 
 MAX_ANGLE = math.radians(15)
@@ -34,8 +34,8 @@ class Augmentation(Part):
         augment: str, transformations of all images the discriminator sees, real and generated
             alike, separated by commas: color, flip, scaling, rotation, translation, cutout (Zhao
             et al. 2020, DiffAugment). Empty for none.
-        augment_strength: float in [0, 1], with which probability each is applied to an image; the
-            start value where it adapts.
+        augment_strength: float in [0, 1], probability of applying each to an image; the start
+            value if it adapts.
         augment_target: float or None. The mean sign of D(real) at which the adaptive strength
             holds still (Karras et al. 2020, ADA; 0.6 there). None: the strength does not adapt.
     """
@@ -113,7 +113,7 @@ def augment(images, policy, random, strength=1.0):
     - `translation`: by whole pixels, up to an eighth of each side (Zhao et al. 2020).
     - `cutout`: a rectangle of half of each side becomes 0, grey (Zhao et al. 2020).
 
-    What comes from outside of the image is 0. Scaling and rotation interpolate bilinearly. The
+    Pixels from outside the image are 0. Scaling and rotation interpolate bilinearly. The
     number of draws does not depend on `strength`.
 
     Args:
@@ -158,15 +158,15 @@ def adapted_strength(strength, sign_mean, images, target=0.6, speed_images=500_0
     """Returns the strength after one step of ADA's controller (Karras et al. 2020, section 3).
 
     `strength + sign(sign_mean - target) * images / speed_images`, kept in [0, 1]: up while the
-    discriminator tells too well (overfits), down while it does not.
+    discriminator overfits, down while it does not.
 
     Args:
-        strength: the present probability, a float or a float32 scalar tensor.
+        strength: the current probability, a float or a float32 scalar tensor.
         sign_mean: the heuristic r_t, the mean of `sign(D(real))` since the last adjustment, in
             [-1, 1].
         images: real images seen since the last adjustment.
-        target: what `sign_mean` should be.
-        speed_images: images that it takes from 0 to 1.
+        target: the desired `sign_mean`.
+        speed_images: images it takes to go from 0 to 1.
 
     Returns:
         float32 scalar tensor.
@@ -193,13 +193,13 @@ def _color(images, uniform, sometimes):
 
 
 def _warp(images, policy, random, uniform, sometimes):
-    """One affine map for all that moves pixels, so that they are interpolated once.
+    """Applies all moves of pixels as one affine map, so pixels are interpolated once.
 
-    By hand because the gradient of TensorFlow's own transformation, which keras.ops.image uses, is
-    another transformation, exact only where the map is a permutation of pixels.
+    keras.ops.image uses TensorFlow's transformation, whose gradient is exact only if the map
+    permutes pixels. So this is written by hand.
     """
     batch, height, width, channels = ops.shape(images)
-    # From each pixel of the result back to where it comes from, about the image's centre.
+    # Maps each pixel of the result back to its source, about the image's centre.
     y = ops.reshape(ops.arange(height, dtype="float32") - (height - 1) / 2, (1, height, 1))
     x = ops.reshape(ops.arange(width, dtype="float32") - (width - 1) / 2, (1, 1, width))
 

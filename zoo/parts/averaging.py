@@ -1,4 +1,4 @@
-"""The averaged networks: those that draw, and are saved and exported."""
+"""Averages over training of the networks that draw. They are saved and exported."""
 
 from keras import ops
 
@@ -10,13 +10,13 @@ from zoo.settings import Setting
 class Averaging(Part):
     """An exponential moving average over training of the networks that draw.
 
-    It is computed as in Karras et al. 2018 (section 4), with a half-life counted in images.
+    Computed as in Karras et al. 2018 (section 4), with a half-life in images.
 
     Args:
         ema_half_life: float, images after which a past generator's share in the averaged one has
             halved; 0 turns averaging off.
-        ema_ramp_up: float, the half-life is at most this share of the images seen so far, so that
-            the first, untrained generators are soon forgotten (Karras et al. 2020, ADA).
+        ema_ramp_up: float, upper limit of the half-life as a share of the images seen so far, so
+            that the average soon forgets untrained generators (Karras et al. 2020, ADA).
     """
 
     settings = {

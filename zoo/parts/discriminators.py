@@ -29,9 +29,9 @@ class Discriminators(Part):
     }
 
     def joined(self, build):
-        """Returns what the game has as discriminator: one, or several behind the inputs of one.
+        """Returns the game's discriminator: a single one, or several behind the same inputs.
 
-        Several give logits `(batch, discriminators)`.
+        With several, the logits are `(batch, discriminators)`.
 
         Args:
             build: function that returns a new discriminator.
@@ -47,16 +47,16 @@ class Discriminators(Part):
         return keras.Model(inputs if len(inputs) > 1 else inputs[0], logits, name="discriminator")
 
     def single(self, discriminator):
-        """Returns the discriminators behind the joined one, a list."""
+        """Returns the list of discriminators inside the joined one."""
         if self.discriminators == 1:
             return [discriminator]
         return [discriminator.get_layer(f"discriminator_{i}") for i in range(self.discriminators)]
 
     def combined(self, losses):
-        """Combines the generator's losses against each of them, all scalars."""
+        """Combines the generator's losses against each discriminator, all scalars."""
         if len(losses) == 1:
             return losses[0]
-        # Which of them is the largest is to be the same on every replica.
+        # Every replica must pick the same maximum.
         losses = backend.mean(ops.stack(losses))
         if self.combination == "max":
             return ops.max(losses)

@@ -1,4 +1,4 @@
-"""Random crops and mirror images of what a game learns from, before anybody sees it."""
+"""Random crops and mirror images of the training data, before any network sees them."""
 
 from keras import ops
 
@@ -12,9 +12,9 @@ class Jitter(Part):
     Fields that belong to each other, such as an input and its target, get the same crop.
 
     Args:
-        jitter: float, by which share images are enlarged before a random part of the first size is
-            cut out; 0 for none. 286 to 256 pixels in pix2pix, a share of 0.117.
-        mirror: bool, whether half of the images are exchanged left and right.
+        jitter: float, share by which images are enlarged before a random part of the original size
+            is cut out; 0 for none. pix2pix enlarges 256 pixels to 286, a share of 0.117.
+        mirror: bool, whether half of the images are mirrored left to right.
     """
 
     settings = {

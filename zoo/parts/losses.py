@@ -1,4 +1,4 @@
-"""What the two players minimise, as functions of the discriminator's logits.
+"""The losses of the two players, as functions of the discriminator's logits.
 
 Every function takes logits of shape `(batch,)` of any float dtype, computes in float32 and returns
 a float32 scalar, the mean over the batch. A discriminator's loss is `(real_logits, fake_logits)`,
@@ -106,7 +106,7 @@ def relativistic_average_discriminator(real_logits, fake_logits):
     """`-E[log D~(x)] - E[log(1 - D~(G(z)))]` (Jolicoeur-Martineau 2018, RaSGAN).
 
     `D~(x) = sigmoid(C(x) - E[C(G(z))])` and `D~(G(z)) = sigmoid(C(G(z)) - E[C(x)])`. The inner
-    means are over the batch at hand, that of all replicas together.
+    means are over the current batch of all replicas together.
     """
     real, fake = _float32(real_logits), _float32(fake_logits)
     real_mean, fake_mean = backend.mean(ops.mean(real)), backend.mean(ops.mean(fake))
@@ -167,7 +167,7 @@ def get(name, label_smoothing=0.0):
 
 
 class Adversarial(Part):
-    """What the discriminator and the generator minimise, by name.
+    """The losses of the discriminator and the generator, by name.
 
     Args:
         loss: str, a name in `zoo.parts.losses.LOSSES`.

@@ -2,16 +2,17 @@
 
 
 class Part:
-    """An ingredient of a game: its settings, what it keeps, and where the game calls it.
+    """An ingredient of a game: its settings, its state, and the calls it receives.
 
-    A variant lists its parts, and has exactly their settings. Every method here is a place at which
-    a game calls all of its parts, in the order of the list; a part overrides those it needs. What
-    it keeps between steps are variables made by `game.add_weight`, or a resumed run would differ.
+    A variant lists its parts and has exactly their settings. The game calls every method below on
+    all of its parts, in the order of the list. A part overrides the methods it needs. State that
+    lives between steps must be variables made by `game.add_weight`, or a resumed run would
+    differ.
 
     Attributes:
-        settings: name -> `zoo.settings.Setting`. Each value becomes an attribute of that name, of
-            the part and of the game.
-        reports: names of the numbers that `report` gives.
+        settings: name -> `zoo.settings.Setting`. Each value becomes an attribute of that name, on
+            the part and on the game.
+        reports: names of the numbers that `report` returns.
         differentiates_twice: bool, whether the step needs second derivatives.
     """
 
@@ -24,10 +25,10 @@ class Part:
             setattr(self, name, setting.checked(name, values.get(name, setting.default)))
 
     def check(self, game):
-        """Raises UsageError where a setting does not fit the game's others."""
+        """Raises UsageError if a setting contradicts other settings of the game."""
 
     def builders(self, game):
-        """Returns networks that the part adds to the game, name -> function that builds it."""
+        """Returns networks that the part adds, name -> function that builds the network."""
         return {}
 
     def players(self, game):
@@ -39,24 +40,24 @@ class Part:
         return ()
 
     def new_optimizer(self, game, player):
-        """Returns a new optimizer for a player, or None where another part gives it."""
+        """Returns a new optimizer for a player, or None if another part provides it."""
 
     def build(self, game):
-        """Makes the variables that the part keeps; the networks are there."""
+        """Creates the part's variables. The networks already exist."""
 
     def before_round(self, game, batch):
-        """Returns the fields of a batch as the round takes them."""
+        """Returns the fields of a batch as the round should receive them."""
         return batch
 
     def seen(self, game, samples):
-        """Returns what a discriminator sees of samples, real or generated."""
+        """Returns samples, real or generated, as a discriminator should see them."""
         return samples
 
     def after_move(self, game, player):
-        """Called when a player's weights have moved; nothing is recorded for differentiation."""
+        """Runs after a player's weights have moved. Nothing is recorded for gradients."""
 
     def after_round(self, game, batch, results):
-        """Called when all players have moved.
+        """Runs after all players have moved.
 
         Args:
             batch: the fields of the last minibatch.
@@ -64,5 +65,5 @@ class Part:
         """
 
     def report(self, game):
-        """Returns what the part adds to the logs, name -> float32 scalar, for `reports`."""
+        """Returns the part's log entries, name -> float32 scalar, for the names in `reports`."""
         return {}

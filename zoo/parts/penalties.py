@@ -2,16 +2,16 @@
 
 A penalty is `penalty(discriminate, real, fake, random) -> scalar`:
 
-- `discriminate`: maps samples `(batch, ...)` to logits `(batch,)`. What it does to the samples
-  first (augmentation, labels) is differentiated too.
+- `discriminate`: maps samples `(batch, ...)` to logits `(batch,)`. Its preprocessing
+  (augmentation, labels) is differentiated too.
 - `real`, `fake`: float32 `(batch, ...)`, the same shape where both are used.
 - `random`: has `uniform(shape)`, in [0, 1), and `normal(shape)`, standard normal, both float32.
 
-It returns the float32 mean over the batch, without the weight but with everything else in the
-paper's formula: the caller adds `weight * penalty` to the discriminator's loss, where `weight` is
-the paper's gamma (`r1`, `r2`, `r1_r2`, whose factor 1/2 is inside) or lambda (`wgan_gp`, `dragan`).
+It returns the float32 mean over the batch: the paper's formula without the weight. The caller adds
+`weight * penalty` to the discriminator's loss, where `weight` is the paper's gamma (`r1`, `r2`,
+`r1_r2`, which include the factor 1/2) or lambda (`wgan_gp`, `dragan`).
 A norm is Euclidean over all axes but the first. Batch normalisation in the discriminator mixes the
-samples, so that these are then no longer per-sample gradients (Gulrajani et al. 2017, section 4).
+samples, so these are no longer per-sample gradients (Gulrajani et al. 2017, section 4).
 """
 
 from keras import ops
@@ -22,7 +22,7 @@ from zoo.parts.part import Part
 from zoo.settings import Setting
 
 # Kodali et al. perturb by N(0, cI) in the paper and by half the data's standard deviation in their
-# code. Images in [-1, 1] have one of about 0.5. A constant, unlike a statistic of the batch, does
+# code. Images in [-1, 1] have a deviation of about 0.5. A constant, unlike a statistic of the batch, does
 # not depend on how the batch is split over replicas.
 DRAGAN_DEVIATION = 0.25
 
@@ -64,8 +64,8 @@ def dragan(discriminate, real, fake, random):
     )
 
 
-# Penalties that are half the mean squared norm at these samples, so that the forward pass of the
-# loss can serve them too.
+# Penalties that are half the mean squared norm at these samples. They can share the forward pass of
+# the loss.
 AT = {"r1": ("real",), "r2": ("fake",), "r1_r2": ("real", "fake")}
 PENALTIES = {"r1": r1, "r2": r2, "r1_r2": r1_r2, "wgan_gp": wgan_gp, "dragan": dragan}
 

@@ -1,4 +1,4 @@
-"""A pool of generated pictures, so that a discriminator also sees what is some steps old."""
+"""A pool of generated pictures, so a discriminator also sees pictures of earlier steps."""
 
 import keras
 from keras import ops
@@ -11,11 +11,11 @@ from zoo.settings import Setting
 class Pool(Part):
     """A pool of past generated pictures (Shrivastava et al. 2017, section 2.3; Zhu et al. 2017).
 
-    The discriminator sees, with probability 1/2, a picture out of the pool in the place of the
-    newly generated one, which takes its place there. A pool that is not full takes all.
+    With probability 1/2 the discriminator sees a picture from the pool, and the new picture takes its
+    place in the pool. A pool that is not full takes every picture.
 
     Args:
-        pool_size: int, pictures kept of each side; 0 for no pool. 50 in CycleGAN.
+        pool_size: int, pictures kept per side; 0 for no pool. CycleGAN uses 50.
     """
 
     settings = {"pool_size": Setting(int, 0, least=0)}
@@ -44,11 +44,11 @@ class Pool(Part):
     def exchange(self, game, made):
         """Returns generated pictures, some of them exchanged for past ones.
 
-        Every replica keeps the same pool: it takes in the pictures of all of them.
+        Every replica keeps the same pool, fed with the pictures of all replicas.
 
         Args:
             game: the game.
-            made: name -> float32 `(batch, height, width, channels)`, cut off from the generators.
+            made: name -> float32 `(batch, height, width, channels)`, detached from the generators.
 
         Returns:
             dict of the same names and shapes.
@@ -59,14 +59,14 @@ class Pool(Part):
         names = list(self.pools)
         fresh = {name: backend.gather(made[name]) for name in names}
         size = ops.shape(fresh[names[0]])[0]
-        # One draw for all sides and replicas, so that the pools stay in step.
+        # One draw for all sides and replicas keeps their pools equal.
         draws = keras.random.uniform((2, size), seed=game.noise)
         position = ops.arange(size, dtype="int32") + self.filled.value
         places = ops.cast(draws[0] * self.pool_size, "int32")
-        # While there is room a picture goes there and is shown as it is.
+        # While there is room, a picture is stored and shown unchanged.
         room = position < self.pool_size
         place = ops.where(room, position, places)
-        # In the minibatch that fills the pool some places are taken, but hold nothing yet.
+        # In the minibatch that fills the pool, some places are assigned but still empty.
         full = ops.logical_and(ops.logical_not(room), place < self.filled.value)
         swapped = ops.logical_and(full, draws[1] < 0.5)
         taken_in = ops.logical_or(room, swapped)
@@ -85,7 +85,7 @@ class Pool(Part):
 
 
 def _put(pool, place, pictures, taken_in):
-    """Returns the pool with pictures put in their places; of two for one place the last counts."""
+    """Returns the pool with pictures in their places. If two share a place, the last one wins."""
     size = pool.shape[0]
     number = ops.arange(ops.shape(place)[0], dtype="int32") + 1
     at = ops.cast(ops.equal(place[None, :], ops.arange(size, dtype="int32")[:, None]), "int32")

@@ -1,4 +1,4 @@
-"""What a discriminator sees: noise on its samples, several at once, how much they differ."""
+"""Inputs of a discriminator: noise on samples, several samples at once, their deviation."""
 
 from keras import ops
 
@@ -9,12 +9,12 @@ from zoo.settings import Setting
 
 
 class InstanceNoise(Part):
-    """Noise on everything the discriminator sees (Sonderby et al. 2017).
+    """Noise on every input of the discriminator (Sonderby et al. 2017).
 
     Args:
-        instance_noise: float, deviation of the normal noise on everything the discriminator sees,
-            falling linearly to 0 (Sonderby et al. 2017).
-        instance_noise_images: float, images until it is 0.
+        instance_noise: float, standard deviation of the normal noise on every input of the
+            discriminator. It falls linearly to 0 (Sonderby et al. 2017).
+        instance_noise_images: float, images until the noise is 0.
     """
 
     settings = {
@@ -58,17 +58,17 @@ class Packing(Part):
 
 
 class MinibatchDeviation(Part):
-    """How much the samples of a group differ, as a feature (Karras et al. 2018, section 3).
+    """The deviation within groups of samples, as a feature (Karras et al. 2018, section 3).
 
     Args:
-        minibatch_std: int, size of the groups of samples whose deviation the discriminator is told
-            (Karras et al. 2018, section 3; 4 there). 0 for none.
+        minibatch_std: int, size of the groups of samples whose deviation becomes an input of the
+            discriminator (Karras et al. 2018, section 3; 4 there). 0 for none.
     """
 
     settings = {"minibatch_std": Setting(int, 0, least=0)}
 
     def compared(self, x):
-        """Adds the deviation to the features `x` of a discriminator, where it is asked for."""
+        """Appends the deviation to the features `x` of a discriminator, if it is set."""
         if not self.minibatch_std:
             return x
         return MinibatchStdDev(self.minibatch_std, name="minibatch_std")(x)

@@ -10,17 +10,17 @@ Welling 2014, eq. 10), with one draw of z for each x:
 
     -log p(x | z) + 1/2 sum(m^2 + s^2 - 1 - log s^2)
 
-where p(x | z) is normal around G(z) with one deviation for all values. What counts afterwards is
-not how well a picture comes back but what points of the prior look like:
+where p(x | z) is normal around G(z) with one deviation for all values. The goal is not good
+reconstruction but good samples from the prior:
 
 - images, in [-1, 1]: the deviation is 1. A smaller or a learned one gave sharper reconstructions
   and worse samples of the prior.
-- vectors, in any units: the deviation of largest likelihood for each minibatch, the root of the
-  mean squared error (Rybkin et al. 2021, section 3.2). A fixed one that is large beside the data
-  would make all samples the same.
+- vectors, in any units: the maximum-likelihood deviation of each minibatch, the root of the
+  mean squared error (Rybkin et al. 2021, section 3.2). A fixed one that is large compared
+  to the data would make all samples equal.
 
-It is a phase before the game, whose one player moves the encoder and the generator. Afterwards the
-encoder rests, and the game goes on from the generator.
+This is a phase before the game. Its only player trains the encoder and the generator. Then the
+encoder rests, and the game continues from the generator.
 """
 
 import math
@@ -41,8 +41,8 @@ class WarmStart(Part):
     """Some rounds in which the generator learns as the decoder of a variational autoencoder.
 
     Args:
-        warm_start_rounds: int, rounds before the game in which the generator learns as the decoder
-            of a variational autoencoder (Kingma and Welling 2014). 0 for none.
+        warm_start_rounds: int, rounds before the game that train the generator as the decoder of
+            a variational autoencoder (Kingma and Welling 2014). 0 for none.
     """
 
     settings = {"warm_start_rounds": Setting(int, 0, least=0)}
@@ -90,15 +90,15 @@ def autoencoder_loss(game, batch, made=None):
 
 
 def bound(difference, mean, log_variance):
-    """Returns the loss, and what is reported of it.
+    """Returns the loss and the values to report.
 
     Args:
-        difference: float32 `(batch, ...)`, of a sample and what was drawn in its place.
+        difference: float32 `(batch, ...)`, sample minus reconstruction.
         mean: float32 `(batch, latent_dim)` of the latent point. log_variance: likewise.
     """
     shape = difference.shape[1:]
     squared = backend.mean(ops.mean(ops.square(difference)))
-    # The least one keeps the logarithm finite.
+    # The lower limit keeps the logarithm finite.
     error = squared if len(shape) == 3 else ops.log(ops.maximum(squared, 1e-12))
     moments = ops.square(mean) + ops.exp(log_variance) - 1.0 - log_variance
     divergence = backend.mean(ops.mean(ops.sum(moments, axis=-1))) / 2
@@ -110,7 +110,7 @@ def build_encoder(sample_shape, latent_dim, seed=0):
     """Returns the functional encoder, from a sample to mean and log variance of its latent point.
 
     Convolutional for images, halving them down to at most 7 pixels, else fully connected. Without
-    batch normalisation, so that a point depends on its own sample alone.
+    batch normalisation, so each point depends on its own sample alone.
 
     Args:
         sample_shape: shape of one sample.
@@ -133,7 +133,7 @@ def build_encoder(sample_shape, latent_dim, seed=0):
     x = layers.Flatten(dtype="float32")(x)
     x = layers.Dense(256, **kernel())(x)
     x = layers.LeakyReLU(0.2, dtype="float32")(x)
-    # Begins near the prior: an encoding far from it would cost more than the picture is worth.
+    # Start near the prior: a distant encoding would cost more than the picture is worth.
     nearly_zero = keras.initializers.RandomNormal(0.0, 0.01, seed=int(seeds.integers(2**31)))
     code = layers.Dense(
         2 * latent_dim, kernel_initializer=nearly_zero, dtype="float32", name="code"

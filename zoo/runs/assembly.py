@@ -1,4 +1,4 @@
-"""From the config of a run to its data set and its model."""
+"""Builds the data set and the model from the config of a run."""
 
 import contextlib
 import dataclasses
@@ -18,7 +18,7 @@ from zoo.runs import config as configs
 
 @dataclasses.dataclass
 class Source:
-    """Where the data come from on this machine; no part of what a run computes."""
+    """Location of the data on this machine. It does not change what a run computes."""
 
     data_dir: str | None = None
     strict: bool = False
@@ -29,7 +29,7 @@ def load_data(config, source, split="train"):
 
 
 def data_options(config, source):
-    """Returns what `zoo.data.load` takes beside name and split, of the config of a run."""
+    """Returns the options of `zoo.data.load`, other than name and split, from a config."""
     return {
         "image_size": config["image_size"],
         "channels": config["channels"],
@@ -41,7 +41,7 @@ def data_options(config, source):
 
 
 def complete(config, dataset):
-    """Returns the config with what only the data and the process can tell."""
+    """Returns the config with the values that depend on the data and the process."""
     samples = dataset.samples
     shape, images = samples.shape[1:], {}
     if samples.dtype == np.uint8:
@@ -58,11 +58,11 @@ def complete(config, dataset):
 
 
 def build(config, layout=ALONE):
-    """Returns the compiled model of a completed config, to be trained on the devices of `layout`.
+    """Returns the compiled model of a completed config, for training on the devices of `layout`.
 
     Raises:
-        UsageError: the model has classes and the data set has none, a batch cannot be shared out to
-            the devices, or the memory does not hold the networks.
+        UsageError: the model has classes and the data set has none, a batch does not divide among
+            the devices, or the networks do not fit into memory.
     """
     model = zoo.get(config["model"])
     decided = {model.shape_setting: config["sample_shape"], "seed": config["seed"]}
@@ -81,7 +81,7 @@ def build(config, layout=ALONE):
 
 
 def batch_size(config):
-    """Returns the samples a step takes: a minibatch for each move of the busiest player."""
+    """Returns the samples per step: one minibatch for each move of the busiest player."""
     moves = [player.moves for player in zoo.get(config["model"]).players]
     counts = [n if isinstance(n, int) else config.get(n, 1) for n in moves]
     return config["batch_size"] * max(counts)
@@ -91,7 +91,7 @@ def trained(source):
     """Returns the model of a run with the weights of its newest checkpoint.
 
     Raises:
-        UsageError: `source` is no run, or has no checkpoint that can be read.
+        UsageError: `source` is not a run, or has no readable checkpoint.
     """
     if not os.path.isdir(source):
         raise UsageError(
@@ -120,7 +120,7 @@ def take_over(gan, path):
         checkpoint = checkpoints.newest(path / "checkpoints")
         if checkpoint is None:
             raise UsageError(f"{path} has no checkpoint that can be read.")
-        # The noise and the count of steps begin anew; moving averages belong to the networks.
+        # The noise and the step count restart. Moving averages belong to the networks.
         own = [gan.noise.state, gan.finite_steps]
         values = [keras.ops.convert_to_numpy(variable) for variable in own]
         checkpoints.restore(gan, checkpoint[1], groups=("trainable", "other"))
@@ -138,7 +138,7 @@ def take_over(gan, path):
             f"The generator in {path} does not fit this model: the shapes of their weights differ. "
             "Use the settings it was trained with."
         )
-    # Of two that are alike, as in a cycle, the file's name says which.
+    # If two networks are alike, as in a cycle, the file's name decides.
     name = path.stem if path.stem in fitting else fitting[0]
     gan.network(name).set_weights(weights)
     gan.network(f"ema_{name}").set_weights(weights)
@@ -146,7 +146,7 @@ def take_over(gan, path):
 
 @contextlib.contextmanager
 def enough_for_networks():
-    """Turns the failure to hold a new model's weights into a UsageError."""
+    """Turns lack of memory for a new model's weights into a UsageError."""
     try:
         yield
     except Exception as error:

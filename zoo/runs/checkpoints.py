@@ -1,8 +1,8 @@
-"""Checkpoints: everything a run needs to go on as if it had never stopped.
+"""Checkpoints: everything a run needs to continue as if it had never stopped.
 
-One file per checkpoint, `checkpoints/step-0001250.npz`: a zip of plain arrays, nothing in it is
-ever executed. It holds the weights, moving averages and seeds of the model, both optimizers, the
-running means of the metrics, and the number of steps, from which the order of the data follows.
+One file per checkpoint, `checkpoints/step-0001250.npz`: a zip of plain arrays. Nothing in it is
+ever executed. It holds the weights, moving averages and seeds of the model, the optimizers, the
+running means of the metrics, and the number of steps, which determines the order of the data.
 """
 
 import io
@@ -21,8 +21,8 @@ from zoo.files import write_atomically
 
 FORMAT = 1
 KEPT = 3
-BEST = "best.npz"  # stands beside the newest, and is neither counted nor listed with them
-# What reading a damaged zip raises; RuntimeError where a flag says it is encrypted or too new.
+BEST = "best.npz"  # lies beside the newest ones, and is neither counted nor listed
+# Exceptions of reading a damaged zip; RuntimeError if a flag says it is encrypted or too new.
 DAMAGED = (ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
@@ -33,11 +33,11 @@ def save(folder, model, meta, name=None):
         folder: the `checkpoints` folder.
         model: a compiled GAN.
         meta: dict for JSON with at least `step`.
-        name: str, of a file that nothing else replaces, such as `BEST`; by default after the step.
+        name: str, a file name, such as `BEST`; by default derived from the step.
 
     Returns:
-        The path, or None where a weight is not finite: then nothing is written, so that the last
-        good checkpoint stays the newest.
+        The path, or None if a weight is not finite. Then nothing is written, and the last good
+        checkpoint stays the newest.
 
     Raises:
         OSError: it cannot be written; the earlier checkpoints are untouched.
@@ -60,7 +60,7 @@ def save(folder, model, meta, name=None):
 
 
 def tidy(folder):
-    """Removes the parts of files that a killed process left. Nothing may be writing there."""
+    """Removes partial files of killed processes. No process may be writing there."""
     for part in pathlib.Path(folder).glob(".*.part"):
         part.unlink(missing_ok=True)
 
@@ -72,14 +72,14 @@ def listing(folder):
 
 
 def step_of(path):
-    """Returns the step a checkpoint file was written at."""
+    """Returns the step of a checkpoint file."""
     return int(path.stem.removeprefix("step-"))
 
 
 def newest(folder):
-    """Returns `(meta, arrays)` of the newest checkpoint that can be read, or None.
+    """Returns `(meta, arrays)` of the newest readable checkpoint, or None.
 
-    A damaged one is passed over with a warning on stderr.
+    Damaged ones are skipped with a warning on stderr.
     """
     for path in reversed(listing(folder)):
         try:
@@ -90,7 +90,7 @@ def newest(folder):
 
 
 def read_meta(path):
-    """Returns the meta of one checkpoint file, {} where it cannot be read."""
+    """Returns the meta of a checkpoint file, or {} if it cannot be read."""
     try:
         with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
             return json.loads(file["meta"].tobytes())
@@ -101,8 +101,8 @@ def read_meta(path):
 def read(path):
     """Returns `(meta, arrays)` of one checkpoint file. Raises UsageError if it is damaged."""
     try:
-        # The zip holds a checksum of each array, which reading it checks.
-        # Opened here: np.load leaves open what it cannot read.
+        # Reading an array verifies its checksum in the zip.
+        # Opened here because np.load does not close files it cannot read.
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         meta = json.loads(arrays.pop("meta").tobytes())
@@ -127,7 +127,7 @@ def restore(model, arrays, groups=("trainable", "other", "optimizer")):
         groups: which of trainable, other, optimizer, metrics.
 
     Raises:
-        UsageError: the model has other variables than the checkpoint.
+        UsageError: the variables of model and checkpoint differ.
     """
     plan = []
     for group in groups:

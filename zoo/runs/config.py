@@ -1,4 +1,4 @@
-"""The resolved settings of a run: neutral values, then the recipe, then what was asked for."""
+"""The resolved settings of a run: neutral values, then the recipe, then overrides."""
 
 import zoo
 from zoo.data.images import RESIZES, parse_size
@@ -12,37 +12,37 @@ PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
 def _size(value):
-    """Returns a size as configs hold it: a whole number for a square, else "HEIGHTxWIDTH"."""
+    """Returns a size as stored in configs: an int for squares, else "HEIGHTxWIDTH"."""
     height, width = parse_size(value)
     return height if height == width else f"{height}x{width}"
 
 
 def size_of(shape):
-    """Returns the size of an image of shape (height, width, channels), as configs hold it."""
+    """Returns the size of an image of shape (height, width, channels), as stored in configs."""
     return _size(f"{shape[0]}x{shape[1]}")
 
 
 class RunSettings:
-    """What a run has beside its model's settings.
+    """The settings of a run, in addition to those of its model.
 
     Args:
         batch_size: samples per discriminator update.
         epochs: passes over the data.
-        max_minutes: budget of training time from the first step on; a resumed run has it anew.
-        max_cpu_seconds: budget of CPU time, user and system, of all cores, likewise.
-        seed: of the initial weights, the noise and the order of the data.
+        max_minutes: budget of training time from the first step; a resumed run gets it again.
+        max_cpu_seconds: budget of CPU time, user and system, of all cores; likewise.
+        seed: seed of the initial weights, the noise and the order of the data.
         precision: float32, mixed_bfloat16 or mixed_float16.
-        image_size: side of the pictures in pixels, or HEIGHTxWIDTH; none: as the data set has it.
-        channels: 1 grey, 3 RGB or 4 RGB and alpha; none: as the data set has it.
-        resize: crop, pad or stretch, how pictures of other proportions get the model's.
+        image_size: side of the pictures in pixels, or HEIGHTxWIDTH; none: the data set's own.
+        channels: 1 grey, 3 RGB or 4 RGB and alpha; none: the data set's own.
+        resize: crop, pad or stretch, how to fit pictures of other proportions.
         target: density of the data set `gaussian`, as "0.5*normal(0, 1) + 0.5*uniform(2, 3)".
         direction: a_to_b or b_to_a, which side of `pairs:` is the input; none: a_to_b.
-        sample_every: steps between two grids of samples.
-        stop_on_collapse: whether samples that are all alike end the run.
-        checkpoint_minutes: between two checkpoints; more where one takes seconds.
-        score_every: thousand images between two scores of pictures; none for no scores.
-        score_samples: pictures behind such a score.
-        score_features: their features; none: classifier:DATASET where it has been trained before.
+        sample_every: steps between grids of samples.
+        stop_on_collapse: whether to end the run when all samples are alike.
+        checkpoint_minutes: minutes between checkpoints; more if writing one takes seconds.
+        score_every: thousand images between scores of pictures; none for no scores.
+        score_samples: pictures per score.
+        score_features: features of the scores; none: classifier:DATASET if it is already trained.
     """
 
     settings = {
@@ -66,11 +66,11 @@ class RunSettings:
     }
 
 
-# Settings of a model that the run decides for it.
+# Model settings that the run decides.
 DECIDED = ("image_shape", "sample_shape", "num_classes", "seed")
 
-# What may differ when a run is resumed: it changes when the run ends or what it writes, not what
-# it computes.
+# Settings that may change on resuming: they affect when the run ends and what it writes, not what it
+# computes.
 RESUMABLE = (
     *("epochs", "max_minutes", "max_cpu_seconds", "sample_every", "checkpoint_minutes"),
     *("stop_on_collapse", "score_every", "score_samples", "score_features"),
@@ -93,7 +93,7 @@ def known_settings(model):
 def resolve(model, dataset, preset="default", overrides=None):
     """Returns the flat config of a run: every setting with its value.
 
-    A value that depends on the shape of a sample is None until `sized` knows it.
+    A value that depends on the shape of a sample is None until `sized` fills it in.
 
     Args:
         model: str, name of a variant.
@@ -123,7 +123,7 @@ def resolve(model, dataset, preset="default", overrides=None):
 
 
 def asked(model, dataset, preset, overrides):
-    """Returns what was asked for, name -> value, each as its setting has it.
+    """Returns overrides as name -> value, each converted to the type of its setting.
 
     Args:
         model, dataset, preset, overrides: as in `resolve`.
@@ -142,12 +142,12 @@ def asked(model, dataset, preset, overrides):
 
 
 def sized(config, sample_shape, rounds=0):
-    """Returns a config with the values that follow from the data.
+    """Returns a config with the values that depend on the data.
 
     Args:
         config: as `resolve` returns it.
         sample_shape: tuple, the shape of a sample.
-        rounds: int, those of an epoch.
+        rounds: int, rounds of an epoch.
     """
     if not sample_shape:
         return config
@@ -161,10 +161,10 @@ def sized(config, sample_shape, rounds=0):
 
 
 def check(config):
-    """Raises UsageError where a setting of the run, not of its model, is out of range."""
+    """Raises UsageError if a setting of the run, not of its model, is out of range."""
     for name, setting in RunSettings.settings.items():
         setting.checked(name, config[name])
-    # Several samples are judged at once, in each of the parts a gradient is computed in.
+    # Each part of an accumulated gradient judges `packing` samples at once.
     together = config.get("accumulate", 1) * config.get("packing", 1)
     if together > 0 and config["batch_size"] % together:
         raise UsageError(
@@ -180,7 +180,7 @@ def model_settings(config):
 
 
 def parse_assignments(assignments):
-    """Turns `["width=64", ...]` into a dict. Raises UsageError where there is no `=`."""
+    """Turns `["width=64", ...]` into a dict. Raises UsageError if `=` is missing."""
     values = {}
     for text in assignments:
         name, equals, value = text.partition("=")
@@ -191,13 +191,13 @@ def parse_assignments(assignments):
 
 
 def typed(name, value, setting, optional=False):
-    """Returns `value` as its setting asks. Raises UsageError if it cannot be read so.
+    """Returns `value` in the type of its setting. Raises UsageError if it cannot be read.
 
     Args:
         name: str. value: anything, or str as written after `--set`.
         setting: `zoo.settings.Setting`.
-        optional: bool, whether "none" is allowed though the setting has no None: it then follows
-            the shape of a sample.
+        optional: bool, whether "none" is allowed even if the setting has no None; the value then
+            depends on the shape of a sample.
     """
     kind, optional = setting.kind, optional or setting.optional
     if value is None or (isinstance(value, str) and value.lower() == "none"):
@@ -236,10 +236,10 @@ def _example(kind):
 
 
 def read(path):
-    """Returns the config of a run; a setting that is newer than the run has its default.
+    """Returns the config of a run. Settings newer than the run get their defaults.
 
     Raises:
-        UsageError: it cannot be read, or lacks what every run has.
+        UsageError: it cannot be read, or a required entry is missing.
     """
     config = config_file.read(path)
     if config is None:

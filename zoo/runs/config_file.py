@@ -1,4 +1,4 @@
-"""config.json: what a run directory says of itself, for whoever asks."""
+"""config.json, the description of a run directory."""
 
 import json
 import os
@@ -7,10 +7,10 @@ from zoo.errors import UsageError
 
 
 def read(run):
-    """Returns the JSON object in a run's config.json, a dict, or None where there is no file.
+    """Returns the JSON object in a run's config.json, a dict, or None without a file.
 
     Args:
-        run: path of a run directory, or of anything else, which has no config.
+        run: path of a run directory; any other path has no config.
 
     Raises:
         UsageError: it is damaged.
@@ -29,7 +29,7 @@ def read(run):
 
 
 def class_names(run):
-    """Returns the names of the classes of a run, a list of str; none of what is no run.
+    """Returns the class names of a run, a list of str; empty if it is not a run.
 
     Raises:
         UsageError: its config.json is damaged.

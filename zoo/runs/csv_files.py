@@ -1,4 +1,4 @@
-"""The CSV files of a run: read, added to, and cut back to where a resumed run goes on."""
+"""The CSV files of a run: reading, appending, and cutting back to the step of a resumed run."""
 
 import csv
 import io
@@ -7,7 +7,7 @@ from zoo.files import write_atomically
 
 
 def read_csv(path):
-    """Returns the rows of a CSV file as dicts of str; none where there is no file."""
+    """Returns the rows of a CSV file as dicts of str; empty if there is no file."""
     if not path.exists():
         return []
     with path.open(newline="") as file:
@@ -15,7 +15,7 @@ def read_csv(path):
 
 
 def write_csv(path, rows, names):
-    """Writes rows, dicts of a value for each of `names`, in the place of what is there."""
+    """Replaces the file with rows, dicts with a value for each of `names`."""
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, names, lineterminator="\n")
     writer.writeheader()
@@ -24,12 +24,12 @@ def write_csv(path, rows, names):
 
 
 def append_csv(path, row):
-    """Adds a row, whose keys are the columns."""
+    """Appends a row. Its keys are the columns."""
     write_csv(path, [*read_csv(path), row], list(row))
 
 
 def keep_whole_epochs(path, session):
-    """Drops the rows beyond the step a run goes on from, and that of a part of an epoch."""
+    """Drops rows after the step a run resumes from, and the row of a partial epoch."""
     rows = read_csv(path)
     kept = [
         row
@@ -41,9 +41,9 @@ def keep_whole_epochs(path, session):
 
 
 def keep_scores(path, step, best):
-    """Drops the rows of scores beyond the step a run goes on from, and returns the others.
+    """Drops rows of scores after the step a run resumes from, and returns the others.
 
-    That of the best generator stays, because its files do.
+    The row of the best generator stays, because its files stay.
     """
     rows = read_csv(path)
     kept = [row for row in rows if int(row["step"]) <= step or int(row["step"]) == best]

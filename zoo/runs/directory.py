@@ -1,4 +1,4 @@
-"""The run directory: what it is called, that it is new, and what it says about its origin."""
+"""The run directory: its name, its lock, its origin."""
 
 import contextlib
 import datetime
@@ -34,7 +34,7 @@ def create(runs_dir, name, model, dataset, overwrite=False):
     """
     runs_dir = pathlib.Path(runs_dir)
     if name is None:
-        # Of a folder or `tfds:` source its own name is enough.
+        # For a folder or a `tfds:` source its own name is enough.
         plain = f"{model}-{_plain(dataset.rstrip('/').split('/')[-1].split(':')[-1])}"
         numbered = (f"{plain}-{i}" for i in range(2, 10**6))
         name = plain
@@ -54,13 +54,13 @@ def create(runs_dir, name, model, dataset, overwrite=False):
     if path.exists() and not path.is_dir():
         raise UsageError(f"{path} is a file, not a run. Choose another --name.")
     if path.exists():
-        # Only what looks like a run is deleted, whatever the flags say.
+        # Delete only directories that look like a run, whatever the flags say.
         if not (path / "config.json").exists() and any(path.iterdir()):
             raise UsageError(
                 f"{path} is not a run (it has no config.json), so --overwrite leaves it alone. "
                 "Choose another --name."
             )
-        # Not while entered: Windows deletes no file that is open.
+        # Delete after leaving the lock: Windows cannot delete open files.
         with locked(path):
             pass
         shutil.rmtree(path)
@@ -73,9 +73,9 @@ def create(runs_dir, name, model, dataset, overwrite=False):
 
 @contextlib.contextmanager
 def locked(path):
-    """While entered, this process alone trains in the run directory `path`.
+    """Keeps other processes from training in the run directory `path`.
 
-    The system takes the lock back when a process ends, however it ends.
+    The system releases the lock when a process ends, however it ends.
 
     Raises:
         UsageError: another process trains in it.
@@ -101,7 +101,7 @@ def find_generator(source, name="generator"):
 
     Args:
         source: str.
-        name: str, of the network that is looked up in a run directory.
+        name: str, name of the network in a run directory.
 
     Raises:
         UsageError: there is none.
@@ -132,7 +132,7 @@ def write_json(path, content):
 
 
 def environment():
-    """Returns what a run's numbers depend on beside its config, for `environment.json`."""
+    """Returns what a run's numbers depend on besides its config, for `environment.json`."""
     return {
         "command": " ".join([pathlib.Path(sys.executable).name, *sys.argv]),
         "commit": commit(),

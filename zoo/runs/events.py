@@ -2,7 +2,7 @@
 
 The records are framed and check-summed by the `tensorboard` package's own `RecordWriter`. Its
 `EventFileWriter` would open the file through `tf.io.gfile` and so import TensorFlow where that is
-installed; an ordinary file does.
+installed. An ordinary file is enough.
 """
 
 import itertools
@@ -17,14 +17,14 @@ _number = itertools.count()
 
 
 class EventWriter:
-    """Writes scalars, images and text to one new event file, which TensorBoard then shows.
+    """Writes scalars, images and text to a new event file for TensorBoard.
 
     Without the `tensorboard` package it says so in one line on stderr and writes nothing.
 
     Args:
-        folder: where to; made if it is missing. Each writer adds a file of its own.
-        resumed_at: the step from which an interrupted run goes on. TensorBoard then forgets what
-            the interrupted part had logged after this step, instead of drawing it twice.
+        folder: output folder, created if missing. Each writer adds its own file.
+        resumed_at: the step from which an interrupted run continues. TensorBoard then drops the
+            logs after this step instead of drawing them twice.
     """
 
     def __init__(self, folder, resumed_at=None):

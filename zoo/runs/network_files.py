@@ -1,7 +1,7 @@
-"""Network files: load one in safe mode, and read off it what it takes and gives.
+"""Network files: loading in safe mode, and reading their inputs and outputs.
 
-Imports nothing of this package, so that the processes which export and check networks can load it
-where `zoo` is not to be found.
+Imports nothing from this package, so the processes that export and check networks can load it
+without `zoo`.
 """
 
 import dataclasses
@@ -10,7 +10,7 @@ import re
 
 @dataclasses.dataclass(frozen=True)
 class Input:
-    """What an input of a network takes.
+    """The type of a network input.
 
     Attributes:
         kind: str, "noise" (from N(0, 1)), "class" (a number of 0, 1, ...), "picture" (NHWC in
@@ -22,12 +22,12 @@ class Input:
     dtype: str = "float32"
 
 
-# An input's name is its type: what is drawn for it, shown to it and pasted before it.
+# The name of an input is its type. It decides which values are drawn, shown and printed for it.
 INPUTS = {
     "z": Input("noise"),
     "label": Input("class", "int32"),
     "image": Input("picture"),
-    # What a discriminator judges beside the `image` that it was made of.
+    # A discriminator judges it beside the source `image`.
     "judged": Input("picture"),
     "sample": Input("vector"),
 }
@@ -41,8 +41,8 @@ def load(path, network="generator"):
 
     Args:
         path: of the file.
-        network: str, what the file should hold, for a person: "generator", "discriminator" or
-            another name that a game has for a network of its own.
+        network: str, name of the network in messages: "generator", "discriminator" or another name
+            that a game uses.
 
     Raises:
         ValueError: one sentence saying why it cannot be used.
@@ -74,17 +74,16 @@ def load(path, network="generator"):
 
 
 def input_names(model, network="generator"):
-    """Returns what the inputs of a network are called in every format, a tuple of str.
+    """Returns the names of a network's inputs in every format, a tuple of str.
 
-    What they are called in it where `INPUTS` knows these names. Otherwise the first one is `image`
-    where it takes pictures; if not, that of a generator is `z`, that of a discriminator `sample`.
-    The second one is `label`.
+    These are the network's own names if `INPUTS` has them. Otherwise the first input is `image` for
+    pictures, `z` for another generator, `sample` for another discriminator. The second is `label`.
     """
     names = tuple(x.name for x in model.inputs)
     if set(names) <= set(INPUTS) and len(set(names)) == len(names):
         return names
     shape = tuple(model.inputs[0].shape[1:])
-    # Some keep noise in the form of a picture of one pixel.
+    # Some networks take noise as a picture of one pixel.
     if len(shape) == 3 and shape[:2] != (1, 1):
         first = "image"
     else:
@@ -93,7 +92,7 @@ def input_names(model, network="generator"):
 
 
 def translates(model):
-    """Returns whether a network makes pictures of pictures: its one input is `image`."""
+    """Returns whether a network turns pictures into pictures: its only input is `image`."""
     return input_names(model) == ("image",) and len(model.outputs[0].shape) == 4
 
 
@@ -107,9 +106,8 @@ def multiple(model):
     """Returns by what both sides of a picture must be divisible for a network, an int.
 
     It is the product of the strides of all convolutions and poolings: 2 ** depth for a U-Net, whose
-    skips otherwise join maps of unequal size, and 4 for two halvings and two doublings. Branches
-    beside each other count as if they were one after the other, so it may be too large, never too
-    small.
+    skips would otherwise join maps of unequal size, and 4 for two halvings and two doublings.
+    Parallel branches are counted in sequence, so the result may be too large, never too small.
     """
     product = 1
     for layer in _layers(model):

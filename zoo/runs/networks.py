@@ -1,4 +1,4 @@
-"""Which network files a run or a path stands for."""
+"""Network files of a run or a path."""
 
 import os
 
@@ -6,24 +6,24 @@ import zoo
 from zoo.runs import config_file, directory
 from zoo.tasks.task import task_of
 
-# Of a file whose name does not say more.
+# For files without the name of a direction.
 GENERATOR = "generator"
 DIRECTIONS = ("a_to_b", "b_to_a")
 
 
 def names(config):
-    """Returns the names of the networks that the model of a run draws with, a tuple of str.
+    """Returns the names of the networks that draw in a run, a tuple of str.
 
     Args:
-        config: dict, its config; of a run of no known model it is `generator`.
+        config: dict, the config of the run; for an unknown model the name is `generator`.
     """
     return zoo.get(config["model"]).averaged if _known(config) else (GENERATOR,)
 
 
 def find(source):
-    """Returns name of the network -> path of its file, given a run directory or such a path.
+    """Returns network name -> file path, for a run directory or a network file.
 
-    A file is the `generator`, unless its name is that of a direction, as in `a_to_b-best.keras`.
+    A file counts as `generator` unless it is named after a direction, as in `a_to_b-best.keras`.
 
     Raises:
         UsageError: one is missing.
@@ -37,7 +37,7 @@ def find(source):
 
 
 def translates(config):
-    """Returns whether the run of a config makes pictures of pictures."""
+    """Returns whether the run of a config turns pictures into pictures."""
     return _known(config) and task_of(zoo.get(config["model"]).task).translates
 
 

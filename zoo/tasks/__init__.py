@@ -1,1 +1,1 @@
-"""What goes into a game and what comes out: how it is shown, scored, generated and exported."""
+"""Tasks: the inputs and outputs of a game, and how to show, score, generate and export them."""

@@ -9,13 +9,13 @@ from zoo.tasks.task import Drawn, Task
 GRID = 64  # images in a grid
 STEPS = 8  # images in a row of a walk
 ROWS = 4  # rows of a walk without classes
-CLASSES = 10  # rows at most of one with classes
-AREA = CLASSES * STEPS * 64**2  # pixels of a walk at most, but for its first row
-PAIRS = 8  # samples in a row beside their neighbours
+CLASSES = 10  # most rows of a walk with classes
+AREA = CLASSES * STEPS * 64**2  # most pixels of a walk, apart from its first row
+PAIRS = 8  # samples in a row above their neighbours
 
 
 class Pictures(Task):
-    """Pictures out of noise, and perhaps a class."""
+    """Pictures from noise, with or without classes."""
 
     fields = ("image",)
     judged = True
@@ -31,10 +31,10 @@ class Pictures(Task):
         return Drawn(picture, comparison, share)
 
     def walk(self, model, dataset):
-        """Draws the averaged generator's samples on the way from one latent point to another.
+        """Draws samples of the averaged generator on a path between latent points.
 
-        Without classes each row has two points of its own, those of the samples that `draw` shows
-        first; with classes each row is the way between the same two, in one class.
+        Without classes each row has its own two points, those of the first samples that `draw`
+        shows. With classes every row takes the same path, each in one class.
 
         Args:
             model: a GAN of pictures.
@@ -55,26 +55,26 @@ class Pictures(Task):
                 f"in a class of its own; from the top: {names}."
             )
         ends = sampling.latents(2 if model.num_classes else 2 * rows, model.latent_dim, seed=0)
-        # `sampling.walk` goes on, from the second end back to the first.
+        # `sampling.walk` continues from the second end back to the first.
         ways = [sampling.walk(ends[i : i + 2], STEPS - 1)[:STEPS] for i in range(0, len(ends), 2)]
         z = np.concatenate(ways * (rows // len(ways)))
-        # Of large pictures those that fill a chunk cost more than compiling one of another size.
+        # Padding a chunk with large pictures costs more than compiling another chunk size.
         chunk = sampling.CHUNK if rows == wanted else STEPS
         images = sampling.run_generator(model.ema_generator, z, labels, chunk)
         return pictures.grid(sampling.to_uint8(images), STEPS), description
 
 
 def diversity(fake, real, classes=1):
-    """Returns how much generated samples differ from one another, against what real ones do.
+    """Returns the diversity of generated samples relative to that of real ones.
 
     Args:
         fake: float `(n, ...)`, of the classes 0, 1, ... in turn.
         real: float `(m, ...)`, of any class.
-        classes: int, samples of which are compared only within each.
+        classes: int, number of classes; samples are compared only within a class.
 
     Returns:
-        float, the ratio of the root mean square deviations from the mean sample; NaN where samples
-        are not finite or real ones do not differ.
+        float, the ratio of the root mean square deviations from the mean sample; NaN if samples
+        are not finite or all real samples are equal.
     """
     within = [np.var(fake[i::classes], axis=0).mean() for i in range(min(classes, len(fake)))]
     spread = np.var(real, axis=0).mean()
@@ -82,18 +82,18 @@ def diversity(fake, real, classes=1):
 
 
 def real_samples(dataset, count):
-    """Returns `count` real samples, or all there are, the same each time."""
+    """Returns up to `count` real samples, the same at each call."""
     chosen = np.random.default_rng(0).permutation(len(dataset.samples))[:count]
     return dataset.samples[np.sort(chosen)]
 
 
 def neighbours(samples, train, distance, which):
-    """Draws some samples at random, and the closest of all, above their nearest neighbours.
+    """Draws random samples, and the closest ones, above their nearest neighbours.
 
     Args:
         samples: uint8 `(n, h, w, c)`. train: uint8 `(t, h, w, c)`.
-        distance: float `(n,)`, of each sample to the nearest of `train`, in whatever features.
-        which: int `(n,)`, that one's index.
+        distance: float `(n,)`, from each sample to the nearest of `train`, in any features.
+        which: int `(n,)`, index of the nearest.
 
     Returns:
         uint8 HWC.

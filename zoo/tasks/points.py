@@ -1,4 +1,4 @@
-"""Noise to numbers, points or signals: plots, and scores against what is known."""
+"""Noise to numbers, points or signals: plots, and scores against the known distribution."""
 
 import numpy as np
 
@@ -43,7 +43,7 @@ class Signals(Points):
 
 
 def known_scores(samples, dataset, config):
-    """Returns the scores that the known distribution of a data set allows, name -> float.
+    """Returns scores against the known distribution of a data set, name -> float.
 
     Args:
         samples: float32 `(n, d)`.
@@ -79,16 +79,16 @@ def mixture(config):
 
 
 def centres(dataset):
-    """Returns the centres of the modes, or None where the data set has none."""
+    """Returns the centres of the modes, or None if the data set has none."""
     from zoo.data import synthetic
 
     return synthetic.modes(dataset.name)[0] if dataset.name in ("ring8", "grid25") else None
 
 
 def judge(model):
-    """Returns the discriminator as a function of numbers `(m, 1)` to logits `(m, 1)`.
+    """Returns the discriminator as a function from numbers `(m, 1)` to logits `(m, 1)`.
 
-    Of several discriminators their mean. None where they judge several numbers at once.
+    Several discriminators give their mean. None if they judge several numbers at once.
     """
     if model.packing > 1 or model.minibatch_std:
         return None

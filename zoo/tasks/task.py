@@ -1,4 +1,4 @@
-"""Task: what goes into a game and what comes out, and how a person is shown both."""
+"""Task: the inputs and outputs of a game, and how people see them."""
 
 import importlib
 from typing import NamedTuple
@@ -7,7 +7,7 @@ import numpy as np
 
 from zoo.errors import UsageError
 
-# Name -> the module of this folder and the class in it.
+# Name -> module in this folder, and class.
 TASKS = {
     "pictures": ("pictures", "Pictures"),
     "points": ("points", "Points"),
@@ -18,14 +18,13 @@ TASKS = {
 
 
 class Drawn(NamedTuple):
-    """What a model draws, as a person and an alarm see it.
+    """The drawings of a model, for people and for the alarm.
 
     Attributes:
-        picture: uint8 HWC, what was generated.
-        comparison: uint8 HWC, the same beside real samples. Where one picture shows both, it is
-            that one.
-        diversity: float, how much samples of one class differ, as a share of what real samples of
-            all classes do: 0 where each is the same. None where they may be alike.
+        picture: uint8 HWC, generated samples.
+        comparison: uint8 HWC, generated beside real samples; equal to `picture` if that shows both.
+        diversity: float, deviation of samples within a class, as a share of the deviation of real
+            samples of all classes; 0 if all are equal. None if samples may be alike.
     """
 
     picture: np.ndarray
@@ -34,15 +33,15 @@ class Drawn(NamedTuple):
 
 
 class Task:
-    """What a game is for. A model names its task; the programs ask the task, never a shape.
+    """The purpose of a game. A model names its task, and the programs rely on it, never on shapes.
 
     Attributes:
-        fields: names of the fields that its data sets hold; a label may stand beside them.
-        judged: bool, whether a judge scores what is drawn by its features while a run trains.
-        translates: bool, whether what goes in are pictures of a person's own.
-        samples_flags: str, the flags of generate.py that show what a run has learnt.
-        same: str, what is the same in each picture that `draw` gives.
-        advice: str, a sentence on which data sets to choose.
+        fields: names of the fields that its data sets hold; a label is optional.
+        judged: bool, whether a judge scores the samples by their features during training.
+        translates: bool, whether the inputs are the user's pictures.
+        samples_flags: str, the flags of generate.py that show the results of a run.
+        same: str, the inputs that all pictures of `draw` share.
+        advice: str, a sentence about suitable data sets.
     """
 
     fields = ()
@@ -53,7 +52,7 @@ class Task:
     advice = ""
 
     def check(self, model, dataset):
-        """Raises UsageError unless a data set holds what the model learns from.
+        """Raises UsageError unless a data set has the fields that the model learns from.
 
         Args:
             model: str, name of the model.
@@ -67,7 +66,7 @@ class Task:
             )
 
     def draw(self, model, dataset, config):
-        """Draws what the averaged networks make of the same inputs each time.
+        """Draws the outputs of the averaged networks for the same inputs each time.
 
         Args:
             model: a `zoo.game.Game`.
@@ -80,10 +79,10 @@ class Task:
         raise NotImplementedError
 
     def walk(self, model, dataset):
-        """Returns `(picture, description)`, uint8 HWC and a sentence; None where there is none."""
+        """Returns `(picture, description)`, uint8 HWC and a sentence, or None without a walk."""
 
     def scores(self, model, dataset, config):
-        """Returns the scores that need no judge, name -> float, taken after each epoch."""
+        """Returns the scores that need no judge, name -> float, computed after each epoch."""
         return {}
 
 

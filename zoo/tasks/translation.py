@@ -1,4 +1,4 @@
-"""Pictures to pictures: rows of inputs and what became of them."""
+"""Pictures to pictures: rows of inputs and outputs."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ ROWS = 8  # examples in a picture
 
 
 class Translation(Task):
-    """Pictures to pictures, learnt from pairs. Rows: input, what is drawn of it, target."""
+    """Pictures to pictures, learnt from pairs. Rows: input, output, target."""
 
     fields = ("input", "target")
     translates = True
@@ -28,7 +28,7 @@ class Translation(Task):
 
 
 class UnpairedTranslation(Task):
-    """Pictures to pictures, without pairs. Rows: a picture, its translation, and that one back."""
+    """Pictures to pictures, without pairs. Rows: picture, translation, translation back."""
 
     fields = ("a", "b")
     translates = True
