@@ -1,4 +1,4 @@
-"""Blocks of layers that networks of several variants share."""
+"""Blocks of layers shared by several variants."""
 
 from keras import layers
 
@@ -16,7 +16,7 @@ def patches(x, width, halvings, kernel, norm):
 
     Args:
         x: tensor `(batch, height, width, channels)`.
-        width: int, channels behind the first convolution; they double up to eight times that.
+        width: int, channels after the first convolution, doubled up to eight times as many.
         halvings: int, strided convolutions: 1, 2, 3 or 4 for patches of 16, 34, 70 or 142 pixels.
         kernel: function without arguments that gives the settings of a convolution's weights.
         norm: function from a name to a normalisation layer.

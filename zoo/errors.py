@@ -1,4 +1,4 @@
-"""The one exception a person can cause, the checks that raise it, and a guess at what was meant."""
+"""The exception for user errors, the checks that raise it, and suggestions for misspelt names."""
 
 import difflib
 
@@ -6,7 +6,7 @@ LARGEST = 2**31 - 1  # whole number that all backends can hold in a seed, a shap
 
 
 class UsageError(ValueError):
-    """What was asked for cannot be done as asked.
+    """A request cannot be carried out as given.
 
     The message is one sentence for a person: what happened, what was expected, how to fix it, and
     what was received. The programs print it without a traceback and exit with code 2.
@@ -17,7 +17,7 @@ def nearest(word, options):
     """Returns " Did you mean 'x'?" plus the valid names, to end an error message with.
 
     Args:
-        word: what was received.
+        word: the received name.
         options: the valid names, any iterable of str.
     """
     options = sorted(map(str, options))
@@ -29,7 +29,7 @@ def nearest(word, options):
 def check(name, value, least, most=None):
     """Returns `value`, or raises UsageError unless it is a number in [least, most].
 
-    A whole number is at most `LARGEST` in any case.
+    An integer is at most `LARGEST` in any case.
     """
     number = isinstance(value, int | float) and not isinstance(value, bool)
     integral = not isinstance(least, int) or isinstance(value, int)

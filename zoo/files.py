@@ -1,4 +1,4 @@
-"""Files that are whole whatever happens."""
+"""Atomic writes: files are complete whatever happens."""
 
 import os
 from pathlib import Path
@@ -7,8 +7,8 @@ from pathlib import Path
 def write_atomically(path, data):
     """Writes bytes to `path` so that a reader sees the old file or the new one, never a part.
 
-    The folder is made if it is missing. Returns `path` as a `pathlib.Path`. Raises OSError, and
-    leaves the old file alone, where the disk is full or not writable.
+    The folder is created if missing. Returns `path` as a `pathlib.Path`. Raises OSError, and
+    leaves the old file alone, if the disk is full or not writable.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -17,7 +17,7 @@ def write_atomically(path, data):
         with part.open("wb") as file:
             file.write(data)
             file.flush()
-            # Else a power cut after the rename could leave the name without the content.
+            # Without this, a power cut after the rename could leave an empty file.
             os.fsync(file.fileno())
         os.replace(part, path)
     finally:

@@ -1,7 +1,7 @@
 """Layers that Keras lacks, for discriminators.
 
-A file with a spectral layer in it loads only where this package is; `folded` turns a functional
-model into an equal one of stock layers.
+A file with a spectral layer loads only with this package. `folded` turns a functional model into an
+equal one of stock layers.
 """
 
 import math
@@ -17,7 +17,7 @@ class _Spectral:
     The kernel is taken as a matrix `(everything else, outputs)`. `u` approximates its first right
     singular vector and is improved by one power iteration per call in training mode. Gradients flow
     through the singular value, with `u` and `v` constant. The property `kernel` is the normalised
-    kernel; the weight behind it stays as the optimizer left it.
+    kernel; the underlying weight is the optimizer's.
     """
 
     def build(self, input_shape):
@@ -53,7 +53,7 @@ class _Spectral:
     def _matrix(self):
         return ops.cast(ops.reshape(self._kernel, (-1, self._kernel.shape[-1])), "float32")
 
-    # Dense and Conv2D write `self.kernel` and nothing they do not know.
+    # Dense and Conv2D save `self.kernel` and no additional weights.
     def save_own_variables(self, store):
         keras.layers.Layer.save_own_variables(self, store)
 
@@ -106,7 +106,7 @@ class MinibatchStdDev(keras.layers.Layer):
         groups = (batch + self.group_size - 1) // self.group_size
         group = ops.arange(batch, dtype="int32") * groups // batch
         same = ops.cast(group[:, None] == group[None, :], "float32")
-        # As a product with a matrix, whatever the batch size, known or not.
+        # A matrix product works for any batch size, static or dynamic.
         share = same / ops.sum(same, axis=1, keepdims=True)
         variance = ops.matmul(share, ops.square(x - ops.matmul(share, x)))
         deviation = ops.mean(ops.sqrt(variance + 1e-8), axis=1)

@@ -1,4 +1,4 @@
-"""What this machine has for the process. Needs the standard library only."""
+"""Resources of this machine for the process. Needs the standard library only."""
 
 import contextlib
 import os
@@ -7,10 +7,10 @@ import re
 
 
 def memory(root=pathlib.Path("/")):
-    """Returns `(total, free)` bytes that this process may use, None for what is not told.
+    """Returns `(total, free)` bytes that this process may use, None if unknown.
 
     Args:
-        root: where `proc` and `sys` are looked for.
+        root: folder that holds `proc` and `sys`.
     """
     total = free = None
     groups = ""
@@ -30,7 +30,7 @@ def memory(root=pathlib.Path("/")):
         for folder in (base / path, *(base / part for part in pathlib.Path(path).parents)):
             with contextlib.suppress(OSError, ValueError):
                 limit, used = (int((folder / f"memory.{name}").read_text()) for name in names)
-                # What is kept of files that were read is given back where it is needed.
+                # The cache of read files is released when needed.
                 stat = (folder / "memory.stat").read_text()
                 used -= max(map(int, re.findall(r"inactive_file (\d+)", stat)), default=0)
                 total = min(total or limit, limit)

@@ -1,4 +1,4 @@
-"""Players and phases: who moves what, how often, and when."""
+"""Players and phases: who trains which networks, how often, and when."""
 
 import dataclasses
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 @dataclasses.dataclass(frozen=True)
 class Player:
-    """One side of a game: the networks it moves, by one optimizer, against one loss.
+    """One side of a game: the networks it trains, with one optimizer and one loss.
 
     The game's method `<name>_loss(batch, made)` is its loss. It returns a float32 scalar, or a dict
     of the scalars named in `losses`, which are added up; and, where `seen` names any, a second dict
@@ -42,12 +42,12 @@ class Player:
     loss: Callable | None = None
 
     def column(self, term="loss"):
-        """Returns what a number of this player is called in logs and tables."""
+        """Returns the column name of a number of this player in logs and tables."""
         return f"{self.short or self.name[0]}_{term}"
 
     @property
     def columns(self):
-        """The names of all that is reported of this player."""
+        """The column names of all reported values of this player."""
         return [self.column(term) for term in ("loss", *self.losses, *self.seen)]
 
 
@@ -55,7 +55,7 @@ class Player:
 class Phase:
     """Some rounds in which the same players play.
 
-    Which phase it is follows from the number of rounds played, so a resumed run knows it.
+    The number of rounds played determines the phase, so a resumed run knows it.
 
     Attributes:
         name: of the phase, "game".

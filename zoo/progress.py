@@ -1,4 +1,4 @@
-"""How far something that takes long has come."""
+"""Progress of long operations."""
 
 import sys
 import time
@@ -7,7 +7,7 @@ import time
 class Progress:
     """A line on stderr with the time left, once something takes longer than two seconds.
 
-    Used as a context, and called with how much is done.
+    Use it as a context manager, and call it with the number of finished items.
     """
 
     def __init__(self, what, total):
@@ -22,7 +22,7 @@ class Progress:
     def __call__(self, done):
         now = time.monotonic()
         if self.first is None:
-            # The first compiles; the clock for the speed starts behind it.
+            # The first item compiles, so the speed is measured after it.
             self.first = (now, done)
         start, first = self.first
         if now < self.following or done == first or done >= self.total:

@@ -1,8 +1,7 @@
-"""From seeds to samples: the one place where latent points are made and a generator is run.
+"""From seeds to samples: the only place that draws latent points and runs a generator.
 
-A sample is named by a pair `(seed, index)`. Its latent point depends on that pair alone, never on
-how many samples are asked for or in which batches they are computed, and is the same on every
-backend because numpy draws it.
+A pair `(seed, index)` names a sample. Its latent point depends on that pair alone, never on the
+number of samples or their batches. It is the same on every backend because numpy draws it.
 """
 
 import numpy as np
@@ -34,8 +33,8 @@ def latents(count, latent_dim, seed=0):
 def run_generator(generator, z, labels=None, chunk=CHUNK):
     """Runs a generator in inference mode over `z`, `chunk` points at a time.
 
-    The last chunk is padded, so that every sample is computed in a batch of the same size and
-    comes out the same however many are asked for.
+    The last chunk is padded, so every sample is computed in a batch of the same size and does not
+    depend on the number of samples.
 
     Args:
         generator: keras.Model with input `z`, or `[z, label]` where it has classes.
@@ -70,7 +69,7 @@ def walk(points, frames):
 
     Args:
         points: float32 `(n, d)`.
-        frames: int, points from one to the next, the first of the two among them.
+        frames: int, points from one to the next, including the first of the two.
 
     Returns:
         float32 `(n * frames, d)`; row `i * frames` equals `points[i]`.
@@ -90,13 +89,13 @@ def walk(points, frames):
 
 
 def translated(network, images, multiple=1, chunk=8):
-    """Runs a network from pictures to pictures, some at a time.
+    """Runs a network from pictures to pictures, in chunks.
 
     Args:
         network: keras.Model with the input `image`, float32 NHWC in [-1, 1].
         images: uint8, or float in [-1, 1], `(n, height, width, channels)`.
-        multiple: int. Sides that it does not divide are continued to the right and below by
-            reflection, and what became of that is cut off.
+        multiple: int. Other sides are padded by reflection, on the right and below, to a multiple
+            of it, and the padding is cut off the result.
         chunk: int, pictures per call.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Seeds as people write them. Nothing but the standard library, for programs that start at once."""
+"""Parses seeds. Uses only the standard library, for programs that start at once."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What a setting is: its type, its bounds, its neutral value; and where its meaning is written."""
+"""Settings: type, bounds, neutral value, and the meaning in the docstring."""
 
 import dataclasses
 import inspect
@@ -7,23 +7,23 @@ from collections.abc import Callable
 
 from zoo.errors import UsageError, check, one_of
 
-REQUIRED = object()  # of a setting without a neutral value: the recipe has to hold it
+REQUIRED = object()  # default of a setting without a neutral value; the recipe must set it
 
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
     """One setting of a game or of one of its parts.
 
-    Its meaning stands under `Args:` in the docstring of the class that declares it.
+    Its meaning is under `Args:` in the docstring of the class that declares it.
 
     Attributes:
-        kind: int, float, str, bool or tuple: the type of the value, which `--set` reads it as.
-        default: the neutral value, at which an ingredient is off. Numbers of a recipe stand in
+        kind: int, float, str, bool or tuple: the type of the value, also for `--set`.
+        default: the neutral value, which turns an ingredient off. The numbers of a recipe are in
             `configs/` instead.
         least: smallest value allowed. most: largest.
         choices: names allowed.
         optional: bool, whether None is allowed.
-        read: function from a value or its text to the value, in the place of `kind`.
+        read: function from a value or its text to the value, used instead of `kind`.
     """
 
     kind: type
@@ -35,7 +35,7 @@ class Setting:
     read: Callable | None = None
 
     def checked(self, name, value):
-        """Returns `value`. Raises UsageError unless it is one that this setting can have."""
+        """Returns `value`. Raises UsageError unless it is valid for this setting."""
         if value is None and self.optional:
             return None
         if self.choices is not None:

@@ -1,4 +1,4 @@
-"""Image sizes between the pixels and the coarsest features of strided convolutions."""
+"""Image sizes, from the pixels to the coarsest features of strided convolutions."""
 
 from zoo.errors import UsageError
 
@@ -29,8 +29,7 @@ def halvings(image_shape, model):
     """Returns the sizes of an image, halved and rounded up until a side is 3 or 4.
 
     For 28 pixels a side ((28, 28), (14, 14), (7, 7), (4, 4)). The coarsest features then see the
-    whole image at once. With 7x7 as the coarsest, MNIST came out as strokes that are right and
-    digits that are not.
+    complete image. With 7x7 as the coarsest, MNIST gave correct strokes but wrong digits.
 
     Args:
         image_shape: (height, width, channels).

@@ -1,1 +1,1 @@
-"""What a program does before Keras is imported."""
+"""Setup of the programs before Keras is imported."""

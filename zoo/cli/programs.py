@@ -1,4 +1,4 @@
-"""What the programs do before Keras is imported: flags, backend, run lookup, exit codes.
+"""Setup of the programs before Keras is imported: flags, backend, run lookup, exit codes.
 
 Keras settles its backend when it is imported, and `import zoo` imports Keras, but for a program
 whose file says `__keras_later__ = True`. This module needs only the standard library and absl.
@@ -30,7 +30,7 @@ MENDABLE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 def main(run):
     """Parses the flags, calls `run()` and exits the process.
 
-    Exit codes: 0 done; 2 a person can mend it (a flag, a UsageError, a full or read-only disk):
+    Exit codes: 0 done; 2 the user can fix it (a flag, a UsageError, a full or read-only disk):
     `error: ...` on stderr, no traceback; 130 interrupted. Other exceptions are mistakes in the code
     and keep their traceback.
 
@@ -51,7 +51,7 @@ def main(run):
 
 
 def import_quietly():
-    """Has Keras imported without TensorFlow's messages, and without what no program here uses."""
+    """Prepares a quiet import of Keras, without modules that no program here uses."""
     # TensorFlow's C++ side reads this when it is imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if not any(isinstance(finder, _TensorFlow) for finder in sys.meta_path):
@@ -62,7 +62,7 @@ def choose_backend(wanted=None, recorded=None):
     """Sets KERAS_BACKEND, which counts only before Keras is imported, and returns its value.
 
     Args:
-        wanted: the backend asked for; it must be installed.
+        wanted: the requested backend; it must be installed.
         recorded: the backend a run was trained on; taken if it is installed. After it come the
             environment's KERAS_BACKEND and then the first of `BACKENDS` that is installed.
 
@@ -101,7 +101,7 @@ def installed_backends():
 
 
 def processor():
-    """Returns what this machine's processor is called."""
+    """Returns the name of this machine's processor."""
     with contextlib.suppress(OSError, StopIteration), open("/proc/cpuinfo") as file:
         return next(line for line in file if line.startswith("model name")).split(":")[1].strip()
     return platform.processor() or platform.machine()

@@ -1,4 +1,4 @@
-"""Data sets: `load` gives any of them by name as numpy arrays, one file per source beside this."""
+"""Data sets: `load` returns any of them by name as numpy arrays. Each source has its own file."""
 
 import importlib
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ _OWN_OPTIONS = {"pairs": ("direction",)}
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Examples as named fields, and what is known about them.
+    """Examples as named fields, with metadata.
 
     The name of a field is its type:
 

@@ -1,4 +1,4 @@
-"""Endless minibatches whose order depends on the seed and the step alone."""
+"""Endless minibatches. Their order depends on the seed and the step alone."""
 
 import numpy as np
 
@@ -22,8 +22,8 @@ def steps_per_epoch(dataset, batch_size):
 def batches(dataset, batch_size, seed=0, start=0):
     """Yields batches for ever, shuffled anew in each epoch.
 
-    Batch number `t` is the same whether the iteration began at 0 or at `t`, which is what makes a
-    resumed run see the data an uninterrupted one would have seen.
+    Batch number `t` is the same whether the iteration starts at 0 or at `t`. So a resumed run sees
+    the same data as an uninterrupted one.
 
     Independent fields have orders of their own: each is an endless sequence of permutations of
     which a batch takes the next ones, so a small domain comes round more often than a large one,

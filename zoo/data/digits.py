@@ -1,4 +1,4 @@
-"""`digits`: the handwritten digits inside scikit-learn, which need no download."""
+"""`digits`: the handwritten digits in scikit-learn, without a download."""
 
 import functools
 import importlib.util

@@ -1,4 +1,4 @@
-"""`folder:PATH`: a person's own pictures, in one folder or in one sub-folder per class."""
+"""`folder:PATH`: your own pictures, in one folder or in one sub-folder per class."""
 
 import os
 

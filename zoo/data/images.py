@@ -94,7 +94,7 @@ def open_picture(path):
 
 @contextlib.contextmanager
 def reasons():
-    """Turns whatever goes wrong with a picture inside into a ValueError that says it in a line."""
+    """Turns any error with a picture into a ValueError with a one-line reason."""
     try:
         yield
     except Image.DecompressionBombError:

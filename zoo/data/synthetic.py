@@ -1,4 +1,4 @@
-"""Made-up data whose truth is known: 1-D mixtures, rings and grids of Gaussians, sine signals.
+"""Synthetic data with known distributions: 1-D mixtures, rings, grids, sine signals.
 
 Samples are float32 in natural units: a Gaussian at 4 stays at 4, nothing is scaled to [-1, 1] (the
 sine signals lie there by themselves). All are drawn by numpy from a seed, so every backend sees

@@ -81,7 +81,7 @@ def side_by_side(left, right, gap=16):
 
 
 def rows_of(columns, across=2, padding=2):
-    """Returns one picture of examples, each a row of tiles: what went in, what became of it.
+    """Returns one picture of examples, each a row of tiles: input, output, target.
 
     Args:
         columns: list of uint8 `(n, h, w, c)`, all of one shape: inputs, outputs, targets.

@@ -1,4 +1,4 @@
-"""Pictures of what a generator of points or signals has learnt, as uint8 RGB arrays.
+"""Plots of generated points or signals, as uint8 RGB arrays.
 
 Generated values that are NaN or infinite do no harm: they count as outside of the picture.
 """

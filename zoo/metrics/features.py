@@ -1,4 +1,4 @@
-"""Features: the vectors that pictures are turned into, which the other metrics compare."""
+"""Features: vectors computed from pictures, which the other metrics compare."""
 
 import hashlib
 import json

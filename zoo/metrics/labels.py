@@ -1,4 +1,4 @@
-"""How sure, how right and how varied a generator is about classes, by a classifier's word."""
+"""Certainty, accuracy and variety of classes in generated samples, by a classifier."""
 
 import numpy as np
 from scipy.spatial.distance import pdist

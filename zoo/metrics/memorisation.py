@@ -1,4 +1,4 @@
-"""Whether a generator draws what it was trained on."""
+"""Detects whether a generator copies its training data."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Which of the known modes a generator reaches, and how evenly."""
+"""Coverage of known modes, and its evenness."""
 
 import numpy as np
 

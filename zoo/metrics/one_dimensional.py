@@ -1,4 +1,4 @@
-"""How far samples on the line are from a distribution that is known exactly.
+"""Distances of samples on the line from an exactly known distribution.
 
 `mixture` is anything with `mean`, `std`, `cdf(x)` and `cdf_integral(x)`, such as
 `zoo.data.synthetic.Mixture`. Samples are arrays `(n,)` or `(n, 1)` of finite numbers; all distances

@@ -1,4 +1,4 @@
-"""How near pictures are to the ones they should be: for tasks where each has its own target."""
+"""Distances between pictures and their targets, for tasks with pairs."""
 
 import numpy as np
 

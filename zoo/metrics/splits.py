@@ -1,4 +1,4 @@
-"""What the judge compares: a data set's train split and what is held out of it."""
+"""The data of the judge: a train split and a held-out split."""
 
 import dataclasses
 
@@ -27,7 +27,7 @@ class Splits:
 
 
 def splits(name, **options):
-    """Loads what the judge compares: a data set's train split and what is held out of it.
+    """Loads the train split and the held-out split of a data set.
 
     The latter is the test split. Of a data set without one, such as a folder without sub-folders
     for splits, it is the last fifth of the pictures in an order that is always the same. Fields

@@ -1,30 +1,30 @@
-"""Cats and dogs: pets at up to 512 pixels from a few thousand pictures, by class or without.
+"""Cats and dogs: pets at up to 512 pixels from a few thousand pictures, with or without classes.
 
-The tutorial's network (a plain stack of transposed convolutions) stops at 28x28 and diverges, so
-that nothing of it is copied here but the names of its two files. The recipe joins three papers:
+The tutorial's network (a plain stack of transposed convolutions) stops at 28x28 and diverges. Only
+the names of its two files are kept. The recipe combines three papers:
 
 - The generator is FastGAN's (Liu, Zhu, Song, Elgammal: "Towards Faster and Stabilized GAN Training
   for High-fidelity Few-shot Image Synthesis", ICLR 2021, arXiv:2101.04775): from 4x4, by nearest
   neighbour doubling, convolutions and gated linear units, with skip-layer excitation (section 3.1):
-  maps of low resolution weigh the channels of maps sixteen times as large.
+  low-resolution maps weight the channels of maps sixteen times as large.
 - The loss is R3GAN's (Huang, Gokaslan, Kuleshov, Tompkin: "The GAN is dead; long live the GAN! A
   Modern Baseline GAN", NeurIPS 2024, arXiv:2501.05441): relativistic pairs with R1 and R2, Adam
   with beta_1 0, no normalisation in the discriminator.
-- All that the discriminator sees is augmented (Zhao et al. 2020, DiffAugment), and flipped.
+- All inputs of the discriminator are augmented (Zhao et al. 2020, DiffAugment) and flipped.
 
 Classes are a vector beside `z` in the generator and a projection in the discriminator (Miyato and
 Koyama: "cGANs with Projection Discriminator", ICLR 2018, eq. 3).
 
-Where and why this file deviates from FastGAN; `--preset=paper` does not in what is a setting. All
-numbers stand in configs/cats_and_dogs.py:
+Where and why this file deviates from FastGAN; `--preset=paper` restores what is a setting. All
+numbers are in configs/cats_and_dogs.py:
 
-- group instead of batch normalisation in the generator: training and drawing compute the same
-  thing, and the step is the same under gradient accumulation and any number of replicas.
-- no noise inside of the generator: a sample is a function of `z`, so that a seed names it.
+- group instead of batch normalisation in the generator: training and inference compute the same
+  function, and the step is the same with gradient accumulation and any number of replicas.
+- no noise inside the generator: a sample is a function of `z`, so a seed identifies it.
 - no decoders that reconstruct the picture from the discriminator's features, and one logit instead
   of 25 patches: the two penalties regularise instead.
-- no spectral normalisation in the generator; in the discriminator by `discriminator_norm`.
-- the hinge loss of the preset lacks the random margin that the authors' code has.
+- no spectral normalisation in the generator; `discriminator_norm` adds it to the discriminator.
+- the hinge loss of the preset lacks the random margin of the authors' code.
 """
 
 import math
@@ -62,16 +62,15 @@ class CatsAndDogsGAN(GAN):
     Args:
         image_shape: (size, size, channels); size is 16, 32, 64, 128, 256 or 512, channels 1, 3 or
             4. Skip-layer excitation begins at 64.
-        width: int, channels of the generator at 128x128, the reference. 64 in FastGAN; 4 to 8 for
-            a CPU.
+        width: int, channels of the generator at 128x128. 64 in FastGAN; 4 to 8 suit a CPU.
         generator_norm: "group" or "batch", the normalisation in the generator.
         discriminator_norm: "none" or "spectral". Batch normalisation would mix the samples, and
             the penalties are on the gradient at a single one.
         penalty_weight: float, gamma; None for 1 at 64x64 and in proportion to the number of
-            pixels, 16 at 256x256: where D looks at regions of the picture, each of its n pixels
-            has a gradient of order 1/n, and the squared norm is of order 1/n. R3GAN goes from 2 to
-            0.2 at 64x64 and from 150 to 15 at 256x256.
-        num_classes: int or None, classes the generator is asked for.
+            pixels, so 16 at 256x256. If D looks at regions of the picture, each of n pixels has a
+            gradient of order 1/n, and the squared norm is of order 1/n. R3GAN goes from 2 to 0.2
+            at 64x64 and from 150 to 15 at 256x256.
+        num_classes: int or None, number of classes.
 
     Raises:
         UsageError: the image shape or a setting is not supported.
@@ -103,8 +102,8 @@ class CatsAndDogsGAN(GAN):
         inputs, x = z, z
         if self.num_classes:
             label = keras.Input((), dtype="int32", name="label")
-            # A vector of length 1: Adam moves all weights that it meets in the same direction, so
-            # one as long as z soon drowns z, and each class becomes one picture.
+            # A vector of length 1: Adam moves all its weights in the same direction, so a vector as
+            # long as z would soon drown z, and each class would become one picture.
             normal = keras.initializers.RandomNormal(
                 0.0, 1 / math.sqrt(self.latent_dim), seed=self.kernel_seed()
             )
@@ -141,7 +140,7 @@ class CatsAndDogsGAN(GAN):
         return layers.Multiply(name=f"gated_{name}")([value, gate])
 
     def _excited(self, x, low, size):
-        """Skip-layer excitation: weighs the channels of `x` by `low` (Liu et al. 2021, eq. 2)."""
+        """Skip-layer excitation: scales the channels of `x` by `low` (Liu et al. 2021, eq. 2)."""
         channels = self._channels(size)
         if low.shape[1] > 4:
             low = layers.AveragePooling2D(low.shape[1] // 4, name=f"excite_{size}_pool")(low)
@@ -158,7 +157,7 @@ class CatsAndDogsGAN(GAN):
     def _norm(self, name):
         if self.generator_norm == "batch":
             return layers.BatchNormalization(momentum=0.9, name=name)
-        # As many groups as divide any width, down to a quarter of it at 512x512.
+        # The number of groups divides any width, down to a quarter of it at 512x512.
         return layers.GroupNormalization(math.gcd(8, self._channels(512)), name=name)
 
     def _channels(self, size):
@@ -234,7 +233,7 @@ class CatsAndDogsGAN(GAN):
         Both load with Keras alone. The generator is the averaged one.
 
         Args:
-            folder: path, made if it does not exist.
+            folder: path, created if missing.
 
         Returns:
             The paths of both files, pathlib.Path.

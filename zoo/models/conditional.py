@@ -1,4 +1,4 @@
-"""Conditional GAN: both networks are told the class.
+"""Conditional GAN: both networks receive the class.
 
 Mirza, Osindero: "Conditional Generative Adversarial Nets", 2014, arXiv:1411.1784.
 Miyato, Koyama: "cGANs with Projection Discriminator", ICLR 2018, arXiv:1802.05637.
@@ -8,19 +8,19 @@ the noise and to the discriminator beside the image. Miyato and Koyama (section 
 add the inner product of an embedding of the label with the discriminator's last features to its
 logit, which is the form that the log ratio of two class distributions has.
 
-The tutorial's network that this file began with goes from the noise to 4x4 and by transposed
-convolutions to 32x32, has label planes beside the image and trains the discriminator five times as
-often. Its mistake: the generator never got the labels, so that nothing could ask it for a class and
-the discriminator only learnt to hold a random label against the picture. Here the generator has
-them in both presets, and a generated picture is judged with the label that it was asked for.
+The tutorial's network goes from noise to 4x4 and by transposed convolutions to 32x32. It has label
+planes beside the image and trains the discriminator five times as often. Its mistake: the generator
+never received the labels, so it could not draw a given class, and the discriminator saw generated
+pictures with random labels. Here the generator gets the labels in both presets, and a generated
+picture is judged with its own label.
 
-Where and why this file deviates; `--preset=paper` does not. All numbers stand in
+Where and why this file deviates; `--preset=paper` does not. All numbers are in
 configs/conditional.py:
 
-- projection instead of label planes: the pictures obey their labels after less than half the time.
+- projection instead of label planes: pictures match their labels in less than half the time.
 - one discriminator update per generator update, learning rate 1e-3.
 - minibatches of 32 instead of 128, and `width` 32 channels at the largest resolution instead of
-  64, 16 beyond 32 pixels: a CPU learns from more images, docs/recipes.md.
+  64, or 16 beyond 32 pixels: a CPU then sees more images, see docs/recipes.md.
 - the exported generator is an average over the last training steps.
 """
 
@@ -53,10 +53,10 @@ class ConditionalGAN(GAN):
         image_shape: (height, width, channels), sides of at least 9, channels 1, 3 or 4.
         num_classes: int, labels are 0 to num_classes - 1.
         width: int, channels at the largest resolution; they double with each halving of it.
-        conditioning: "projection", or "concat" for a plane beside the image, which the label
-            chooses; how the discriminator gets the label.
+        conditioning: "projection", or "concat" for a label plane beside the image; how the
+            discriminator gets the label.
         discriminator_norm: "batch" or "none", the normalisation in the discriminator. "none" needs
-            a penalty such as "r1": without, every picture of a class came out the same on MNIST.
+            a penalty such as "r1"; without it, all pictures of a class were equal on MNIST.
 
     Raises:
         UsageError: there are no classes, or the image shape or a setting is not supported.
@@ -82,8 +82,8 @@ class ConditionalGAN(GAN):
     def build_generator(self):
         z = keras.Input((self.latent_dim,), name="z")
         label = keras.Input((), dtype="int32", name="label")
-        # Much smaller than z: with a code as large as z the generator soon ignores z, and every
-        # picture of a class comes out the same.
+        # Much smaller than z: with a code as large as z the generator soon ignores z, and all
+        # pictures of a class become equal.
         code = self._embedding(self.latent_dim, deviation=0.03)(label)
         x = layers.Concatenate(name="z_and_label")([z, code])
         *larger, (height, width) = self.sizes
@@ -128,7 +128,7 @@ class ConditionalGAN(GAN):
 
     @staticmethod
     def _up(x, channels, size, name, kernel):
-        """Doubles the sides, and cuts what goes beyond `size` where that is odd."""
+        """Doubles the sides and crops the result to `size`, which may be odd."""
         x = layers.Conv2DTranspose(channels, 4, 2, "same", **kernel, name=name)(x)
         down, right = x.shape[1] - size[0], x.shape[2] - size[1]
         if not down and not right:
@@ -149,7 +149,7 @@ class ConditionalGAN(GAN):
         """As `zoo.game.GAN.fit`, with labels int `(n,)` in `y`.
 
         Raises:
-            UsageError: labels are missing or are not classes.
+            UsageError: labels are missing or invalid.
         """
         if isinstance(x, np.ndarray):
             y = self.check_labels(y, len(x))

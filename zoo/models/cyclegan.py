@@ -1,4 +1,4 @@
-"""CycleGAN: pictures from pictures, learnt from two heaps of them without pairs.
+"""CycleGAN: pictures from pictures, learnt from two unpaired sets.
 
 Zhu, Park, Isola, Efros: "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial
 Networks", ICCV 2017, arXiv:1703.10593.
@@ -6,19 +6,19 @@ Networks", ICCV 2017, arXiv:1703.10593.
 What the paper did (section 3 and 4, appendix 7): two generators, one for each direction, of two
 strided convolutions, 9 residual blocks (6 at 128 pixels) and two transposed convolutions, with
 instance normalisation and reflection padding; two discriminators of 70-pixel patches; least squares
-in the place of cross-entropy, the discriminators' halved; 10 times the absolute error of a picture
-that went there and back; for photographs also 5 times that of a picture which is already of the
-other side; a pool of 50 past pictures for each discriminator; Adam at 2e-4 with beta_1 0.5,
-minibatches of one picture, 100 epochs at a constant rate and 100 in which it falls to 0; pictures
-enlarged, cut at random and mirrored.
+instead of cross-entropy, halved for the discriminators; 10 times the absolute error after a full
+cycle; for photographs also 5 times the error on pictures that already belong to the other side; a
+pool of 50 past pictures for each discriminator; Adam at 2e-4 with beta_1 0.5, minibatches of one
+picture, 100 epochs at a constant rate and 100 in which it falls to 0; pictures enlarged, cropped at
+random and mirrored.
 
-Where and why this file deviates; all numbers stand in configs/cyclegan.py, those of the paper under
-`--preset=paper`:
+Where and why this file deviates; all numbers are in configs/cyclegan.py, with the paper's values
+under `--preset=paper`:
 
-- zero padding by default: what pads by reflection is no layer of Keras, so that a network with it
-  has no .h5 file.
-- nearest neighbour doubling and a convolution in the place of transposed convolutions by default:
-  no checkerboards.
+- zero padding by default: Keras has no layer for reflection padding, so a network with it has no
+  .h5 file.
+- nearest neighbour doubling and a convolution instead of transposed convolutions by default: no
+  checkerboards.
 - fewer channels and blocks, a higher rate and an average over training by default, for a CPU.
 """
 
@@ -37,7 +37,7 @@ from zoo.settings import Setting
 
 @keras.saving.register_keras_serializable(package="zoo")
 class CycleGAN(Translator):
-    """Two generators and two discriminators: there, back, and the same picture again.
+    """Two generators and two discriminators with cycle consistency.
 
     Losses, with pictures a and b, generators G: a -> b and F: b -> a, and logits of all patches
     (`loss="least_squares"`; others by name):
@@ -52,13 +52,14 @@ class CycleGAN(Translator):
         width: int, channels of the first convolution of each network, 64 in the paper.
         blocks: int, residual blocks of each generator.
         upsampling: "nearest" or "transposed", how a generator doubles the sides.
-        padding: "zero" or "reflect", what its convolutions see beyond the border.
+        padding: "zero" or "reflect", padding of its convolutions at the border.
         patch_halvings: int, strided convolutions of a discriminator: 1, 2, 3 or 4 for patches of
             16, 34, 70 or 142 pixels.
-        adversarial_weight: float, of the game in the generators' loss. The paper has no factor 1/2
-            in it, so 2 is the paper's. At 0 the discriminators rest.
-        cycle_weight: float, of the error of what went there and back; lambda in the paper.
-        identity_weight: float, of the error of what is already of the other side.
+        adversarial_weight: float, weight of the adversarial term in the generators' loss. The
+            paper has no factor 1/2 in it, so its value is 2. At 0 the discriminators rest.
+        cycle_weight: float, weight of the error after a full cycle; lambda in the paper.
+        identity_weight: float, weight of the error on pictures that already belong to the other
+            side.
 
     Raises:
         UsageError: the image shape or a setting is not supported.

@@ -9,21 +9,21 @@ normalisation in both except at the generator's output and the discriminator's i
 generator with tanh at the end, LeakyReLU 0.2 in the discriminator; weights from N(0, 0.02); Adam
 with learning rate 2e-4 and beta_1 0.5, minibatches of 128; 64x64 images from 1024 channels at 4x4.
 
-Where and why this file deviates; `--preset=paper` has the paper's value of what is marked with a
-star. All numbers stand in configs/dcgan.py:
+Where and why this file deviates; `--preset=paper` restores the paper's value of items with a star.
+All numbers are in configs/dcgan.py:
 
-- images of other sizes than 64: as many halvings as bring them to 3x3 or 4x4.
-- noise from N(0, 1) instead of U(-1, 1), as nearly everybody does since.
+- images of any size: they are halved until they reach 3x3 or 4x4.
+- noise from N(0, 1) instead of U(-1, 1), which has become standard.
 - * `width` 32 channels at the largest resolution instead of 128, and 16 beyond 32 pixels: a laptop
-  can train it. With a GPU or a day of time, take more.
-- * kernels of 4x4 instead of 5x5: a third less to compute.
+  can train it. Use more with a GPU or a day of time.
+- * kernels of 4x4 instead of 5x5: a third less computation.
 - * learning rate 2e-3, and 1e-3 beyond 32 pixels, instead of 2e-4, and minibatches of 32 instead of
-  128: docs/recipes.md.
-- * the penalty R1 (Mescheder et al. 2018, eq. 9) on a quarter of the real samples, against a
-  discriminator that wins. Its weight is 0.3: with 1 the discriminator comes near to guessing after
-  some minutes, and the scores stay behind.
-- * the exported generator is an average over training, whose half-life is a tenth of the images
-  seen so far (`ema_ramp_up`), up to a million: the rate is high, so the weights keep moving.
+  128: see docs/recipes.md.
+- * the penalty R1 (Mescheder et al. 2018, eq. 9) on a quarter of the real samples, to keep the
+  discriminator from winning. Its weight is 0.3: with 1 the discriminator is close to guessing after
+  some minutes, and scores are worse.
+- * the exported generator is an average over training. Its half-life is a tenth of the images seen
+  so far (`ema_ramp_up`), up to a million, because the high rate keeps the weights moving.
 """
 
 import keras
@@ -113,7 +113,7 @@ class DCGAN(GAN):
         return keras.Model(images, logit, name="discriminator")
 
     def _up(self, x, channels, size, name, kernel):
-        """Doubles the sides, and cuts what goes beyond `size` where that is odd."""
+        """Doubles the sides and crops the result to `size`, which may be odd."""
         x = layers.Conv2DTranspose(channels, self.kernel_size, 2, "same", **kernel, name=name)(x)
         down, right = x.shape[1] - size[0], x.shape[2] - size[1]
         if not down and not right:

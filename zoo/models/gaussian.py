@@ -5,18 +5,17 @@ Adversarial Nets", NeurIPS 2014, arXiv:1406.2661.
 Lin, Khetan, Fanti, Oh: "PacGAN: The Power of Two Samples in Generative Adversarial Networks",
 NeurIPS 2018, arXiv:1712.04086: the ring and the grid.
 
-What the first paper did: figure 1 draws the game on the line, true density, generated density and
-discriminator over x, and gives no settings. Taken as the paper preset is the
-oldest complete recipe known to us for the target N(4, 1.25): Dev Nag, "Generative Adversarial
-Networks (GANs) in 50 lines of code (PyTorch)", 2017. One noise value, two hidden layers of 50, ELU
-and in the generator's second a sigmoid, the non-saturating loss, Adam 2e-4 with 0.9 and 0.999,
-minibatches of 100, 30,000 updates. What that recipe did and neither preset does: its discriminator
-took a whole minibatch as one input, in which the order means nothing, together with the squared
-deviations from the minibatch's mean, which tells it what to look for. Here it judges each number by
-itself, as in the paper. Noise is from N(0, 1) instead of U(0, 1), and points in the plane have two
-noise values, because one can only draw a curve.
+What the first paper did: figure 1 shows the game on the line, with true density, generated density
+and discriminator over x, and gives no settings. The paper preset is the oldest complete recipe that
+we know for the target N(4, 1.25): Dev Nag, "Generative Adversarial Networks (GANs) in 50 lines of
+code (PyTorch)", 2017. One noise value, two hidden layers of 50, ELU and in the generator's second a
+sigmoid, the non-saturating loss, Adam 2e-4 with 0.9 and 0.999, minibatches of 100, 30,000 updates.
+One thing neither preset copies: its discriminator took a full minibatch as one input, although the
+order means nothing, with the squared deviations from the minibatch's mean as a hint. Here it judges
+each number by itself, as in the paper. Noise is from N(0, 1) instead of U(0, 1), and points in the
+plane have two noise values, because one can only draw a curve.
 
-Where and why this file deviates; `--preset=paper` does not. All numbers stand in
+Where and why this file deviates; `--preset=paper` does not. All numbers are in
 configs/gaussian.py:
 
 - Adam without momentum: the generated density circles less around the true one.
@@ -24,7 +23,7 @@ configs/gaussian.py:
 - three hidden layers of 128: the modes of the grid lie forty standard deviations apart, and two
   layers leave more points in between.
 - learning rate 2e-3, falling linearly: the last steps are small enough for modes that narrow.
-- the generator's output is multiplied by `scale`, so that it is soon as wide as the data.
+- the generator's output is multiplied by `scale`, so it soon covers the range of the data.
 - the exported generator is an average over the last training steps.
 """
 
@@ -58,8 +57,7 @@ class GaussianGAN(GAN):
         generator_activation: str, of the hidden layers: relu, leaky_relu (0.2), elu, gelu, silu,
             sigmoid or tanh. One name for all, or one for each, separated by commas.
         discriminator_activation: str, likewise.
-        scale: float above 0, by which the generator's output is multiplied: about the size of the
-            data.
+        scale: float above 0, factor of the generator's output: about the size of the data.
 
     Raises:
         UsageError: the shape or a setting is not supported.

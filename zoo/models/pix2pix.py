@@ -7,18 +7,18 @@ What the paper did (section 3 and appendix 6): a generator in the form of a U-Ne
 convolutions halve the picture down to one pixel and double it again, with skips between equal
 sizes; a discriminator that sees the input beside the picture and judges overlapping patches of 70
 pixels; the cross-entropy game plus 100 times the absolute difference to the target, the
-discriminator's loss halved; dropout in three of the decoder's blocks in the place of noise; weights
+discriminator's loss halved; dropout in three of the decoder's blocks instead of noise; weights
 from N(0, 0.02); Adam at 2e-4 with beta_1 0.5, minibatches of one picture, 200 epochs; pictures
-enlarged from 256 to 286 pixels, cut at random and mirrored.
+enlarged from 256 to 286 pixels, cropped at random and mirrored.
 
-Where and why this file deviates; all numbers stand in configs/pix2pix.py, those of the paper under
-`--preset=paper`:
+Where and why this file deviates; all numbers are in configs/pix2pix.py, with the paper's values
+under `--preset=paper`:
 
-- instance normalisation in both presets. The paper's batch normalisation of single pictures, with
-  the statistics of the picture that is drawn, is the same thing by another name.
-- no dropout when a trained network draws: a file gives the same picture for the same input.
-- as many halvings as the sides can be divided by, up to eight; the innermost is not normalised,
-  because of one pixel nothing would be left.
+- instance normalisation in both presets. The paper normalises batches of one picture with that
+  picture's own statistics, which is the same.
+- no dropout in a trained network: the same input gives the same picture.
+- as many halvings as the sides allow, up to eight; the innermost is not normalised, because a
+  single pixel would become 0.
 - the default has fewer channels and minibatches of several pictures, for a CPU.
 """
 
@@ -50,14 +50,15 @@ class Pix2Pix(Translator):
     Args:
         image_shape: (height, width, channels) of input and target, sides divisible by 16, channels
             1, 3 or 4.
-        width: int, channels of the first convolution of both networks; they double up to eight
-            times that. 64 in the paper.
+        width: int, channels of the first convolution of both networks, doubled up to eight times
+            as many. 64 in the paper.
         dropout: float in [0, 1), share of values dropped in the first decoder blocks.
         patch_halvings: int, strided convolutions of the discriminator: 1, 2, 3 or 4 for patches of
             16, 34, 70 or 142 pixels.
-        adversarial_weight: float, of the game in the generator's loss; at 0 the discriminator
-            rests.
-        l1_weight: float, of the absolute difference to the target, in [-1, 1]; lambda in the paper.
+        adversarial_weight: float, weight of the adversarial term in the generator's loss; at 0 the
+            discriminator rests.
+        l1_weight: float, weight of the absolute difference to the target, in [-1, 1]; lambda in the
+            paper.
 
     Raises:
         UsageError: the image shape or a setting is not supported.
@@ -151,7 +152,7 @@ class Pix2Pix(Translator):
         return terms
 
     def discriminate(self, images, judged):
-        """The float32 logits `(batch * patches,)` of pictures, judged beside their inputs."""
+        """Returns float32 logits `(batch * patches,)` of pictures beside their inputs."""
         logits = self.discriminator([images, judged], training=True)
         return ops.reshape(ops.cast(logits, "float32"), (-1,))
 
@@ -164,7 +165,7 @@ class Pix2Pix(Translator):
 
 
 def halvings(image_shape):
-    """Returns how often both sides of an image can be halved without a rest, at most 8 times."""
+    """Returns how often both sides of an image can be halved evenly, at most 8 times."""
     height, width, _ = image_shape
     count = 0
     while count < MOST_HALVINGS and height % 2 ** (count + 1) == width % 2 ** (count + 1) == 0:

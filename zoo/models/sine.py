@@ -5,12 +5,12 @@ which trains such a GAN in plain NumPy; examples/sine_numpy.py is that program.
 
 What the chapter did: signals of ten points, one noise value, two hidden layers of 10 in each
 network, ReLU and tanh in the generator, LeakyReLU 0.2 and a sigmoid in the discriminator, gradients
-clipped to the norm 0.2, the weights of both networks clipped to 0.25, SGD 0.01, 50,000 updates. Its
-mistakes, which the paper preset does not copy: wrong derivatives, and updates from single signals;
-the minibatch of 64 is ours. The chapter clips the gradient of each weight array by itself, this
-model those of a network together, so its steps are smaller.
+clipped to the norm 0.2, the weights of both networks clipped to 0.25, SGD 0.01, 50,000 updates. The
+paper preset does not copy its mistakes: wrong derivatives, and updates from single signals. The
+minibatch of 64 is ours. The chapter clips the gradient of each weight array separately. This model
+clips all gradients of a network together, so its steps are smaller.
 
-Where and why this file deviates; `--preset=paper` does not. All numbers stand in configs/sine.py:
+Where and why this file deviates; `--preset=paper` does not. All numbers are in configs/sine.py:
 
 - four noise values: the signals have three parameters, and one noise value can only draw a curve
   through them.
@@ -45,8 +45,8 @@ class SineGAN(GAN):
         sample_shape: (points,).
         hidden: int, units of each hidden layer.
         depth: int, hidden layers of each network.
-        generator_weight_clip: float or None, to which the generator's weights are clipped after
-            each of its updates; `weight_clip` is the discriminator's.
+        generator_weight_clip: float or None, limit of the generator's weights after each of its
+            updates; `weight_clip` is the discriminator's.
 
     Raises:
         UsageError: the shape or a setting is not supported.

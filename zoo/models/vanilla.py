@@ -5,16 +5,16 @@ Adversarial Nets", NeurIPS 2014, arXiv:1406.2661.
 
 What the paper did (sections 3 and 5): a generator of ReLU and sigmoid layers, a discriminator of
 maxout layers with dropout, and two losses for the generator, the value function's and the
-non-saturating one. The paper preset is a later, simpler form of it, that of the tutorials: 128
-noise values, one hidden layer of 512 in each network, LeakyReLU 0.01, tanh, the non-saturating
+non-saturating one. The paper preset is the later, simpler form of the tutorials: 128 noise
+values, one hidden layer of 512 in each network, LeakyReLU 0.01, tanh, the non-saturating
 loss, Adam 3e-4, minibatches of 32, images in [-1, 1].
 
-Where and why this file deviates; `--preset=paper` does not. All numbers stand in
+Where and why this file deviates; `--preset=paper` does not. All numbers are in
 configs/vanilla.py:
 
 - three hidden layers, LeakyReLU 0.2, batch normalisation in the generator, learning rate 1e-3.
-- the exported generator is an average over the last training steps: it wipes off the speckles that
-  single generators of this kind draw.
+- the exported generator is an average over the last training steps, which removes the speckles of
+  single generators.
 """
 
 import math

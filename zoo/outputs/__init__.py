@@ -1,1 +1,1 @@
-"""What leaves a run: samples and exported networks."""
+"""Outputs of a run: samples and exported networks."""

@@ -1,4 +1,4 @@
-"""Exports networks to files that load without this package, each checked before it counts."""
+"""Exports networks to files that load without this package. Every file is checked."""
 
 import importlib.util
 import json
@@ -25,17 +25,17 @@ FORMATS = {
 
 
 def files_of(network):
-    """Returns format -> name of the file, of a network of this name."""
+    """Returns format -> file name for a network name."""
     return {format: name.format(network) for format, name in FORMATS.items()}
 
 
 ARTEFACTS = files_of("generator")
 DISCRIMINATORS = files_of("discriminator")
-# Largest absolute difference from the original for outputs up to 1, and in proportion beyond. It is
-# float32 rounding (a 64-pixel DCGAN differs by 4e-7 between JAX and TensorFlow) and far below the
-# 8e-3 of one grey level.
+# Largest absolute difference from the original, for outputs up to 1; larger outputs in proportion.
+# It covers float32 rounding (a 64-pixel DCGAN differs by 4e-7 between JAX and TensorFlow) and is
+# far below one grey level, 8e-3.
 TOLERANCE = 1e-5
-# A logit is a sum, over all of a picture, of terms that cancel.
+# A logit sums terms over the complete picture, and these cancel.
 LOGIT_TOLERANCE = 1e-4
 _NEEDS = {
     "savedmodel": {"tensorflow": "tensorflow"},
@@ -44,29 +44,29 @@ _NEEDS = {
 
 
 def export(source, formats, out=None, backend=None, say=print, discriminator=False):
-    """Writes the networks of a run in other formats, and its discriminator if asked.
+    """Writes the networks of a run, and optionally its discriminator, in other formats.
 
-    They are those that draw: the generator, or one for each direction, such as `a_to_b`.
+    These are the networks that draw: the generator, or one for each direction, such as `a_to_b`.
 
     Everything happens in fresh processes that cannot import `zoo` and see no GPU, so a run can be
     exported while it trains. `keras` and `h5` are written with `backend`, `savedmodel` and `onnx`
-    with TensorFlow. Then every artefact is loaded again in another fresh process and compared with
-    the original at batch sizes 1 and 5, and on pictures of another size where the network takes
-    them. Only when all agree do they replace older ones.
+    with TensorFlow. Then another fresh process loads every artefact and compares it with the
+    original at batch sizes 1 and 5, and on pictures of another size if the network accepts them.
+    Only if all agree do they replace older ones.
 
     The discriminator is the exception: this process builds the model of the run and gives it the
     weights of the newest checkpoint, before the fresh ones take over.
 
     Args:
-        source: run directory, whose `generator.keras`, `a_to_b.keras`, ... are taken, or path of a
-            network file.
+        source: run directory with `generator.keras`, `a_to_b.keras`, ..., or path of a network
+            file.
         formats: list of str from `FORMATS`.
         out: folder to write to; by default `export` in the run, or `exports` for a file.
-        backend: "tensorflow", "jax" or "torch"; by default the one Keras runs on.
-        say: function called once for each artefact with a text that is Python: a comment with path
-            and largest difference, and the lines that load it.
-        discriminator: bool, whether the discriminator is exported too. Where a variant has names
-            of its own for the two `.h5` files, both get them.
+        backend: "tensorflow", "jax" or "torch"; by default the one that Keras uses.
+        say: function called once per artefact with Python code: a comment with path and largest
+            difference, and the lines that load the artefact.
+        discriminator: bool, whether to export the discriminator too. If a variant has its own names
+            for the two `.h5` files, both files get them.
 
     Returns:
         list of str: the absolute paths of the artefacts, in the order of `formats`, of one network
@@ -110,7 +110,7 @@ def export(source, formats, out=None, backend=None, say=print, discriminator=Fal
             suffix = os.path.splitext(path)[1] if network in drawing else ".keras"
             originals[network] = os.path.join(folder, f"original_{network}{suffix}")
             if network in drawing:
-                # Copied first: a run that trains on replaces its file between two readings.
+                # Copied first: a run in training may replace its file between two reads.
                 shutil.copyfile(path, originals[network])
         if discriminator:
             _inference_discriminator(gan).save(originals["discriminator"])
@@ -131,12 +131,12 @@ def _convert(originals, formats, folder, backend, sources):
     Args:
         originals: network, such as "generator" -> path of the Keras file to convert.
         formats: list of str.
-        folder: that the processes work in.
-        backend: for the formats that need no particular one.
-        sources: network -> str, what a person knows the original by.
+        folder: working folder of the processes.
+        backend: for the formats that work with any backend.
+        sources: network -> str, the name of the original in messages.
 
     Returns:
-        `(facts, differences)`: network -> what `keras_alone.convert` tells of it, and network ->
+        `(facts, differences)`: network -> the result of `keras_alone.convert`, and network ->
         format -> the largest difference.
 
     Raises:
@@ -176,7 +176,7 @@ def _convert(originals, formats, folder, backend, sources):
 
 
 def loading_code(format, path, inputs, shape, classes, outputs, network="generator", any_size=None):
-    """Returns lines of Python that load an artefact and run it, ready to be pasted.
+    """Returns Python code that loads and runs an artefact, ready to paste.
 
     Args:
         format: str from `FORMATS`.
@@ -184,11 +184,11 @@ def loading_code(format, path, inputs, shape, classes, outputs, network="generat
         inputs: sequence of str, their names, as `network_files.INPUTS` knows them.
         shape: sequence of int, the shape of all but labels for one sample.
         classes: int, 0 for a model without labels; None where the number is unknown.
-        outputs: str, what the output is called.
-        network: str, what the network is called.
-        any_size: int, by what height and width must be divisible where they are free, or None.
+        outputs: str, name of the output.
+        network: str, name of the network.
+        any_size: int, divisor of height and width if they are free, or None.
     """
-    # Of pictures, which may be large, two are enough to see how they are given.
+    # Pictures may be large, so two are enough as an example.
     size = 16 if any_size is None else 2
     given = [f"{name} = {_random(name, (size, *shape), classes)}" for name in inputs]
     if any_size is not None:
@@ -227,7 +227,7 @@ def loading_code(format, path, inputs, shape, classes, outputs, network="generat
 
 
 def _random(name, shape, classes):
-    """Returns Python for what an input of this name may be given, in a batch of this shape."""
+    """Returns Python code for example values of an input, as a batch of this shape."""
     kind = network_files.INPUTS[name]
     if kind.kind == "class":
         return f'np.arange({shape[0]}, dtype="{kind.dtype}") % {classes or 1}'
@@ -237,7 +237,7 @@ def _random(name, shape, classes):
 
 
 def _with_discriminator(source):
-    """Returns the model of a run that has a discriminator; raises UsageError for another."""
+    """Returns the model of a run. Raises UsageError if it has no discriminator."""
     config = configs.read(source) if os.path.isdir(source) else {}
     if config and "discriminator" not in _judges(config["model"]):
         judges = ", ".join(_judges(config["model"])) or "none"
@@ -257,7 +257,7 @@ def _judges(model):
 
 
 def _inference_discriminator(gan):
-    # Some games know why theirs cannot stand alone.
+    # Some games explain why their discriminator cannot be exported.
     own = getattr(gan, "inference_discriminator", None)
     return own() if own else gan.inference_network("discriminator")
 
@@ -306,7 +306,7 @@ def _in_fresh_process(do, arguments, folder, backend, sources):
     environment = os.environ | {
         "KERAS_BACKEND": backend,
         "TF_CPP_MIN_LOG_LEVEL": "3",
-        # On a GPU float32 may mean less than float32, and its memory belongs to the training.
+        # A GPU may round float32 more coarsely, and its memory belongs to the training.
         "CUDA_VISIBLE_DEVICES": "-1",
         "JAX_PLATFORMS": "cpu",
     }
@@ -328,7 +328,7 @@ def _in_fresh_process(do, arguments, folder, backend, sources):
         result = json.load(file)
     os.remove(answer)
     if "error" in result:
-        # A person knows the files by other names.
+        # Messages use the names that people know.
         sentence = result["error"]
         for own in arguments:
             sentence = sentence.replace(own.get("original", "\n"), sources[own["network"]])
@@ -341,7 +341,7 @@ def _check_differences(differences, reference, network="generator"):
     with np.load(reference) as file:
         largest = [np.abs(file[name]).max() for name in file.files if name.endswith("outputs")]
         allowed = tolerance * max(1.0, *map(float, largest))
-    # Written so that NaN counts as different.
+    # This form counts NaN as different.
     wrong = {name: value for name, value in differences.items() if not value <= allowed}
     if wrong:
         text = ", ".join(f"{name} by {value:.3g}" for name, value in wrong.items())

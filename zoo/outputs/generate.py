@@ -26,27 +26,27 @@ def generate(
 ):
     """Draws samples and writes them to files.
 
-    A sample depends on its seed, its index and its class alone: the same ones give the same picture
-    on the same backend, however many are drawn beside it.
+    A sample depends only on its seed, its index and its class. The same three give the same picture
+    on the same backend, whatever else is drawn.
 
     Args:
-        source: run directory, whose `generator.keras` is used, or path of a generator file.
-        count: int, how many samples a single `seed` gives: indices 0 to count - 1.
-        seed: int, or a list of ints, each of which gives its sample of index 0 (`count` is then
-            not used). See `zoo.sampling.latents`.
+        source: run directory with a `generator.keras`, or path of a generator file.
+        count: int, number of samples from a single `seed`: indices 0 to count - 1.
+        seed: int, or a list of ints, each for its sample of index 0 (`count` is then unused).
+            See `zoo.sampling.latents`.
         classes: str or None, names or indices of classes, separated by commas, for a model with
             classes. They take turns; by default all classes do. A sample's turn is its index, or
             its seed where a list of seeds is given.
         format: "png" (a file per sample), "grid" (one PNG; classes that take turns keep their
-            columns), "npz" (`images` uint8 NHWC, or float32 `samples` where they are not pictures;
+            columns), "npz" (`images` uint8 NHWC, or float32 `samples` if they are not pictures;
             `labels` int32 for a model with classes; `seeds` int64; `indices` int32), or "walk" (a
             GIF along a spherical path through the samples and back to the first).
         frames: int, frames of a walk from one sample to the next.
         out: file or folder to write to; by default `generated` in the run, or `generated`.
-        overwrite: bool, whether files that exist are replaced.
+        overwrite: bool, whether to replace existing files.
 
     Returns:
-        list of str: the paths written.
+        list of str: the written paths.
 
     Raises:
         UsageError: a class the model does not have, samples that the format cannot hold, a file
@@ -207,7 +207,7 @@ def _nearest_labels(labels, frames):
 
 
 def _draw(generator, z, labels, is_image):
-    # In pieces, so that only the finished uint8 pictures are all in memory.
+    # In pieces, so memory holds only finished uint8 pictures.
     parts = []
     for start in range(0, len(z), 16 * sampling.CHUNK):
         piece = slice(start, start + 16 * sampling.CHUNK)
@@ -227,13 +227,13 @@ def _save_npz(path, arrays):
 
 
 def _columns(labels):
-    """Returns tiles in a row with which classes that take turns keep their columns.
+    """Returns the number of tiles per row that keeps each class in its own columns.
 
     Args:
         labels: int32 `(n,)` or None.
 
     Returns:
-        int, or None where no class has a second turn.
+        int, or None if no class has a second turn.
     """
     count = 0 if labels is None else len(np.unique(labels))
     turns = 2 <= count <= 16 and count < len(labels)

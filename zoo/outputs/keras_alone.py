@@ -1,13 +1,13 @@
-"""The fresh process that export.py trusts: it opens network files with Keras alone.
+"""The fresh process behind export.py: it opens network files with Keras alone.
 
 Run as a program it carries out a task of `zoo.outputs.export` in a process that cannot import this
 package:
 
     python keras_alone.py TASK.json
 
-TASK.json holds the arguments of one or several calls of `convert` or `check`; their answers, as
-`{"results": [...]}`, or `{"error": sentence}`, are written to the path named in it. Heavy imports
-happen where they are used, so that each process loads only the library that its artefact needs.
+TASK.json holds the arguments of one or several calls of `convert` or `check`, and a path for the
+answer: `{"results": [...]}` or `{"error": sentence}`. Heavy imports happen where they are used, so
+each process loads only the library that its artefact needs.
 """
 
 import importlib.abc
@@ -20,20 +20,20 @@ import sys
 
 import numpy as np
 
-# By its path: the package is not to be found here.
+# Loaded by path: the package cannot be imported here.
 _FILE = pathlib.Path(__file__).parent.parent / "runs" / "network_files.py"
 _SPEC = importlib.util.spec_from_file_location("network_files", _FILE)
 network_files = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(network_files)
 
 BATCH_SIZES = (1, 5)
-# Pictures of a network that takes any height and width: the least side in the check and in the
-# printed lines, and how many at a time in the second size of the check.
+# For networks that take any height and width: the smallest side in the check and in the printed
+# lines, and the batch size of the second picture size in the check.
 LEAST_SIDE = 32
 OTHER_BATCH = 2
-# What stands in the reference before the names of the second size.
+# Prefix of the names of the second size in the reference.
 OTHER = "other/"
-# What onnxruntime reads since 1.12 (2022). tf2onnx's own default is 15.
+# onnxruntime reads it since 1.12 (2022). tf2onnx's default is 15.
 OPSET = 17
 
 
@@ -44,18 +44,17 @@ def convert(original, folder, formats, reference, network="generator"):
         original: path of the file.
         folder: where `<network>.<format>` is written.
         formats: list of the formats to write.
-        reference: path of the npz with fixed inputs and what the network makes of them. It is made
-            if it does not exist.
-        network: str, what it is called: "generator", "discriminator", "a_to_b", ...
+        reference: path of the npz with fixed inputs and their outputs. It is created if it does not
+            exist.
+        network: str, name of the network: "generator", "discriminator", "a_to_b", ...
 
     Returns:
-        dict: `inputs`, their names; `shape` of the first one for one sample, with sides that the
-        network takes where it leaves them open; `any_size`, by what such sides must be divisible,
-        or None; `classes` (0 without labels, None if unknown); and `outputs`, what the output is
-        called.
+        dict: `inputs`, their names; `shape` of the first one for one sample, with valid numbers for
+        open sides; `any_size`, the divisor of open sides, or None; `classes` (0 without labels,
+        None if unknown); and `outputs`, the name of the output.
 
     Raises:
-        ValueError: one sentence saying what failed.
+        ValueError: one sentence about what failed.
     """
     model = network_files.load(original, network)
     names = network_files.input_names(model, network)
@@ -98,8 +97,8 @@ def convert(original, folder, formats, reference, network="generator"):
 def check(artefacts, reference, network="generator"):
     """Returns, by format, the largest absolute difference of an artefact from the original.
 
-    Each artefact is loaded and run at every one of `BATCH_SIZES`, and on pictures of another size
-    where it takes such.
+    Each artefact is loaded and run with all `BATCH_SIZES`, and on pictures of another size if it
+    accepts them.
 
     Args:
         artefacts: dict, format to path.
@@ -138,10 +137,10 @@ def check(artefacts, reference, network="generator"):
 
 
 def _shapes(model):
-    """Returns the shapes of the inputs for one sample, and those of a second size or None.
+    """Returns the shapes of the inputs for one sample, and the shapes of a second size or None.
 
-    Where a network takes pictures of any size, the sides are the least that its strides divide and
-    that reach `LEAST_SIDE`; of the second size the width is twice that.
+    For a network that takes any size, the sides are the smallest multiple of its strides that
+    reaches `LEAST_SIDE`. The second size is twice as wide.
     """
     shapes = [tuple(x.shape[1:]) for x in model.inputs]
     if not any(None in shape for shape in shapes):
@@ -174,10 +173,10 @@ def _make_reference(model, names, classes, path, network):
 
 
 def _drawn(kind, shape, classes, rng):
-    """Returns what an input of a type may be given, an array of this shape."""
+    """Returns example values for an input of this type, an array of this shape."""
     if kind.kind == "class":
         return (np.arange(shape[0]) % (classes or 1)).reshape(shape).astype(kind.dtype)
-    # Pictures are in [-1, 1], noise and vectors about as large.
+    # Pictures lie in [-1, 1]; noise and vectors are about as large.
     draw = rng.uniform(-1, 1, shape) if kind.kind == "picture" else rng.normal(size=shape)
     return draw.astype(kind.dtype)
 
@@ -200,7 +199,7 @@ def _save_savedmodel(model, names, output, path):
 
 
 def _with_named_inputs(model, names):
-    """Returns the model behind inputs of these names, whatever they were called in it."""
+    """Returns the model with renamed inputs."""
     import keras
 
     inputs = [
@@ -252,11 +251,11 @@ _LOADERS = {"savedmodel": _load_savedmodel, "onnx": _load_onnx}
 
 
 class _NoTensorFlow(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Lets TensorFlow be missing.
+    """Hides TensorFlow: it can be found but not loaded.
 
-    Not by `sys.modules["tensorflow"] = None`: Keras takes the key for TensorFlow itself when it
-    runs a Rescaling layer. And not by an error while it is looked for: PyTorch asks where it is
-    when it starts. So it is found, and cannot be loaded.
+    `sys.modules["tensorflow"] = None` does not work, because a Rescaling layer takes the key for
+    TensorFlow itself. An error during the search does not work, because PyTorch looks it up when it
+    starts.
     """
 
     def find_spec(self, name, path=None, target=None):
@@ -279,13 +278,13 @@ def _main(path):
 
 
 if __name__ == "__main__":
-    # Neither this folder's modules nor the package may be found, wherever it is installed.
+    # Hide this folder's modules and the package, wherever it is installed.
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path = [entry for entry in sys.path if os.path.abspath(entry) != here]
     sys.modules["zoo"] = None
-    # Keras would import it, for most of a second, to wrap models for it.
+    # Keras would import it for its wrappers, which takes most of a second.
     sys.modules["sklearn"] = None
     if os.environ.get("KERAS_BACKEND") != "tensorflow":
-        # Keras imports it for seconds, whenever it saves, only to learn that it is there.
+        # Keras imports it when it saves, for seconds, just to check that it exists.
         sys.meta_path.insert(0, _NoTensorFlow())
     _main(sys.argv[1])

@@ -1,4 +1,4 @@
-"""Translates pictures with the networks of a run, whatever their size, one at a time."""
+"""Translates pictures of any size with the networks of a run, one at a time."""
 
 import dataclasses
 import os
@@ -15,24 +15,24 @@ from zoo.progress import Progress
 from zoo.runs import assembly, config_file, network_files, networks
 
 FORMATS = ("png", "grid")
-# Rows of a grid, where nobody asked for a number.
+# Default number of rows of a grid.
 ROWS = 16
-# Pixels of a tile in a grid at most; larger pictures are shown smaller there.
+# Largest side of a tile in a grid; larger pictures are scaled down.
 TILE = 256
-# Files that could not be read, named one by one.
+# Most unreadable files that a message names.
 NAMED = 10
 
 
 @dataclasses.dataclass(frozen=True)
 class Example:
-    """A picture to be translated.
+    """A picture to translate.
 
     Attributes:
         name: str, path below the output folder, without extension.
         read: function without arguments that returns column -> uint8 `(h, w, c)`: `input`, and
-            `target` where it is known. It raises ValueError, whose message is the reason, for what
-            is no picture.
-        path: str, of the file, or None.
+            `target` if there is one. It raises ValueError with the reason if the picture cannot be
+            read.
+        path: str, path of the file, or None.
     """
 
     name: str
@@ -52,26 +52,26 @@ def translate(
 ):
     """Translates pictures and writes them to files.
 
-    A network that takes any size is given a picture as it is, continued by reflection until its
-    strides divide the sides, and what became of that is cut off. To one of fixed size each picture
-    is brought by the run's way of resizing.
+    For a network that takes any size, pictures keep their size. They are padded by reflection to
+    sides that its strides divide, and the padding is cut off the result. For a network of fixed
+    size, pictures are resized as in the run.
 
     Args:
         source: run directory, or path of a network file.
         direction: name of one of the run's networks, such as "a_to_b"; by default the first.
-        inputs: picture file, or folder, of which all pictures are taken, sub-folders too; None for
-            the run's own test split, or train split where it has none.
-        format: "png" (a file for each picture, with its name; of the run's own split three:
-            `0000_input.png`, `0000_output.png` and, where it is known, `0000_target.png`) or "grid"
-            (one PNG, a row for each picture: input, output and, where it is known, target).
-        count: int, pictures translated at most, or None for all; in a grid 16.
+        inputs: picture file, or folder of pictures, including sub-folders; None for the run's own
+            test split, or its train split if it has no test split.
+        format: "png" (a file per picture, with its name; for the run's own split three:
+            `0000_input.png`, `0000_output.png` and, if there is a target, `0000_target.png`) or
+            "grid" (one PNG, a row per picture: input, output and, if there is one, target).
+        count: int, most pictures to translate, or None for all; in a grid 16.
         out: folder to write to, or a .png file for a grid or a single picture; by default
             `translated` in the run, or `translated`.
-        overwrite: bool, whether files that exist are replaced. What is translated never is.
-        say: function called with a sentence on what happens otherwise than one might think.
+        overwrite: bool, whether to replace existing files. The inputs are never replaced.
+        say: function called with sentences about behaviour that may surprise.
 
     Returns:
-        list of str: the paths written.
+        list of str: the written paths.
 
     Raises:
         UsageError: no such network, no pictures, none that can be read, or a file that exists.
@@ -132,7 +132,7 @@ def translate(
 
 
 def translates(source):
-    """Returns whether a run directory, or a network file, makes pictures of pictures.
+    """Returns whether a run directory, or a network file, turns pictures into pictures.
 
     Raises:
         UsageError: the file cannot be read.
@@ -155,10 +155,10 @@ def load(path, name="generator"):
 
 
 def load_translator(path, name="generator"):
-    """Loads a network file that makes pictures of pictures.
+    """Loads a network file that turns pictures into pictures.
 
     Raises:
-        UsageError: it cannot be used, or makes something else.
+        UsageError: it cannot be used, or does something else.
     """
     network = load(path, name)
     if not network_files.translates(network):
@@ -166,7 +166,7 @@ def load_translator(path, name="generator"):
             f"{path} does not make pictures of pictures: expected one input called `image`. "
             f"Received: {', '.join(x.name for x in network.inputs)}."
         )
-    # No backend then keeps what gradients would need.
+    # So no backend keeps values for gradients.
     network.trainable = False
     return network
 
@@ -259,7 +259,7 @@ def _files(inputs, out, prepare):
 
     stems = [os.path.splitext(path)[0] for path in relative_paths]
     lower = [stem.lower() for stem in stems]
-    # Two of one name keep their extensions.
+    # Files with equal names keep their extensions.
     names = [
         stem if lower.count(stem.lower()) == 1 else path
         for stem, path in zip(stems, relative_paths, strict=True)
@@ -269,7 +269,7 @@ def _files(inputs, out, prepare):
 
 
 def _lies_in(path, folder, root):
-    """Returns whether a path lies in a folder below `root`, such as that of earlier outputs."""
+    """Returns whether a path lies in a folder below `root`, such as earlier outputs."""
     if folder is None:
         return False
     folder, root = os.path.realpath(folder), os.path.realpath(root)
@@ -277,7 +277,7 @@ def _lies_in(path, folder, root):
 
 
 def _protect(examples, paths):
-    """Raises UsageError if a picture to be translated would be replaced."""
+    """Raises UsageError if an input picture would be replaced."""
     own = {os.path.realpath(example.path) for example in examples if example.path}
     for path in paths:
         if os.path.realpath(path) in own:
@@ -305,7 +305,7 @@ def _listed(skipped):
 
 
 class _Files:
-    """Writes a file for each picture, or of a run's own split one for each column."""
+    """Writes a file per picture, or a file per column for a run's own split."""
 
     def __init__(self, out, examples, own):
         self.own, self.out, self.single = own, out, None
@@ -338,7 +338,7 @@ class _Files:
 
 
 class _Grid:
-    """Writes one picture: a row for each example."""
+    """Writes one picture with a row per example."""
 
     def __init__(self, out, examples, own):
         kind = "test" if own else "input"

@@ -22,7 +22,7 @@ from zoo.parts.part import Part
 from zoo.settings import Setting
 
 # Kodali et al. perturb by N(0, cI) in the paper and by half the data's standard deviation in their
-# code. Images in [-1, 1] have a deviation of about 0.5. A constant, unlike a statistic of the batch, does
+# code. Images in [-1, 1] have a deviation of about 0.5. Unlike a batch statistic, a constant does
 # not depend on how the batch is split over replicas.
 DRAGAN_DEVIATION = 0.25
 

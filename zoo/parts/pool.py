@@ -11,8 +11,8 @@ from zoo.settings import Setting
 class Pool(Part):
     """A pool of past generated pictures (Shrivastava et al. 2017, section 2.3; Zhu et al. 2017).
 
-    With probability 1/2 the discriminator sees a picture from the pool, and the new picture takes its
-    place in the pool. A pool that is not full takes every picture.
+    With probability 1/2 the discriminator sees a picture from the pool, and the new picture takes
+    its place in the pool. A pool that is not full takes every picture.
 
     Args:
         pool_size: int, pictures kept per side; 0 for no pool. CycleGAN uses 50.

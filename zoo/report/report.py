@@ -1,4 +1,4 @@
-"""The report of a run: one HTML file that needs nothing but a browser."""
+"""The report of a run: one HTML file that needs only a browser."""
 
 import base64
 import csv
@@ -40,7 +40,7 @@ STYLE, SCRIPT = (
 
 
 def write_report(run_dir):
-    """Writes `report.html` into a run directory, from whatever is there already.
+    """Writes `report.html` into a run directory, from the files that exist.
 
     The file is self-contained: pictures as data URIs, curves as inline SVG, and a
     Content-Security-Policy that forbids the browser to fetch anything. It shows the latest samples
@@ -350,7 +350,7 @@ def _score_table(features, record):
 
 
 def _beside(record):
-    """Returns title -> scores of what stands beside those of a record, the floor among them."""
+    """Returns title -> scores of the floor and the baselines beside a record."""
     baselines = record.get("baselines")
     baselines = baselines if isinstance(baselines, dict) else {}
     columns = {f"Baseline: {n}": x for n, x in baselines.items() if isinstance(x, dict)}

@@ -69,7 +69,7 @@ class RunSettings:
 # Model settings that the run decides.
 DECIDED = ("image_shape", "sample_shape", "num_classes", "seed")
 
-# Settings that may change on resuming: they affect when the run ends and what it writes, not what it
+# Settings that may change on resuming: they affect the end and the files of a run, not what it
 # computes.
 RESUMABLE = (
     *("epochs", "max_minutes", "max_cpu_seconds", "sample_every", "checkpoint_minutes"),

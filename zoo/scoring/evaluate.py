@@ -1,4 +1,4 @@
-"""Judges samples: every score that applies, beside its floor, with what fixes the numbers."""
+"""Scores samples: every score that applies, its floor, and the protocol behind the numbers."""
 
 import os
 import pathlib
@@ -50,35 +50,35 @@ def evaluate(
 ):
     """Scores a generator or a file of samples, prints a table, and keeps the numbers.
 
-    Networks that make pictures of pictures are scored by `zoo.scoring.translation`: on `pairs:` by
-    how near their pictures are to the targets, on `domains:` by how much they look like the other
-    side's. `samples` then limits how many test pictures are translated.
+    `zoo.scoring.translation` scores networks that turn pictures into pictures: on `pairs:` by the
+    distance to the targets, on `domains:` by the similarity to the other side. `samples` then
+    limits the number of test pictures.
 
-    A run also gets `neighbours.png` where its memorisation is scored: samples above the training
-    pictures nearest to them.
+    If memorisation is scored, a run also gets `neighbours.png`: samples above their nearest
+    training pictures.
 
-    Beside each score stands its floor: the same function of as many real pictures of the train
-    split. Real and generated pictures pass through the same extractor, at the same size.
+    Each score has a floor: the same function of as many real pictures of the train split. Real and
+    generated pictures pass through the same extractor, at the same size.
 
     Args:
         source: run directory or generator file, or None for samples from a file.
-        samples: int, how many to draw; or path of an .npz file with `images` uint8 NHWC or
-            `samples` float32, and perhaps `labels`, as generate.py writes it. By default 10,000,
-            or as many as the train split has, so that the floor has the same count.
+        samples: int, number of samples; or path of an .npz file from generate.py with `images`
+            uint8 NHWC or `samples` float32, and optional `labels`. By default 10,000, or the size
+            of a smaller train split, so that the floor has the same count.
         dataset: str; by default the run's.
-        seed: int, of the samples and of what is chosen at random. The samples are those of
-            generate.py with this seed.
+        seed: int, seed of the samples and of random choices. generate.py draws the same samples
+            with it.
         metrics: list of str from `METRICS`, or None for all that apply.
         features: str, name of an extractor; by default `classifier:DATASET` for data with classes
             and `raw` for others.
         inception_weights: path of a weights file, or None.
-        data_dir: where prepared data sets lie.
-        budget: str, the training's, for the table of results; by default from the run's clock.
-        results: path of a CSV file to which a row for each score is added, or None.
-        say: function that takes the text of the table.
+        data_dir: folder of prepared data sets.
+        budget: str, training budget for the table of results; by default from the run's clock.
+        results: path of a CSV file that gets a row per score, or None.
+        say: function called with the text of the table.
 
     Returns:
-        dict: what was written under its features' name into the run's `evaluation.json`.
+        dict: the record in the run's `evaluation.json`, under the name of its features.
 
     Raises:
         UsageError: see the messages. Nothing is written then.
@@ -119,7 +119,7 @@ def evaluate(
             data_dir,
         )
     say(table(record))
-    # All files last, so that a failure leaves none.
+    # Write all files last, so a failure leaves none.
     if source is not None and os.path.isdir(source):
         if neighbours is not None:
             pictures.save_png(pathlib.Path(source) / "neighbours.png", *neighbours)
@@ -172,7 +172,7 @@ def draw(source, generator, count, seed, config):
         `Judged`.
 
     Raises:
-        UsageError: it gives pictures that are not finite, or does not tell its classes.
+        UsageError: it gives pictures that are not finite, or its number of classes is unknown.
     """
     shape = generator.inputs[0].shape[1:]
     labels = None
@@ -188,7 +188,7 @@ def draw(source, generator, count, seed, config):
     parts = []
     with Progress("samples", count) as progress:
         z = sampling.latents(count, int(np.prod(shape)), seed).reshape(-1, *shape)
-        # In pieces, so that only the finished pictures are all in memory.
+        # In pieces, so memory holds only finished pictures.
         for start in range(0, count, 16 * sampling.CHUNK):
             piece = slice(start, start + 16 * sampling.CHUNK)
             part = sampling.run_generator(
@@ -253,7 +253,7 @@ def _evaluate_pictures(
         raise UsageError(
             "No metric applies: " + "; ".join(f"{n}: {w}" for n, w in left_out.items()) + "."
         )
-    # Of what the train split is itself measured against, it has no floor.
+    # Memorisation compares with the train split itself, so it has no floor.
     comparable = [name for name in METRICS if name != "memorisation" and gave(name, values)]
     labels = real_labels if judged.labels is not None else None
     floor = {}
@@ -281,10 +281,10 @@ def _evaluate_pictures(
 
 
 def memorises(metrics, own, extractor):
-    """Returns whether the features of the whole train split are needed."""
+    """Returns whether the features of the complete train split are needed."""
     if metrics is not None:
         return "memorisation" in metrics and own
-    # What takes so long must be asked for.
+    # Slow features must be requested.
     return own and extractor.name not in extractors.SLOW
 
 
@@ -346,7 +346,7 @@ def _picture_shape(tensor):
 
 
 def _pictures(images, path):
-    """Returns pictures as uint8: as they are, or from float in [-1, 1]."""
+    """Returns pictures as uint8, converted from float in [-1, 1] if needed."""
     if images.dtype == np.uint8:
         return images
     if images.dtype.kind != "f" or not np.isfinite(images).all() or np.abs(images).max() > 1.01:
@@ -358,5 +358,5 @@ def _pictures(images, path):
 
 
 def _is_news(name, why):
-    # That a model without classes has no labels goes without saying.
+    # A model without classes obviously has no labels.
     return "no labels" not in why and name != "memorisation"

@@ -1,4 +1,4 @@
-"""The judge of a run of pictures: it scores the generator while it is trained."""
+"""The judge of a run: it scores generated pictures during training."""
 
 import dataclasses
 import time
@@ -15,21 +15,21 @@ from zoo.metrics.splits import splits
 from zoo.scoring.scores import Reference, prepare, scores, scores_of
 from zoo.tasks.task import task_of
 
-# Of the latent points scored while training: not those of evaluate.py's default, so that the
-# generator chosen by the ones is not flattered by the others.
+# Seed of the latent points scored during training. It differs from evaluate.py's default, so the
+# choice of the best generator does not bias its evaluation.
 TRAINING_SEED = 1
 
 
 @dataclasses.dataclass
 class Judge:
-    """Scores a generator of pictures while it is trained. Made by `find_judge`.
+    """Scores a generator of pictures during training. Made by `find_judge`.
 
     Attributes:
         reference: `Reference`, by the same extractor.
         extractor: `zoo.metrics.features.Extractor`.
-        samples: int, how many are drawn for a score.
+        samples: int, samples per score.
         floor: float, the Frechet distance of as many real pictures.
-        seconds: float, about what one score takes.
+        seconds: float, approximate time of one score.
     """
 
     reference: Reference
@@ -40,7 +40,7 @@ class Judge:
 
     @property
     def protocol(self):
-        """What two scores must share to be compared."""
+        """The values that two scores must share to be comparable."""
         return {
             "samples": self.samples,
             "features": self.extractor.name,
@@ -50,7 +50,7 @@ class Judge:
     def score(self, model):
         """Returns the Frechet distance of a GAN's averaged generator, a float.
 
-        The samples are those of the same latent points each time. None where they are not finite.
+        It uses the same latent points each time. None if samples are not finite.
         """
         images = model.generate(self.samples, seed=TRAINING_SEED)
         if not np.isfinite(images).all():
@@ -62,21 +62,20 @@ class Judge:
 def find_judge(config, data_dir=None, say=print):
     """Prepares the scores of a run's pictures, before its first step.
 
-    Features that `score_features` names are trained or loaded, however long that takes. Without it
-    they are those of `classifier:DATASET`, but only where that has been trained on this machine
-    before; where not, or where the held-out pictures cannot be had, one line says how to get
-    scores, and the run has none.
+    Features named by `score_features` are trained or loaded, however long that takes. By default
+    the run uses `classifier:DATASET` if it is already trained on this machine. Otherwise, and also
+    without held-out pictures, the run has no scores, and one line says how to get them.
 
     Args:
         config: the completed config of a run.
-        data_dir: str, where prepared data sets lie.
-        say: function that takes that line.
+        data_dir: str, folder of prepared data sets.
+        say: function called with that line.
 
     Returns:
         `Judge`, or None.
 
     Raises:
-        UsageError: what `score_features` asks for cannot be had.
+        UsageError: the features of `score_features` are not available.
     """
     dataset, name = config["dataset"], config["score_features"]
     judged = task_of(zoo.get(config["model"]).task).judged
@@ -115,7 +114,7 @@ def _prepared(config, extractor, data_dir):
         resize=config["resize"],
         data_dir=data_dir,
     )
-    # No more than the floor can have: a score of more samples would be lower.
+    # At most the count of the floor: more samples would score lower.
     count = min(config["score_samples"], len(parts.train.samples))
     start = time.monotonic()
     reference, real, _ = prepare(parts, extractor, count)

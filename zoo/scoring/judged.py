@@ -1,4 +1,4 @@
-"""What is judged, where it comes from, and what of that a record keeps."""
+"""Judged samples, their origin, and the part of it that records keep."""
 
 import dataclasses
 import datetime
@@ -14,14 +14,14 @@ from zoo.runs import checkpoints, directory
 
 @dataclasses.dataclass
 class Judged:
-    """Samples that are judged, and where they come from.
+    """Samples to judge, and their origin.
 
     Attributes:
-        samples: uint8 NHWC, or float32 `(n, d)` of data that are not pictures.
-        labels: int32 `(n,)`, the classes asked for, or None.
-        name: str, what is judged, for a person.
+        samples: uint8 NHWC, or float32 `(n, d)` if they are not pictures.
+        labels: int32 `(n,)`, the requested classes, or None.
+        name: str, name of the samples for people.
         config: dict, the config of the run; empty for a file.
-        hash: str, SHA-256 in hex of the file that the samples come from.
+        hash: str, SHA-256 in hex of the source file.
         step, seconds, cpu_seconds: of the run's newest checkpoint, or None.
     """
 
@@ -36,7 +36,7 @@ class Judged:
 
 
 def of_networks(samples, labels, source, config, paths):
-    """Returns the `Judged` samples that the networks of a run directory, or a file, have made.
+    """Returns `Judged` samples from the networks of a run directory or a file.
 
     Args:
         samples, labels, config: as in `Judged`.
@@ -55,7 +55,7 @@ def of_networks(samples, labels, source, config, paths):
 
 
 def protocol(judged, seed, notes):
-    """Returns what any record says of its samples and of how it came about, a dict."""
+    """Returns the samples' part of a record: their origin and how they were judged, a dict."""
     return {
         "judged": judged.name,
         "step": judged.step,

@@ -1,4 +1,4 @@
-"""Writes down scores: a table for people, a run's evaluation.json, and rows of results.csv."""
+"""Writes scores: a table for people, a run's evaluation.json, and rows of results.csv."""
 
 import csv
 import io
@@ -13,18 +13,18 @@ from zoo.scoring.scores import KNOWN, better, direction, version
 
 COLUMNS = [
     *("date", "model", "dataset", "preset", "backend", "seed", "budget", "metric", "value"),
-    # `reference` is the published value, and the columns behind `command` came later.
+    # `reference` is the published value. The columns after `command` were added later.
     *("samples", "reference", "commit", "command", "features", "features_hash", "floor"),
     *("floor_samples", "deviation", "reference_split", "reference_count", "resizer"),
     *("metric_version", "sample_seed", "trained_by", "trained_commit", "settings"),
     *("train_seconds", "train_cpu_seconds", "baseline_input", "baseline_mean"),
 ]
-# What stands beside the scores of pictures that were made of others.
+# Baselines beside the scores of translated pictures.
 BASELINES = ("input", "mean")
 
 
 def table(record):
-    """Returns the scores of a record as a text for people."""
+    """Returns the scores of a record as text for people."""
     protocol = record["protocol"]
     values = record["scores"]
     step = "" if protocol["step"] is None else f", step {protocol['step']:,}"
@@ -55,9 +55,9 @@ def table(record):
 
 
 def beside(record):
-    """Returns what stands beside the scores of a record: title -> scores.
+    """Returns the columns beside the scores of a record: title -> scores.
 
-    The floor, except where there is none of any score, and the baselines, if there are some.
+    These are the floor, unless no score has one, and the baselines, if there are any.
     """
     columns = {f"baseline {name}": scores for name, scores in record.get("baselines", {}).items()}
     if record["floor"] or not columns:
@@ -70,8 +70,8 @@ def beside(record):
 def write_evaluation(run, record):
     """Puts a record into the run's `evaluation.json`, under the name of its features.
 
-    What else is there stays: what training wrote, and other features' scores. Scores of the same
-    protocol and the same generator are added to, those of another are replaced.
+    Entries of the training and of other features stay. New scores are added to old ones of the same
+    protocol and generator, and replace others.
     """
     path = run / "evaluation.json"
     try:
@@ -103,7 +103,7 @@ def write_evaluation(run, record):
 
 
 def _merged(old, record):
-    """Returns the baselines of two records of one protocol, where there are some."""
+    """Returns the merged baselines of two records of one protocol, if there are any."""
     if "baselines" not in record:
         return {}
     both = {n: old["baselines"].get(n, {}) | scores for n, scores in record["baselines"].items()}
@@ -115,8 +115,8 @@ def rows(record, judged, dataset, budget=None, source=None):
 
     Args:
         judged: `zoo.scoring.evaluate.Judged`.
-        budget: str, or None for what the run's clock says.
-        source: run directory, whose `environment.json` tells how it was trained, or None.
+        budget: str, or None to use the run's clock.
+        source: run directory, whose `environment.json` describes the training, or None.
     """
     protocol, config = record["protocol"], judged.config
     trained = _environment(source)
@@ -147,7 +147,7 @@ def rows(record, judged, dataset, budget=None, source=None):
     if dataset != common["dataset"]:
         common["reference_split"] = f"{dataset}: {common['reference_split']}"
     baselines = record.get("baselines", {})
-    # Of several directions each has counts of its own.
+    # Each direction has its own counts.
     counts = protocol.get("counts", {})
     return [
         common
@@ -168,7 +168,7 @@ def rows(record, judged, dataset, budget=None, source=None):
 
 
 def append_rows(path, new):
-    """Adds rows to a CSV file with the columns of results.csv, which is made if it is missing."""
+    """Appends rows to a CSV file with the columns of results.csv, created if missing."""
     check_results(path)
     path = pathlib.Path(path)
     is_new = not path.exists() or not path.stat().st_size
@@ -180,13 +180,13 @@ def append_rows(path, new):
         text.write("\n")
     writer.writerows(new)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Appended in one write, so that two evaluations at once lose nothing.
+    # A single write, so two evaluations at once lose nothing.
     with path.open("ab", buffering=0) as file:
         file.write(text.getvalue().encode())
 
 
 def check_results(path):
-    """Raises UsageError for a file that rows cannot be added to, before any work is done."""
+    """Raises UsageError if rows cannot be added to a file, before any work."""
     if os.path.isdir(path):
         raise UsageError(f"--results={path} is a folder. Expected the path of a CSV file.")
     if not os.path.exists(path) or not os.path.getsize(path):
@@ -203,13 +203,13 @@ def check_results(path):
 def _budget(judged):
     for seconds, unit in ((judged.cpu_seconds, "CPU seconds"), (judged.seconds, "seconds")):
         if seconds:
-            # Two digits: seeds of one budget end a little apart and are one line of the table.
+            # Two digits, so that seeds of one budget share a line of the table.
             return f"{float(f'{seconds:.2g}'):,.0f} {unit}"
     return ""
 
 
 def _environment(run):
-    """What a run's `environment.json` says of how it was trained; empty for a file."""
+    """Returns a run's `environment.json`, or {} for a file."""
     if run is None:
         return {}
     try:
@@ -220,14 +220,14 @@ def _environment(run):
 
 
 def _settings(config, command):
-    """What a run's config changes of its recipe, but for when it ends: "loss=hinge width=64"."""
+    """Returns changes of a run to its recipe, except its end, as in "loss=hinge width=64"."""
     try:
         recipe = configs.resolve(config["model"], config["dataset"], config["preset"])
         shape = config.get("sample_shape")
         recipe, config = configs.sized(recipe, shape), configs.sized(config, shape)
     except (KeyError, UsageError):
         return ""
-    # Where nobody asked for a size the config has that of the data, which is no change.
+    # Without a requested size the config has the size of the data, which is not a change.
     own = [name for name in ("image_size", "channels") if f"{name}=" not in command]
     ignored = (*configs.RESUMABLE, "seed", *own)
     changed = (

@@ -1,4 +1,4 @@
-"""Scores pictures by their features: which scores there are, and what samples are compared with."""
+"""Scores of pictures by their features: the metrics, and the reference they compare with."""
 
 import dataclasses
 import functools
@@ -8,13 +8,11 @@ import numpy as np
 
 from zoo.errors import UsageError
 
-# Real pictures of the held-out split that samples are compared with; the rest would cost more than
-# it tells.
+# Most real pictures of the held-out split in a reference. More would cost time and change little.
 REFERENCE = 10_000
 LARGEST_SUBSET = 1000
 
-# Metric -> its version, raised with every change of what it computes, and the names of its scores
-# with the direction that is better.
+# Metric -> its version, raised with every change of the computation, and score -> better direction.
 METRICS = {
     "frechet": (1, {"frechet": "lower"}),
     "kernel": (1, {"kernel": "lower"}),
@@ -33,14 +31,14 @@ METRICS = {
         },
     ),
 }
-# Of pictures made of others, on pairs: how near each is to its own target.
+# For translated pictures with pairs: the distance of each to its target.
 PAIRED = {
     "l1": (1, {"l1": "lower"}),
     "psnr": (1, {"psnr": "higher"}),
     "ssim": (1, {"ssim": "higher"}),
     "feature_distance": (1, {"feature_distance": "lower"}),
 }
-# Of pictures made of others, without pairs; each score is one of a direction, `a_to_b_frechet`.
+# For translated pictures without pairs. Each score has a direction, as in `a_to_b_frechet`.
 UNPAIRED = {
     "frechet": METRICS["frechet"],
     "kernel": METRICS["kernel"],
@@ -48,22 +46,22 @@ UNPAIRED = {
 }
 EVERY = METRICS | PAIRED | UNPAIRED
 _DIRECTION = re.compile(r"(a_to_b|b_to_a)_")
-# The k of the balls around samples, as the papers have it.
+# The k of the balls around samples, as in the papers.
 NEIGHBOURS = {"precision_recall": 3, "density_coverage": 5}
-# Of data whose distribution is known; see `zoo.tasks.points.known_scores`.
+# For data with a known distribution; see `zoo.tasks.points.known_scores`.
 KNOWN = "known_distribution"
 KNOWN_VERSION = 1
 
 
 @dataclasses.dataclass
 class Reference:
-    """What samples are compared with, computed once for any number of scorings.
+    """The reference that samples are compared with, computed once for many scorings.
 
     Attributes:
         features: float32 `(m, d)` of held-out real pictures.
         labels: int32 `(m,)`, or None.
-        classes: int, how many the data set has, or 0.
-        train: float32 `(t, d)` of all the pictures trained on, or None: then no memorisation.
+        classes: int, number of classes in the data set, or 0.
+        train: float32 `(t, d)` of all training pictures, or None for no memorisation score.
     """
 
     features: np.ndarray
@@ -80,7 +78,7 @@ class Reference:
         return moments(self.features)
 
     def radii(self, k):
-        """The squared distance of each feature to its k-th nearest, or None of too few."""
+        """The squared distance of each feature to its k-th nearest, or None for too few."""
         from zoo.metrics.manifold import squared_radii
 
         if k not in self._radii and len(self.features) > k:
@@ -89,14 +87,15 @@ class Reference:
 
 
 def prepare(parts, extractor, count, keep_train=False):
-    """Computes what samples are compared with.
+    """Computes the reference and the floor.
 
     Args:
         parts: `zoo.metrics.splits.Splits`.
         extractor: `zoo.metrics.features.Extractor`.
-        count: int, how many pictures of the train split make the floor, if it has so many. They
-            are always the same, so that the floor is a constant of the protocol.
-        keep_train: bool, whether the features of the whole train split are kept, for memorisation.
+        count: int, most pictures of the train split in the floor. They are always the same, so the
+            floor is a constant of the protocol.
+        keep_train: bool, whether to keep the features of the complete train split, for
+            memorisation.
 
     Returns:
         `(reference, real, real_labels)`: the `Reference`; the features and probabilities of the
@@ -124,12 +123,11 @@ def prepare(parts, extractor, count, keep_train=False):
 def scores(images, labels, reference, extractor, metrics=None, seed=0):
     """Returns the scores of pictures against a prepared reference, name -> float.
 
-    The function to call again and again while training: what depends on the reference alone is
-    computed once.
+    Suitable for repeated calls during training: the work for the reference is done once.
 
     Args:
         images: uint8 `(n, h, w, c)`.
-        labels: int32 `(n,)`, the classes asked for, or None.
+        labels: int32 `(n,)`, the requested classes, or None.
         reference: `Reference` by the same extractor.
         extractor: `zoo.metrics.features.Extractor`.
         metrics: list of str from `METRICS`, or None for all that apply and accept so few samples.
@@ -142,14 +140,14 @@ def scores(images, labels, reference, extractor, metrics=None, seed=0):
 
 
 def scores_of(features, probabilities, labels, reference, metrics=None, seed=0, distance=None):
-    """`scores` of features that are there already.
+    """`scores` for features that are already computed.
 
     Args:
         features: float32 `(n, d)`. probabilities: float32 `(n, classes)`, or None.
-        distance: float `(n,)` to the nearest of `reference.train`, if it is there already.
+        distance: float `(n,)` to the nearest of `reference.train`, if already computed.
 
     Returns:
-        `(scores, left_out)`: name -> float, and metric -> why it is not among them.
+        `(scores, left_out)`: name -> float, and metric -> why it is left out.
     """
     left_out = obstacles(probabilities, labels, reference)
     for name in metrics or ():
@@ -170,7 +168,7 @@ def scores_of(features, probabilities, labels, reference, metrics=None, seed=0, 
 
 
 def obstacles(probabilities, labels, reference):
-    """Returns why a metric does not apply, metric -> str, for those that do not."""
+    """Returns the reasons against metrics that do not apply, metric -> str."""
     reasons = {}
     if probabilities is None:
         reasons["classifier_score"] = "these features name no classes"
@@ -238,7 +236,7 @@ def _compute(name, features, probabilities, labels, reference, seed, distance):
 
 
 def gave(metric, values):
-    """Returns whether a metric gave any of the scores."""
+    """Returns whether any of the scores comes from a metric."""
     return any(score in values for score in METRICS[metric][1])
 
 
@@ -259,7 +257,7 @@ def version(score):
 
 
 def check_apply(metrics, valid, what):
-    """Raises UsageError for a metric that is not in `valid`, as those that `what` have."""
+    """Raises UsageError for a metric that is not in `valid`, the metrics of `what`."""
     for name in metrics or ():
         if name not in valid:
             raise UsageError(

@@ -1,9 +1,8 @@
-"""Scores networks that make pictures of pictures, beside what no network is needed for.
+"""Scores networks that turn pictures into pictures, beside simple baselines.
 
-On pairs each translated picture is compared with its own target. Without pairs the translated
-pictures of one side are compared with the real ones of the other, as a heap. Beside each score
-stands that of two baselines: the pictures as they were, untouched, and the mean training picture. A
-network that does not beat both has learnt less than they tell.
+With pairs, each translated picture is compared with its own target. Without pairs, all translated
+pictures of one side are compared with all real ones of the other. Each score stands beside two
+baselines: the unchanged input pictures and the mean training picture. A useful network beats both.
 """
 
 import os
@@ -22,7 +21,7 @@ from zoo.scoring.scores import LARGEST_SUBSET, PAIRED, UNPAIRED, check_apply
 
 # Module of `zoo.data` -> metric -> version and scores.
 KINDS = {"pairs": PAIRED, "domains": UNPAIRED}
-# Test pictures of a side that are translated at most.
+# Most test pictures per side.
 MOST = 10_000
 CHUNK = 8
 SIDES = {"a_to_b": ("a", "b"), "b_to_a": ("b", "a")}
@@ -39,16 +38,16 @@ def evaluate(
     inception_weights=None,
     data_dir=None,
 ):
-    """Scores the networks of a run, or of a file, on what is held out of a data set.
+    """Scores the networks of a run or a file on the held-out part of a data set.
 
     Args:
         source: run directory or network file.
-        samples: int, test pictures of a side at most, or None for all up to 10,000.
+        samples: int, most test pictures per side, or None for all up to 10,000.
         dataset: str, of `pairs:` or `domains:`.
         seed: int, of random subsets.
         config: dict, the config of the run; empty for a file.
         metrics: list of str, of `PAIRED` or `UNPAIRED`, or None for all.
-        features: str, name of an extractor; by default `imagenet`, of pictures with alpha `raw`.
+        features: str, name of an extractor; by default `imagenet`, with alpha `raw`.
         inception_weights, data_dir: as for `zoo.scoring.evaluate.evaluate`.
 
     Returns:
@@ -155,7 +154,7 @@ def _notes(parts, dataset, config, extractor):
 
 
 def _paired(translators, parts, most, metrics, extractor, seed, notes):
-    """Returns the scores on pairs, the translated pictures, and what the protocol says of them."""
+    """Returns the scores on pairs, the translated pictures, and entries for the protocol."""
     (network,) = translators.values()
     chosen = _chosen(len(parts.held_out.samples), most)
     given, target = (parts.held_out.fields[name][chosen] for name in ("input", "target"))
@@ -185,7 +184,7 @@ def _of_pairs(metric, images, target, extractor):
 
 
 def _unpaired(translators, parts, most, metrics, extractor, seed, notes):
-    """As `_paired`, of both directions between two sides."""
+    """Does the same as `_paired` for both directions between two sides."""
     test, train = parts.held_out.fields, parts.train.fields
     least = min(map(len, test.values()))
     if least < 2:
@@ -287,7 +286,7 @@ def _translated(network, images, what):
 
 
 def _chosen(count, most):
-    """Returns which of `count` pictures are taken, at most `most`, the same each time."""
+    """Returns the indices of at most `most` of `count` pictures, the same each time."""
     return np.sort(np.random.default_rng(0).permutation(count)[:most])
 
 

@@ -3,10 +3,10 @@
 python -m zoo.sweep --model=dcgan --dataset=mnist --set loss=hinge,least_squares \\
     --set penalty=none,r1 --seeds=0,1,2 --max_cpu_seconds=300
 
-Each run is a process of train.py and one of evaluate.py, so that what one of them breaks costs that
-run only. Ctrl-C ends after the current run's own clean stop; the same command goes on from there.
+Each run is a process of train.py and one of evaluate.py, so a failure affects only that run. After
+Ctrl-C the current run stops cleanly; the same command continues from there.
 
-Exit codes: 0 all runs have scores; 1 some failed; 2 a person can mend it; 130 interrupted.
+Exit codes: 0 all runs have scores; 1 some failed; 2 the user can fix it; 130 interrupted.
 """
 
 # At the top, here and in all of this package, only what starts at once: this process waits for
@@ -92,7 +92,7 @@ def main(argv):
         print(f"{count} runs{before}; in {sweep.folder}")
         sweep.write()
         for i, run in enumerate(todo):
-            # Until one is over, what is known is the budget.
+            # Until one run is over, the budget is the only estimate.
             guess = statistics.fmean(took) if took else (arguments.max_minutes or 0) * 60
             left = f"  (about {clock(guess * (len(todo) - i))} left)" if guess else ""
             print(f"run {done + i + 1} of {count}: {run.label} seed={run.seed}{left}", flush=True)
@@ -132,7 +132,7 @@ def clock(seconds):
 
 
 def start():
-    """The program: `main` with its errors told as those of the other programs."""
+    """Runs `main` and reports its errors as the other programs do."""
     try:
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""The combinations of settings and the seeds that a sweep is asked for, checked before its runs."""
+"""The combinations of settings and the seeds of a sweep, checked before its runs."""
 
 import itertools
 import json
@@ -11,7 +11,7 @@ from zoo.sweep.processes import ROOT
 
 
 def parse_grid(texts):
-    """Returns the values of each setting, name -> list of str, from what stands behind --set.
+    """Returns the values of each setting, name -> list of str, from the values of --set.
 
     Raises:
         UsageError: no `=`, or a setting that has a flag of its own because all runs share it.

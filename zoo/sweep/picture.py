@@ -1,4 +1,4 @@
-"""What a sweep has found, as a picture: curves of the training, or bars where runs have none."""
+"""The picture of a sweep: curves of the training, or bars if runs have no curves."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""A program as a process of its own: how it is called, stopped, and why it failed."""
+"""Programs in separate processes: calling, stopping, and reasons for failure."""
 
 import contextlib
 import os
@@ -67,10 +67,10 @@ def call(command, log, stop, lock=None):
 
 
 class Stop:
-    """While entered, the first signal stops the process that is running, and no other starts.
+    """Context in which the first signal stops the running process, and no other starts.
 
-    That process gets every signal from here only: it has a session of its own, for at Ctrl-C the
-    terminal would send it one as well, and train.py takes a second for impatience.
+    The process has its own session, so it receives signals only from here. Otherwise the terminal
+    would send it Ctrl-C as well, and train.py ends at once on a second signal.
     """
 
     def __init__(self):

@@ -1,4 +1,4 @@
-"""The runs of a sweep: which are left, how each is trained and scored, and what is kept of it."""
+"""The runs of a sweep: training, scoring, and their records."""
 
 import contextlib
 import dataclasses
@@ -89,7 +89,7 @@ class Sweep:
         self.configs = []
 
     def load(self):
-        """Takes the entries of the runs from sweep.json. Returns what was asked for then, or {}.
+        """Reads the entries of the runs from sweep.json. Returns the earlier request, or {}.
 
         Raises:
             UsageError: it is damaged, or the folder is something else.
@@ -181,7 +181,7 @@ class Sweep:
         return entry.get("state") != "done" or entry["scoring"] != self.scoring
 
     def scored(self):
-        """Returns the runs that have the scores asked for."""
+        """Returns the runs that have the requested scores."""
         return [
             run
             for run in self.runs
@@ -333,7 +333,7 @@ def newest_meta(folder):
 
 @contextlib.contextmanager
 def locked(folder):
-    """While entered, no other sweep works in the folder. Gives the lock's file descriptor.
+    """Keeps other sweeps out of the folder. Yields the lock's file descriptor.
 
     Raises:
         UsageError: one does, or a run that an ended one left behind.

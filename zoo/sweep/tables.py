@@ -1,4 +1,4 @@
-"""What a sweep has found, as tables: sweep.csv, sweep.md and the one for a terminal."""
+"""The tables of a sweep: sweep.csv, sweep.md and the table for a terminal."""
 
 import collections
 import csv
@@ -129,7 +129,7 @@ def spread(values, alone=False):
 
 
 def badness(name, value, entries=()):
-    """Returns what the table is sorted by: lower is better, and what has no number comes last."""
+    """Returns the sort key of the table: lower is better, and missing numbers come last."""
     if math.isnan(value):
         return math.inf
     if name in NEAR:

@@ -1,4 +1,4 @@
-"""What a run writes while it trains: tables, scores, pictures, checkpoints and the generator."""
+"""The outputs of a run in training: tables, scores, pictures, checkpoints and the generator."""
 
 import contextlib
 import json
@@ -15,17 +15,17 @@ from zoo.runs.csv_files import append_csv, keep_scores, keep_whole_epochs, read_
 from zoo.runs.events import EventWriter
 from zoo.training.session import SessionCallback
 
-SCORING = 0.05  # of the training time: what scores of pictures may take at most
-CHECKPOINTING = 0.02  # share of the time that writing checkpoints may take
-ALIKE = 0.1  # of the spread of real samples: below it generated ones have become one
-PATIENCE = 1000  # steps that a generator may take until its samples begin to differ
+SCORING = 0.05  # largest share of the training time for scores of pictures
+CHECKPOINTING = 0.02  # largest share of the time for writing checkpoints
+ALIKE = 0.1  # share of the spread of real samples, below which samples count as collapsed
+PATIENCE = 1000  # steps before samples that never differed count as collapsed
 
 
 class Tables(SessionCallback):
     """metrics.csv, timings.csv and TensorBoard scalars, a row for each epoch.
 
-    metrics.csv holds what the seed determines, so two runs of one config can be compared with
-    `cmp`; what differs between machines is in timings.csv.
+    metrics.csv depends on the config and the seed alone, so `cmp` can compare two runs. Values that
+    differ between machines are in timings.csv.
     """
 
     def __init__(self, session, events):
@@ -47,7 +47,7 @@ class Tables(SessionCallback):
             "epoch": epoch + 1,
             "step": session.step,
             "images": session.images,
-            # A player that does not move in this phase has no value.
+            # A player without moves in this phase has no value.
             **{n: float(logs[n]) if n in logs else "" for n in self.model.trackers if n != "loss"},
         }
         players = self.model.optimizer
@@ -74,11 +74,11 @@ class Tables(SessionCallback):
 
 
 class Samples(SessionCallback):
-    """Pictures of what the averaged networks draw, of the same inputs each time.
+    """Pictures from the averaged networks, for the same inputs each time.
 
-    Where the samples of two pictures in a row are all alike, a warning says so: on stderr, in
-    TensorBoard, and in `warnings.csv`, which the report shows. `stop_on_collapse` ends the run. The
-    first samples of some networks hardly differ, which is no collapse before `PATIENCE` steps.
+    If all samples of two pictures in a row are alike, a warning goes to stderr, to TensorBoard and
+    to `warnings.csv`, which the report shows. `stop_on_collapse` ends the run. The first samples of
+    some networks hardly differ. Before `PATIENCE` steps this does not count as collapse.
     """
 
     def __init__(self, session, events, dataset, task):
@@ -86,7 +86,7 @@ class Samples(SessionCallback):
         self.events = events
         self.dataset = dataset
         self.task = task
-        self.alike = []  # steps of the latest pictures in a row whose samples are
+        self.alike = []  # steps of the latest pictures in a row with samples all alike
         self.differed = False
         self.path = session.directory / "warnings.csv"
         keep_scores(self.path, session.step, None)
@@ -125,15 +125,15 @@ class Samples(SessionCallback):
         session = self.session
         text = (
             f"The samples are all alike since step {self.alike[0]:,}: they differ from one another "
-            f"by {diversity:.1%} of what real ones do. The generator has collapsed; README.md, "
-            '"When training goes wrong", says what helps.'
+            f"by {diversity:.1%} of what real ones do. The generator has collapsed; see "
+            'docs/usage.md, "When training goes wrong".'
         )
         append_csv(self.path, {"step": session.step, "warning": text})
         self.events.text(session.step, "warning", text)
         print(f"\nwarning: {text}", file=sys.stderr)
         if session.config["stop_on_collapse"]:
             session.stop_request = "the samples are all alike"
-            # Where several workers train, its `Clock` tells the others first.
+            # With several workers, `Clock` informs the others first.
             if session.layout.workers == 1:
                 session.stop = session.stop or session.stop_request
                 self.model.stop_training = True
@@ -159,25 +159,25 @@ class Scores(SessionCallback):
         append_csv(self.path, {"step": session.step, **scores})
         path = session.directory / "evaluation.json"
         content = {"step": session.step, **scores}
-        # What evaluate.py found is of a checkpoint it names, and stays.
+        # Results of evaluate.py name their checkpoint, so they stay.
         directory.write_json(path, content | _evaluations(path))
         self.events.scalars(session.step, scores)
 
     def say_best(self):
-        """Nothing: no generator but the latest is kept."""
+        """Does nothing: only the latest generator is kept."""
 
 
 class ImageScores(SessionCallback):
-    """Scores of pictures while they are learned, and the best generator so far.
+    """Scores of pictures during training, and the best generator so far.
 
-    Every `score_every` thousand images the session's judge scores the averaged generator: a row of
-    scores.csv and TensorBoard scalars. A score that would make all of them together take more than
-    5 % of the training time so far is put off until it no longer does. Training is the same with
-    and without scores, bit for bit: samples are named by seeds of their own.
+    Every `score_every` thousand images the session's judge scores the averaged generator and writes
+    a row of scores.csv and TensorBoard scalars. Scores take at most 5 % of the training time so
+    far; a score that would exceed this waits. Training is the same with and without scores, bit for
+    bit, because the samples have seeds of their own.
 
-    A score better than all before, of this session and of those that it resumes, is that of
-    `checkpoints/best.npz` and `generator-best.keras`. Scores of other features or another number of
-    samples cannot be compared: where a resumed run changes these, the best begins anew.
+    The best score, over this session and the sessions it resumes, belongs to `checkpoints/best.npz`
+    and `generator-best.keras`. Scores with other features or another number of samples cannot be
+    compared. If a resumed run changes these, the best starts over.
     """
 
     def __init__(self, session, events):
@@ -188,13 +188,13 @@ class ImageScores(SessionCallback):
         self.spent = 0.0
         self.cost = self.judge.seconds if self.judge else 0.0
         self.files = NetworkFiles(session, "{}-best.keras")
-        # The file itself tells its score, so what it holds and what is known of it cannot differ.
+        # The score is stored in the file itself, so score and weights always match.
         self.best = checkpoints.read_meta(session.directory / "checkpoints" / checkpoints.BEST)
         rows = keep_scores(self.path, session.step, self.best.get("step"))
         self.plan(int(rows[-1]["images"]) if rows else 0)
 
     def plan(self, images):
-        """Finds the next multiple of `score_every`, so that resuming does not shift them."""
+        """Plans the next score at a multiple of `score_every`, so resuming does not shift it."""
         every = max(1000 * (self.session.config["score_every"] or 0), 1)
         self.following = (images // every + 1) * every
 
@@ -214,7 +214,7 @@ class ImageScores(SessionCallback):
         with backend.single():
             value = self.judge.score(self.model)
         if value is None:
-            return  # `FiniteLosses` is about to say why
+            return  # `FiniteLosses` will report the reason
         if not self.comparable() or value < self.best["frechet"]:
             self.save(value)
         row = {
@@ -230,13 +230,13 @@ class ImageScores(SessionCallback):
         session.scored = f"  frechet {value:.4g}"
 
     def comparable(self):
-        """Returns whether there is a best one, found by the same protocol."""
+        """Returns whether there is a best score by the same protocol."""
         return self.judge.protocol.items() <= self.best.items()
 
     def save(self, value):
         session = self.session
         meta = {**session.meta(), "frechet": value, **self.judge.protocol}
-        # The checkpoint last: after a crash between them the same score is found and saved again.
+        # The checkpoint last: after a crash in between, the same score is computed and saved again.
         with saving(session):
             self.files.write(self.model)
             folder = session.directory / "checkpoints"
@@ -244,7 +244,7 @@ class ImageScores(SessionCallback):
                 self.best = meta
 
     def say_best(self):
-        """Prints the best score and what the scores took, if there are any."""
+        """Prints the best score and the time that scores took, if there are any."""
         if not self.best:
             return
         best, session = self.best, self.session
@@ -264,7 +264,7 @@ class ImageScores(SessionCallback):
 class Checkpoints(SessionCallback):
     """Checkpoints and the exported generator, every few minutes and at the end.
 
-    Where writing them takes long, less often, so that it takes no more than its share of the time.
+    If writing takes long, they are written less often, within their share of the time.
     """
 
     def __init__(self, session):
@@ -291,7 +291,7 @@ class Checkpoints(SessionCallback):
 
     def save_if_due(self):
         wanted = 60 * self.session.config["checkpoint_minutes"]
-        # At 0 somebody wants one after each step, whatever it costs.
+        # 0 asks for one after each step, whatever it costs.
         pause = max(wanted, self.cost / CHECKPOINTING) if wanted else 0.0
         if self.model.stop_training or time.monotonic() - self.saved_at >= pause:
             self.save()
@@ -311,7 +311,7 @@ class Checkpoints(SessionCallback):
 
 @contextlib.contextmanager
 def saving(session):
-    """Turns what the disk refuses into a sentence."""
+    """Turns errors of the disk into a UsageError."""
     try:
         yield
     except OSError as error:
@@ -326,8 +326,8 @@ class NetworkFiles:
     """The files of the networks that draw, with their averaged weights.
 
     Args:
-        session: the `Session` in whose directory they stand.
-        name: str, of a file, with `{}` for the name of the network.
+        session: the `Session` whose directory gets the files.
+        name: str, file name, with `{}` for the name of the network.
     """
 
     def __init__(self, session, name):

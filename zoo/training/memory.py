@@ -1,4 +1,4 @@
-"""The memory a run takes: told before it starts where it is large, and where it was not enough."""
+"""The memory of a run: an estimate before it starts, and advice if memory runs out."""
 
 import contextlib
 import sys
@@ -8,14 +8,14 @@ import numpy as np
 from zoo import backend, machine
 from zoo.errors import UsageError
 
-LARGE = 2**30  # bytes from which on the estimate is said before training
+LARGE = 2**30  # bytes from which the estimate is printed before training
 
 
 def tell(gan, dataset, config):
-    """Prints the estimate of memory where it is large, with a warning where there is not so much.
+    """Prints a large estimate of memory, with a warning if the machine has less.
 
-    A GPU's memory is not looked at: what does not fit there ends with an error that says so, where
-    the system kills a process without a word.
+    The memory of a GPU is not checked. A GPU reports that it is full, whereas a system that is out
+    of memory kills the process without a message.
     """
     step, samples = estimate(gan, config), dataset.nbytes
     if step + samples < LARGE:
@@ -32,7 +32,7 @@ def tell(gan, dataset, config):
 
 @contextlib.contextmanager
 def told(gan, dataset, session):
-    """Turns the failure of a device that has no memory left into a UsageError with a way out."""
+    """Turns the failure of a device that is out of memory into a UsageError with advice."""
     try:
         yield
     except Exception as error:
@@ -55,10 +55,10 @@ def told(gan, dataset, session):
 
 
 def largest_batch(gan, config, samples):
-    """Returns a batch size to try where that of `config` did not fit, 0 if none will.
+    """Returns a batch size to try when that of `config` did not fit, or 0 if none will.
 
-    At most half of it, and by the estimate no more than this machine holds beside `samples` bytes
-    of data.
+    It is at most half of it, and by the estimate fits into this machine beside `samples` bytes of
+    data.
     """
     fixed = estimate(gan, {**config, "batch_size": 0})
     each = estimate(gan, {**config, "batch_size": 1}) - fixed
@@ -80,9 +80,9 @@ def _gib(size):
 def estimate(gan, config):
     """Estimates the bytes of a step: weights, moments, gradients, and activations kept for them.
 
-    A discriminator sees the real and the generated batch; each activation is kept once and its
-    gradient once. A penalty on the gradient keeps both of them again. It is less than what a step
-    takes: copies inside of the operations and the library itself are not counted.
+    A discriminator sees the real and the generated batch. Each activation and its gradient are kept
+    once, and again for a penalty on the gradient. A real step takes more: the library itself and
+    copies inside operations are not counted.
     """
     width = 4 if config["precision"] == "float32" else 2
     weights = sum(backend.value_of(v).nbytes for v in [*gan.variables, *gan.optimizer.variables])

@@ -1,4 +1,4 @@
-"""The line that tells where training is, how fast it goes and how long it will take."""
+"""The progress line: position, speed and time left of the training."""
 
 import sys
 import time
@@ -7,7 +7,7 @@ from zoo.training.session import SessionCallback
 
 
 class TrainingProgress(SessionCallback):
-    """One line that tells where training is, how fast it goes and how long it will take."""
+    """One line with the position, the speed and the time left of the training."""
 
     def __init__(self, session, out=None):
         super().__init__(session)
@@ -20,7 +20,7 @@ class TrainingProgress(SessionCallback):
     def on_train_batch_end(self, batch, logs=None):
         now = time.monotonic()
         if not self.marks:
-            # The first step compiles; the clock for the speed starts behind it.
+            # The first step compiles, so the speed is measured after it.
             self.marks = [(now, self.session.step)]
         last = self.session.step >= self.session.total_steps or self.model.stop_training
         if now - self.marks[-1][0] >= self.interval or last:

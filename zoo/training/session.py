@@ -1,7 +1,6 @@
-"""One process's part of a run: where it stands, how time passes in it, and what ends it early.
+"""The session of one process in a run: its step, its clock, and reasons to end early.
 
-All callbacks of a run share one `Session`. Only `Clock` writes to its step; it comes first in the
-list.
+All callbacks of a run share one `Session`. Only `Clock`, the first callback, changes its step.
 """
 
 import dataclasses
@@ -17,8 +16,8 @@ from zoo.errors import UsageError
 from zoo.runs import assembly, checkpoints
 from zoo.scoring.judge import Judge
 
-LEAST_SCALE = 2**-10  # of a loss: a gradient that overflows even so is not one of a game
-LOOK = 0.5  # seconds between two looks at what need not be looked at after every step
+LEAST_SCALE = 2**-10  # of a loss; if gradients overflow even so, the training has failed
+LOOK = 0.5  # seconds between checks that are not needed after every step
 ASKED = "asked"
 BUDGETS = {"max_minutes": "minutes", "max_cpu_seconds": "CPU seconds"}
 
@@ -31,23 +30,23 @@ class Session:
     `steps_per_epoch` of them.
     """
 
-    directory: pathlib.Path | None  # None of a new run that another worker writes
+    directory: pathlib.Path | None  # None in a new run that another worker writes
     config: dict
     steps_per_epoch: int
     step: int = 0
-    stop: str | None = None  # why training is to end early, for a person
-    stop_request: str | None = None  # why a callback of the chief wants it to
-    signal: int | None = None  # the signal that is to end it
+    stop: str | None = None  # why training should end early, for people
+    stop_request: str | None = None  # why a callback of the chief wants it to end
+    signal: int | None = None  # the signal that should end it
     layout: backend.Layout = backend.ALONE
-    due: bool = False  # whether at this step all workers look, about every LOOK seconds
+    due: bool = False  # whether all workers check at this step, about every LOOK seconds
     metrics: list | None = None  # running means of a resumed epoch
-    seconds: float = 0.0  # of training, over the sessions before
+    seconds: float = 0.0  # of training, in earlier sessions
     cpu_seconds: float = 0.0  # user and system, of all cores, likewise
     started: float | None = None  # monotonic clock at the first step of this session
     cpu_started: float | None = None  # the process's CPU time then
     first_step: int = 0
-    judge: Judge | None = None  # of pictures, or None: then they are not scored
-    scored: str = ""  # the latest score, for the line of progress
+    judge: Judge | None = None  # of pictures, or None for no scores
+    scored: str = ""  # the latest score, for the progress line
 
     def __post_init__(self):
         self.first_step = self.step
@@ -75,7 +74,7 @@ class Session:
         return 0.0 if self.cpu_started is None else time.process_time() - self.cpu_started
 
     def meta(self):
-        """Returns what a checkpoint says of itself."""
+        """Returns the metadata of a checkpoint."""
         return {
             "step": self.step,
             "seconds": self.seconds + self.elapsed,
@@ -92,17 +91,17 @@ class SessionCallback(keras.callbacks.Callback):
 
 
 class Clock(SessionCallback):
-    """Counts steps, ends the run when its time is up, and puts resumed means back in place.
+    """Counts steps, ends the run when its time is up, and restores the means of a resumed run.
 
-    Several workers must end at the same step: one that took a step more would wait for the others
-    for ever. So they look at signals and budgets at certain steps only, and tell each other what
-    they see. Which step is the next of these is said by the chief, from how fast it is. A signal
-    to any of them counts for all, and the time is that of the chief.
+    Several workers must end at the same step: a worker that took one more step would wait for the
+    others forever. So they check signals and budgets at agreed steps only, and share the results.
+    The chief chooses the next such step from its speed. A signal to any worker counts for all, and
+    the chief's time is used.
     """
 
     def __init__(self, session):
         super().__init__(session)
-        self.looked = (0.0, session.step)  # when, and at which step
+        self.looked = (0.0, session.step)  # time and step of the last check
         self.following = session.step + 1
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -152,14 +151,14 @@ class Clock(SessionCallback):
         return None
 
     def agree(self, now):
-        """Learns what all workers see: their signals, and the chief's time.
+        """Collects the observations of all workers: their signals, and the chief's time.
 
         Returns:
-            As `used_up`, or ASKED, the same on all workers.
+            The result of `used_up`, or ASKED, equal on all workers.
         """
         session, (before, step) = self.session, self.looked
         taken = session.step - step
-        # Steps may be compiled or followed by pictures, so the first guesses are small.
+        # Some steps compile or draw pictures, so the first guesses are small.
         wanted = min(LOOK * taken / max(now - before, 1e-9), 4 * taken)
         names = [None, *BUDGETS, ASKED]
         reason = names.index(ASKED if session.stop_request else self.used_up())
@@ -171,9 +170,9 @@ class Clock(SessionCallback):
 
 
 class StopSignals:
-    """While entered, Ctrl-C and SIGTERM end training after the current step; a second at once.
+    """Context in which Ctrl-C or SIGTERM ends training after the current step, a second at once.
 
-    All workers leave it together, each with the signal of any.
+    All workers leave it together, and a signal to one counts for all.
     """
 
     def __init__(self, session):
@@ -200,7 +199,7 @@ class StopSignals:
 
 
 def learn_signal(session, answers):
-    """Takes over the signal of another worker, from lists of which each begins with its own."""
+    """Takes over the signal of any worker. Each answer is a list that starts with a signal."""
     session.signal = session.signal or int(max(first for first, *_ in answers)) or None
 
 
@@ -208,7 +207,7 @@ class FiniteLosses(SessionCallback):
     """Stops the run when a loss is no longer finite, before anything else is written."""
 
     def on_train_batch_end(self, batch, logs=None):
-        # The running means stay NaN once one step was, so a look now and then finds it.
+        # After one NaN the running means stay NaN, so checking now and then is enough.
         drawn = self.session.step % self.session.config["sample_every"] == 0
         if self.session.due or drawn or self.model.stop_training:
             self.check(logs)
@@ -243,7 +242,7 @@ class FiniteLosses(SessionCallback):
 
 
 class DirectoryThere(SessionCallback):
-    """Stops the run when its directory has gone, instead of beginning another one there."""
+    """Stops the run if its directory is gone, instead of starting a new one there."""
 
     def on_train_batch_end(self, batch, logs=None):
         if self.session.due:

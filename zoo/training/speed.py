@@ -1,10 +1,10 @@
-"""How fast a model trains here, in a process of its own: `python -m zoo.training.speed SPEC`.
+"""Training speed of a model on this machine: `python -m zoo.training.speed SPEC`.
 
-What `python -m zoo.fastest` asks for each backend. The spec is a JSON object: `model`, `dataset`
-(None for random samples), `preset` and `overrides` as `zoo.runs.config.resolve` takes them,
-`data_dir`, `precisions`, `seconds` that each of them is measured, and `patience`, the seconds after
-which the process ends itself, counted once its data are there, however long they are prepared. The
-last line printed is a JSON object: precision -> images per second.
+`python -m zoo.fastest` runs it for each backend. The spec is a JSON object: `model`, `dataset`
+(None for random samples), `preset` and `overrides` as in `zoo.runs.config.resolve`, `data_dir`,
+`precisions`, `seconds` of measurement for each precision, and `patience`. After `patience` seconds,
+not counting the preparation of data, the process ends itself. The last line of output is a JSON
+object: precision -> images per second.
 """
 
 import json
@@ -21,12 +21,12 @@ from zoo.errors import UsageError
 from zoo.runs import assembly
 from zoo.tasks.task import task_of
 
-WARM = 3  # steps before the first that is timed; in them things are compiled
-STRETCHES = 3  # in turn, so that a machine which is slow for a while is so for all
+WARM = 3  # steps before the timing starts; they compile
+STRETCHES = 3  # precisions take turns, so a slow moment of the machine affects all of them
 
 
 def rates(spec):
-    """Returns precision -> real images per second of the training step: the fastest stretch.
+    """Returns precision -> real images per second of the training step, from the fastest stretch.
 
     Raises:
         UsageError: a setting is unknown or out of range.
@@ -44,7 +44,7 @@ def rates(spec):
         else:
             dataset = made_up(config, size)
         if hasattr(signal, "alarm"):  # not on Windows
-            # Ends the process also where it waits inside a library.
+            # Also ends a process that waits inside a library.
             signal.alarm(spec["patience"])
         gan = assembly.build(assembly.complete(config, dataset))
         fields = batch(dataset, size)
@@ -63,16 +63,16 @@ def rates(spec):
 
 
 def batch(dataset, size):
-    """Returns the fields of the first `size` examples, if need be in turn."""
+    """Returns the fields of `size` examples, repeating them if there are fewer."""
     return {name: x[np.arange(size) % len(x)] for name, x in dataset.fields.items()}
 
 
 def made_up(config, examples):
-    """Returns a `zoo.data.Dataset` of random samples of the shape that the model has by default.
+    """Returns a `zoo.data.Dataset` of random samples in the model's default shape.
 
     Args:
         config: as `zoo.runs.config.resolve` returns it.
-        examples: int, how many.
+        examples: int, number of examples.
     """
     model = zoo.get(config["model"])
     own, shape = model.settings(), model.default_shape

@@ -1,7 +1,7 @@
-"""The moment of training that `python -m zoo.doctor` looks at, in a process of its own.
+"""A short training that `python -m zoo.doctor` runs in a separate process.
 
-The weights it begins with, the data and the noise are numpy's, so that they are the same on every
-backend. Nothing in it has a kink, at which the last bit of a sum would decide between two slopes.
+numpy draws the initial weights, the data and the noise, so they are the same on every backend. All
+functions are smooth: at a kink, rounding would decide between two slopes.
 """
 
 import time
@@ -24,21 +24,21 @@ SETTINGS = {
 
 
 def play(devices, steps, first):
-    """Yields `(name, dict)`, each as soon as it is known.
+    """Yields `(name, dict)`, each as soon as it is available.
 
     Args:
-        devices: int, on how many it trains after it has on one.
-        steps: int, how many each time.
-        first: int, how many of them are not timed.
+        devices: int, number of devices for the second training, after one on a single device.
+        steps: int, steps of each training.
+        first: int, first steps that are not timed.
 
     Yields:
         "devices": `names`, and `kind`, "CPU" or "GPU". "training": `rate` in steps a second,
-        `finite`, the steps whose losses were finite, `moved`, by how much at most a weight did, and
-        `weights`, all of them in a list. "replicas": the same and their `count`, or `why` not.
+        `finite`, the steps with finite losses, `moved`, the largest change of a weight, and
+        `weights`, a list of all. "replicas": the same and their `count`, or `why` there are none.
     """
     several, why = None, "--devices=1"
     if devices > 1:
-        # At first: a CPU can be divided only before anything is computed.
+        # First of all: a CPU can be divided only before anything is computed.
         try:
             several = backend.distribute("mirrored", devices)
         except UsageError as error:

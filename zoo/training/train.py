@@ -1,8 +1,8 @@
-"""Training a run: from a config to a directory with a generator in it.
+"""Training a run: from a config to a directory with a generator.
 
-That is `generator.keras`, as it was at the last checkpoint: what generate.py, evaluate.py and
-export.py take with --run. Where pictures are scored while training, the best of them is kept beside
-it, as `generator-best.keras` (--generator=FILE takes it) and `checkpoints/best.npz`.
+`generator.keras` is the generator of the last checkpoint. generate.py, evaluate.py and export.py
+read it with --run. If pictures are scored during training, the best generator is kept beside it, as
+`generator-best.keras` (use it with --generator=FILE) and `checkpoints/best.npz`.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ from zoo.training.session import Clock, DirectoryThere, FiniteLosses, Session, S
 
 
 def start(config, *, source, runs_dir, name=None, overwrite=False, init_from=None, layout=ALONE):
-    """Trains a new run. Returns the `Session` it ended with.
+    """Trains a new run and returns its final `Session`.
 
     Args:
         config: as `zoo.runs.config.resolve` returns it.
@@ -36,7 +36,7 @@ def start(config, *, source, runs_dir, name=None, overwrite=False, init_from=Non
         runs_dir: path in which the run directory is made.
         name: of the run, or None.
         overwrite: bool, whether an existing run of this name is deleted.
-        init_from: path of a run directory or generator file whose weights are taken over, or None.
+        init_from: path of a run directory or generator file with initial weights, or None.
         layout: `zoo.backend.Layout`, the devices to train on.
 
     Raises:
@@ -77,17 +77,17 @@ def start(config, *, source, runs_dir, name=None, overwrite=False, init_from=Non
 
 
 def resume(path, *, source, changes=None, layout=ALONE):
-    """Goes on with a run from its newest good checkpoint. Returns the `Session` it ended with.
+    """Continues a run from its newest good checkpoint and returns its final `Session`.
 
     Args:
         path: pathlib.Path of the run directory.
         source: `zoo.runs.assembly.Source` of the data.
-        changes: dict, settings asked for now; those in `config.RESUMABLE` may differ.
-        layout: `zoo.backend.Layout`, the devices to train on: as many as the run began with or not.
-            Each of several workers reads the same run directory.
+        changes: dict, new settings; only those in `config.RESUMABLE` may differ.
+        layout: `zoo.backend.Layout`, the devices to train on; their number may differ from before.
+            All workers read the same run directory.
 
     Raises:
-        UsageError: a setting that decides what is computed differs, the data have changed, no
+        UsageError: a setting differs that changes the computation, the data have changed, no
             checkpoint can be read, another process trains in the run, or the workers do not read
             the same checkpoint.
     """
@@ -113,13 +113,13 @@ def resume(path, *, source, changes=None, layout=ALONE):
             f"{config['data_fingerprint'][:12]}; restore the data or start a new run with "
             f"--init_from={path}. Received: {dataset.fingerprint[:12]}."
         )
-    # The chief alone writes.
+    # Only the chief writes.
     with directory.locked(path) if layout.chief else contextlib.nullcontext():
         return go_on(path, config, dataset, source, layout)
 
 
 def go_on(path, config, dataset, source, layout):
-    """Trains what is left of a run, from its newest good checkpoint; see `resume`."""
+    """Trains the rest of a run from its newest good checkpoint; see `resume`."""
     if layout.chief:
         checkpoints.tidy(path / "checkpoints")
     steps = batches.steps_per_epoch(dataset, assembly.batch_size(config))
@@ -189,7 +189,7 @@ def check_workers(layout, config, checkpoint=None):
 
 
 def train(gan, dataset, session):
-    """Runs the steps that are left, and writes the latent walk and the report."""
+    """Runs the remaining steps, then writes the latent walk and the report."""
     watchers = [Clock(session), FiniteLosses(session)]
     with contextlib.ExitStack() as stack:
         if session.layout.chief:
@@ -203,7 +203,7 @@ def train(gan, dataset, session):
 
 
 def writers(dataset, session, stack):
-    """Returns the callbacks that write and tell, whose ends are put on an `ExitStack`."""
+    """Returns the callbacks that write and print. Their cleanup goes to an `ExitStack`."""
     config, events = session.config, callbacks.new_events(session)
     stack.enter_context(contextlib.closing(events))
     task = task_of(zoo.get(config["model"]).task)
@@ -211,7 +211,7 @@ def writers(dataset, session, stack):
         scores = callbacks.ImageScores(session, events)
     else:
         scores = callbacks.Scores(session, events, dataset, task)
-    # Said at the end of a run that diverged too: its best generator is still there.
+    # Also printed after a run that diverged: its best generator still exists.
     stack.callback(scores.say_best)
     if session.step == 0:
         events.text(0, "config", "\n".join(f"- {k}: {v}" for k, v in config.items()))
@@ -226,7 +226,7 @@ def writers(dataset, session, stack):
 
 
 def fit(gan, dataset, session, watchers):
-    """Runs the steps that are left."""
+    """Runs the remaining steps."""
     config, steps = session.config, session.steps_per_epoch
     epoch, done = divmod(session.step, steps)
     # A resumed epoch is shorter than the others, which one call to fit cannot express.
@@ -240,7 +240,7 @@ def fit(gan, dataset, session, watchers):
         for first, last, length in parts:
             if first >= last or session.stop:
                 continue
-            # Not one stream for both parts: Keras reads ahead of the steps it takes.
+            # Each part gets its own stream because Keras reads ahead.
             arguments = dataset, assembly.batch_size(config), config["seed"], session.step
             stream = backend.stream(gan, functools.partial(tuples, *arguments))
             gan.fit(
@@ -255,19 +255,19 @@ def fit(gan, dataset, session, watchers):
 
 
 def load(config, source):
-    """Returns the data set of a run. Raises UsageError unless it is one for the model."""
+    """Returns the data set of a run. Raises UsageError unless it suits the model."""
     dataset = assembly.load_data(config, source)
     task_of(zoo.get(config["model"]).task).check(config["model"], dataset)
     return dataset
 
 
 def tuples(*arguments):
-    """Yields the batches as Keras takes those of a generator: each in a tuple of one."""
+    """Yields batches in the form Keras expects from a generator: tuples of one."""
     return ((batch,) for batch in batches.batches(*arguments))
 
 
 def dry_run(config, source, layout=ALONE):
-    """Returns what a run would be, as text: config, networks, steps and an estimate of memory."""
+    """Returns a description of a run: config, networks, steps and an estimate of memory."""
     dataset = load(config, source)
     config = assembly.complete(config, dataset)
     steps = batches.steps_per_epoch(dataset, assembly.batch_size(config))
