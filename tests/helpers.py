@@ -14,6 +14,7 @@ from PIL import Image
 
 import zoo
 from zoo.game import GAN, inputs, networks
+from zoo.tasks.task import task_of
 
 ROOT = pathlib.Path(__file__).parents[1]
 PARITY = ROOT / "tests" / "parity.py"
@@ -42,8 +43,16 @@ BATCH = 8
 # Games of noise: `generate` draws from a seed. The others turn pictures into pictures.
 OF_NOISE = [name for name in zoo.names() if issubclass(zoo.get(name), GAN)]
 
-# A variant of each shape of game: images, with classes, vectors, pairs of pictures, two domains.
-SHAPES = ("dcgan", "conditional", "gaussian", "pix2pix", "cyclegan")
+# A variant of each shape of game, and settings with which two computations of some steps can be
+# compared: dropout draws from the backend's own generator, on each device for itself, and absolute
+# differences have a kink at each value, so that large steps of them magnify the last bit.
+SHAPES = {
+    "dcgan": {},
+    "conditional": {},
+    "gaussian": {},
+    "pix2pix": {"dropout": 0.0, "l1_weight": 2.0},
+    "cyclegan": {"learning_rate": 0.005, "cycle_weight": 2.0},
+}
 
 each_variant = pytest.mark.parametrize("variant", zoo.names(), indirect=True)
 each_of_noise = pytest.mark.parametrize("variant", OF_NOISE, indirect=True)
@@ -71,8 +80,8 @@ def data(gan, count=2 * BATCH, seed=0):
             return random.integers(0, 256, (count, *gan.sample_shape)).astype("uint8")
         return random.normal(size=(count, *gan.sample_shape)).astype("float32")
 
-    # What is moved about is every picture that such a game takes.
-    x = {name: drawn() for name in gan.jittered} or drawn()
+    task = task_of(gan.task)
+    x = {name: drawn() for name in task.fields} if task.translates else drawn()
     labels = random.integers(0, gan.num_classes, count).astype("int32") if gan.num_classes else None
     return x, labels
 

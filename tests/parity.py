@@ -25,9 +25,7 @@ def cases():
     from zoo.parts.losses import LOSSES
     from zoo.parts.penalties import PENALTIES
 
-    found = {name: (name, {}) for name in helpers.SHAPES}
-    # Dropout draws from the backend's own generator.
-    found["pix2pix"] = ("pix2pix", {"dropout": 0.0})
+    found = {name: (name, settings) for name, settings in helpers.SHAPES.items()}
     # Every loss and every penalty, in as few cases as hold them all.
     pairs = itertools.zip_longest(LOSSES, PENALTIES)
     for loss, penalty in pairs:
@@ -138,10 +136,13 @@ def write(folder):
     for name in helpers.SHAPES:
         gan = helpers.small(name)
         drawing = gan.averaged[0]
-        # Moving averages that say something.
-        for variable in gan.network(f"ema_{drawing}").weights:
-            random = np.random.default_rng(len(variable.path))
-            variable.assign(random.uniform(0.1, 1, variable.shape).astype("float32"))
+        # Moving averages that say something, and kernels that saturate nothing.
+        for i, variable in enumerate(gan.network(f"ema_{drawing}").weights):
+            value = np.random.default_rng(i).uniform(0.1, 1, variable.shape)
+            if len(variable.shape) > 1:
+                inputs = np.prod(variable.shape) / variable.shape[-1]
+                value = np.random.default_rng(i).normal(0, 1, variable.shape) / np.sqrt(inputs)
+            variable.assign(value.astype("float32"))
         network = gan.inference_network(drawing)
         for format in ("keras", "h5"):
             network.save(folder / f"{name}.{format}")

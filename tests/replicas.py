@@ -49,9 +49,7 @@ def cases():
     }
     return (
         small
-        | {name: (name, {}) for name in helpers.SHAPES}
-        # Dropout is drawn by the layer, on each device for itself.
-        | {"pix2pix": ("pix2pix", {"dropout": 0.0})}
+        | {name: (name, settings) for name, settings in helpers.SHAPES.items()}
         | {
             "spectral": ("dcgan", {"discriminator_norm": "spectral"}),
             "normalised": ("dcgan", {"penalty": "r1"}),

@@ -15,7 +15,17 @@ NAMES_TENSORFLOW = ("outputs/export.py", "outputs/keras_alone.py", "data/tfds.py
 
 # The rooms of the package from the ground up: a room imports those before it, and no other.
 ORDER = (
-    *("errors", "files", "machine", "progress", "registry", "settings", "players", "seeds"),
+    *(
+        "errors",
+        "files",
+        "config_file",
+        "machine",
+        "progress",
+        "registry",
+        "settings",
+        "players",
+        "seeds",
+    ),
     *("cli", "backend", "sampling", "layers", "shapes", "blocks", "data", "metrics", "drawing"),
     *("parts", "tasks", "game", "models", "runs", "outputs", "scoring", "report", "training"),
     *("recipes", "doctor", "fastest", "sweep"),

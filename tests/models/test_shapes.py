@@ -1,4 +1,4 @@
-"""Images that are not square, with alpha: one step of each game that takes any sides."""
+"""Pictures that are no squares, with an alpha channel: a step of each game that takes them."""
 
 import helpers
 import numpy as np

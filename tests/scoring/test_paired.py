@@ -100,7 +100,10 @@ def test_the_table_the_rows_and_the_report_show_the_baselines(dataset, tmp_path)
             value = record["baselines"][column][name]
             assert float(row[f"baseline_{column}"]) == pytest.approx(value, rel=1e-5)
         assert row["floor"] == "" and row["metric_version"] == "1" and row["samples"] == "4"
+    for step in (1, 2):
+        small.save(small.picture(step), pathlib.Path(run, "samples", f"step-{step}.png"))
     page = report.write_report(run).read_text()
+    assert "the same pictures" in page and "latent" not in page
     assert "Baseline: input" in page and "Baseline: mean" in page
     assert f"<td>{record['baselines']['mean']['psnr']:.4g}</td>" in page
     assert '<th scope="col">Floor</th>' not in page

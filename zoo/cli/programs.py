@@ -11,7 +11,6 @@ import hashlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
-import json
 import os
 import platform
 import sys
@@ -19,6 +18,7 @@ import tempfile
 
 from absl import app, flags, logging
 
+from zoo import config_file
 from zoo.errors import UsageError
 
 FLAGS = flags.FLAGS
@@ -187,17 +187,7 @@ def recorded_backend(source):
     Raises:
         UsageError: the config is damaged.
     """
-    path = os.path.join(source, "config.json")
-    if not os.path.isfile(path):
-        return None
-    try:
-        with open(path, encoding="utf-8") as file:
-            return json.load(file).get("backend")
-    except (ValueError, AttributeError) as error:
-        raise UsageError(
-            f"{path} is damaged: expected one JSON object ({error}). Restore it, or use "
-            "--generator with the generator file of the run."
-        ) from error
+    return (config_file.read(source) or {}).get("backend")
 
 
 def define_source_flags():

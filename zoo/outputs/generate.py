@@ -6,9 +6,9 @@ import os
 
 import numpy as np
 
-from zoo import sampling
+from zoo import config_file, sampling
 from zoo.errors import UsageError, nearest
-from zoo.runs import config_file, directory, network_files
+from zoo.runs import directory, network_files
 from zoo.seeds import MOST
 
 SUFFIXES = {"png": "", "grid": ".png", "npz": ".npz", "walk": ".gif"}

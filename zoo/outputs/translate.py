@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from zoo import backend, sampling
+from zoo import backend, config_file, sampling
 from zoo.data import images
 from zoo.drawing import pictures
 from zoo.errors import UsageError, nearest
 from zoo.outputs.generate import refuse_existing
 from zoo.progress import Progress
-from zoo.runs import assembly, config_file, network_files, networks
+from zoo.runs import assembly, network_files, networks
 
 FORMATS = ("png", "grid")
 # Default number of rows of a grid.

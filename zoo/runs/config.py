@@ -1,11 +1,11 @@
 """The resolved settings of a run: neutral values, then the recipe, then overrides."""
 
 import zoo
+from zoo import config_file
 from zoo.data.images import RESIZES, parse_size
 from zoo.errors import UsageError, nearest
 from zoo.game import recipes
 from zoo.game.recipes import PRESETS
-from zoo.runs import config_file
 from zoo.settings import REQUIRED, Setting
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")

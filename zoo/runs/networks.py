@@ -3,7 +3,8 @@
 import os
 
 import zoo
-from zoo.runs import config_file, directory
+from zoo import config_file
+from zoo.runs import directory
 from zoo.tasks.task import task_of
 
 # For files without the name of a direction.

@@ -5,7 +5,7 @@ import pathlib
 
 import numpy as np
 
-from zoo import data, sampling
+from zoo import config_file, data, sampling
 from zoo.data import synthetic
 from zoo.data.images import CHANNELS
 from zoo.drawing import pictures
@@ -14,7 +14,7 @@ from zoo.metrics import extractors
 from zoo.metrics.splits import splits
 from zoo.outputs.generate import load_generator
 from zoo.progress import Progress
-from zoo.runs import checkpoints, config_file, network_files, networks
+from zoo.runs import checkpoints, network_files, networks
 from zoo.scoring import translation
 from zoo.scoring.judged import Judged, hash_of, of_networks, protocol
 from zoo.scoring.results import append_rows, check_results, rows, table, write_evaluation
