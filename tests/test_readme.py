@@ -15,6 +15,7 @@ from PIL import Image
 
 ROOT = pathlib.Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+USAGE = (ROOT / "docs" / "usage.md").read_text(encoding="utf-8")
 VARIANTS = (ROOT / "docs" / "variants.md").read_text(encoding="utf-8")
 
 # What makes a command short enough for a test; absl takes the last value of a flag.
@@ -37,8 +38,8 @@ SHORTER = {
 
 
 def commands():
-    """The `python ...` lines of the README's shell blocks, without their comments."""
-    blocks = re.findall(r"```bash\n(.*?)```", README, re.S)
+    """The `python ...` lines of the shell blocks of README and its page on use, bare."""
+    blocks = re.findall(r"```bash\n(.*?)```", README + USAGE, re.S)
     lines = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
     return [line for line in lines if line.startswith("python ")]
 
