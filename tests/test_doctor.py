@@ -171,7 +171,7 @@ def test_the_backend_that_keras_takes_must_be_there(installed, monkeypatch, tmp_
 
 def test_requirements_missing_or_of_another_version_are_said(monkeypatch):
     there = {"numpy": "1.26.4", "pillow": None}
-    monkeypatch.setattr(doctor, "found", lambda name: there.get(name, "2.21.0"))
+    monkeypatch.setattr(doctor, "installed_version", lambda name: there.get(name, "2.21.0"))
     lines = by_name(doctor.versions(flags()))
     assert lines["numpy"].state == "warn" and "1.26.4 (tested with >=2.1,<3)" in lines["numpy"].text
     assert lines["pillow"].state == "fail" and "requirements.txt" in lines["pillow"].mend
