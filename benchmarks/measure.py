@@ -117,7 +117,7 @@ def keras_idiom(spec):
     gan.compile()
     spent = [0.0]
     watch = Watch(spec, spent)
-    stream = (batch["image"] for batch in timed(dataset, BATCH, spent))
+    stream = ((fields["image"],) for (fields,) in timed(dataset, BATCH, spent))
     fit(gan, stream, watch, "g_loss")
     networks = (operations.of_network(n) for n in (gan.generator, gan.discriminator))
     each = sum(p * n for p, n in zip(keras_dcgan.PASSES, networks, strict=True))
@@ -217,7 +217,8 @@ def timed(dataset, batch_size, spent):
         start = time.perf_counter()
         batch = next(stream)
         spent[0] += time.perf_counter() - start
-        yield batch
+        # Keras takes the batches of a generator in tuples.
+        yield (batch,)
 
 
 def timed_shuffle(samples, batch_size, spent):

@@ -74,9 +74,11 @@ def observed(request, quick_compilation):
     gan.compile()
     x, y = data(gan)
     before = snapshot(gan)
+    # Only while it is watched: what other tests of the file trace must not be.
     with pytest.MonkeyPatch.context() as patch:
         watch(patch)
-        yield gan, before, x, step(gan, x, y)
+        seen = step(gan, x, y)
+    return gan, before, x, seen
 
 
 def test_each_move_changes_its_own_networks_and_leaves_the_others_alone(observed):
