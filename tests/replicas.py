@@ -76,7 +76,9 @@ def play(name, variant, settings, layout):
             optimizer = keras.optimizers.LossScaleOptimizer(gan.new_optimizer(gan.players[0]))
         # TensorFlow takes longer to trace a step than to take it once; JAX, for each operation.
         eagerly = keras.config.backend() == "tensorflow" and name != "compiled"
-        gan.compile(optimizer, run_eagerly=eagerly)
+        # The autoencoder's own is Adam, whatever the setting says.
+        own = {"autoencoder_optimizer": keras.optimizers.SGD(1e-3)} if name == "warm_start" else {}
+        gan.compile(optimizer, run_eagerly=eagerly, **own)
     random = np.random.default_rng(0)
     for variable in gan.trainable_variables:
         value = random.normal(0, 0.1, variable.shape).astype("float32")
