@@ -187,8 +187,7 @@ def deal(batch, parts):
             f"A batch must hold the minibatches of {parts} moves, of equal size. Expected a batch "
             f"size divisible by {parts}. Received: a batch of {size}."
         )
-    dealt = {name: _dealt(values, parts) for name, values in batch.items()}
-    return [{name: values[i] for name, values in dealt.items()} for i in range(parts)]
+    return _in_turn(batch, parts)
 
 
 def split(fields, parts):
@@ -201,8 +200,7 @@ def split(fields, parts):
             f"A minibatch must hold accumulate={parts} parts of equal size. Expected a batch size "
             f"divisible by {parts}. Received: {size}."
         )
-    dealt = {name: _dealt(values, parts) for name, values in fields.items()}
-    return [{name: values[i] for name, values in dealt.items()} for i in range(parts)]
+    return _in_turn(fields, parts)
 
 
 def _apply(game, player, optimizer, gradients, variables):
@@ -233,9 +231,13 @@ def _size(fields):
     return next(iter(fields.values())).shape[0]
 
 
-def _dealt(values, parts):
-    groups = ops.reshape(values, (-1, parts, *values.shape[1:]))
-    return [groups[:, i] for i in range(parts)]
+def _in_turn(fields, parts):
+    def dealt(values):
+        groups = ops.reshape(values, (-1, parts, *values.shape[1:]))
+        return [groups[:, i] for i in range(parts)]
+
+    columns = {name: dealt(values) for name, values in fields.items()}
+    return [{name: column[i] for name, column in columns.items()} for i in range(parts)]
 
 
 def _gathered(parts):
