@@ -52,8 +52,7 @@ def test_settings_are_documented_typed_and_have_a_value(name):
 @helpers.each_variant
 def test_a_variant_learns_with_finite_losses(variant):
     history = helpers.train(variant, epochs=2).history
-    # A term of the weight 0 is none.
-    assert set(history) <= set(variant.trackers)
+    assert set(history) == set(variant.trackers)
     for player in variant.all_players:
         assert set(player.columns) <= set(history), player.name
     assert all(np.isfinite(values).all() for values in history.values())

@@ -181,3 +181,9 @@ def test_a_loss_that_is_not_finite_is_seen(monkeypatch):
     gan = small("gaussian", rounds=8)
     warm(gan, epochs=2)
     assert int(helpers.numpy(gan.finite_steps)) < 8
+
+
+def test_weights_of_another_run_and_a_warm_start_exclude_each_other(tmp_path):
+    with pytest.raises(UsageError, match=r"Leave one of them out.*--init_from=x, warm_start_rou"):
+        running.start(tmp_path / "runs", "both", init_from="x", warm_start_rounds=1)
+    assert not (tmp_path / "runs").exists()
