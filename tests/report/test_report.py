@@ -12,7 +12,7 @@ import pytest
 
 from zoo.drawing import pictures
 from zoo.errors import UsageError
-from zoo.report import report
+from zoo.report import embedded, report
 
 VOID = {"meta", "img", "input", "wbr", "line", "path", "br"}
 METRICS = "epoch,step,images,d_loss,g_loss,d_real,d_fake\n"
@@ -320,14 +320,14 @@ def test_walk_and_neighbours_are_shown_with_what_they_say_of_themselves(tmp_path
     pictures.save_png(run / "walk.png", image[:40, :80], "From <left> to right.")
     # Large: the file stays small.
     pictures.save_png(run / "neighbours.png", image, "Samples & others.")
-    assert (run / "neighbours.png").stat().st_size > 2 * report.BESIDE
+    assert (run / "neighbours.png").stat().st_size > 2 * embedded.BESIDE
     path = report.write_report(run)
     page = Page(path)
     assert "From &lt;left&gt; to right." in page.text and "Samples &amp; others." in page.text
     walk, neighbours = page.all("img")[-2:]
     assert base64.b64decode(walk["src"].partition(",")[2]) == (run / "walk.png").read_bytes()
     assert neighbours["src"].startswith("data:image/jpeg;")
-    assert len(neighbours["src"]) < 1.4 * report.BESIDE and neighbours["width"] == "900"
+    assert len(neighbours["src"]) < 1.4 * embedded.BESIDE and neighbours["width"] == "900"
     # Also one without a description.
     (run / "walk.png").write_bytes(b"damaged")
     pictures.save_png(run / "neighbours.png", image[:9])

@@ -177,7 +177,7 @@ class Game(configured.Configured, keras.Model):
         for argument in ("loss", "metrics", "weighted_metrics", "loss_weights"):
             if kwargs.pop(argument, None) is not None:
                 raise UsageError(
-                    f"compile() of a GAN takes no `{argument}`: both losses are the game's own. "
+                    f"compile() of a GAN takes no `{argument}`: its losses are its own. "
                     "Choose one when the model is created, for example "
                     "zoo.create('dcgan', loss='hinge')."
                 )

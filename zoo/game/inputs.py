@@ -97,8 +97,9 @@ def checked_fit(game, x, y, batch_size):
     if moves > 1 or backend.replicas_of(game) > 1:
         if count < size:
             raise UsageError(
-                "There are fewer samples than one step takes. Expected at least batch_size * "
-                f"n_critic = {size}. Received: {count}."
+                "There are fewer samples than one round takes, in which a player moves up to "
+                f"{moves} times. Expected at least batch_size * {moves} = {size}. Received: "
+                f"{count}."
             )
         kept = count - count % size
         x = {name: values[:kept] for name, values in x.items()} if isinstance(x, dict) else x[:kept]

@@ -50,7 +50,9 @@ class WarmStart(Part):
     def builders(self, game):
         if not self.warm_start_rounds:
             return {}
-        return {"encoder": lambda: build_encoder(game.sample_shape, game.latent_dim, game.seed)}
+        convolutional = game.sample_field == "image"
+        shape, latent_dim, seed = game.sample_shape, game.latent_dim, game.seed
+        return {"encoder": lambda: build_encoder(shape, latent_dim, seed, convolutional)}
 
     def players(self, game):
         if not self.warm_start_rounds:
@@ -86,36 +88,36 @@ def autoencoder_loss(game, batch, made=None):
     mean, log_variance = ops.split(game.encoder(real, training=True), 2, axis=-1)
     z = mean + ops.exp(log_variance / 2) * game.normal(ops.shape(mean))
     drawn = ops.cast(game.generate_batch(z, batch.get("label")), "float32")
-    return bound(real - drawn, mean, log_variance)
+    return bound(real - drawn, mean, log_variance, learned=game.sample_field != "image")
 
 
-def bound(difference, mean, log_variance):
+def bound(difference, mean, log_variance, learned):
     """Returns the loss and the values to report.
 
     Args:
         difference: float32 `(batch, ...)`, sample minus reconstruction.
         mean: float32 `(batch, latent_dim)` of the latent point. log_variance: likewise.
+        learned: bool, whether the deviation of p(x | z) is that of the minibatch instead of 1.
     """
-    shape = difference.shape[1:]
     squared = backend.mean(ops.mean(ops.square(difference)))
     # The lower limit keeps the logarithm finite.
-    error = squared if len(shape) == 3 else ops.log(ops.maximum(squared, 1e-12))
+    error = ops.log(ops.maximum(squared, 1e-12)) if learned else squared
     moments = ops.square(mean) + ops.exp(log_variance) - 1.0 - log_variance
     divergence = backend.mean(ops.mean(ops.sum(moments, axis=-1))) / 2
-    loss = math.prod(shape) / 2 * error + divergence
+    loss = math.prod(difference.shape[1:]) / 2 * error + divergence
     return loss, {"error": ops.sqrt(squared), "divergence": divergence}
 
 
-def build_encoder(sample_shape, latent_dim, seed=0):
+def build_encoder(sample_shape, latent_dim, seed, convolutional):
     """Returns the functional encoder, from a sample to mean and log variance of its latent point.
 
-    Convolutional for images, halving them down to at most 7 pixels, else fully connected. Without
-    batch normalisation, so each point depends on its own sample alone.
+    Without batch normalisation, so each point depends on its own sample alone.
 
     Args:
         sample_shape: shape of one sample.
         latent_dim: int; the output is float32 `(batch, 2 * latent_dim)`.
         seed: int, of the initial weights.
+        convolutional: bool, whether convolutions first halve the sample down to at most 7 pixels.
     """
     seeds = np.random.default_rng(seed)
 
@@ -124,7 +126,7 @@ def build_encoder(sample_shape, latent_dim, seed=0):
         return {"kernel_initializer": initializer, "dtype": "float32"}
 
     samples = x = keras.Input(sample_shape, name="sample")
-    if len(sample_shape) == 3:
+    if convolutional:
         channels = 32
         while max(x.shape[1:3]) > 7:
             x = layers.Conv2D(channels, 4, 2, "same", **kernel())(x)
