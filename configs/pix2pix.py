@@ -47,6 +47,7 @@ def get_config(dataset, preset):
         "mirror": True,
         "optimizer": "adam",
         "learning_rate": 1e-3,
+        "discriminator_learning_rate": 2e-4,
         "beta_1": 0.5,
         "beta_2": 0.999,
         "ema_half_life": 500.0,

@@ -401,6 +401,7 @@ RECIPES = {
         "jitter": 0.1,
         "mirror": True,
         "learning_rate": 0.001,
+        "discriminator_learning_rate": 0.0002,
         "beta_1": 0.5,
         "ema_half_life": 500.0,
     },
