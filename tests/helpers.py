@@ -67,13 +67,14 @@ def small(name, make=zoo.create, **settings):
     return make(name, **chosen | settings)
 
 
-def data(gan, count=2 * BATCH, seed=0):
-    """Returns `(x, y)` that `gan.fit` learns from.
+def data(gan, count=None, seed=0):
+    """Returns `(x, y)` that `gan.fit` learns from, by default for two steps.
 
     `x` are samples, or a dict of pictures by field where pictures become pictures; `y` are labels,
     None without classes.
     """
     random = np.random.default_rng(seed)
+    count = 2 * BATCH * gan.minibatches if count is None else count
 
     def drawn():
         if len(gan.sample_shape) == 3:
@@ -103,7 +104,7 @@ def fields(gan, x, y=None):
     return inputs.prepared(inputs.fields(gan, (x,) if y is None else (x, y)))
 
 
-def train(gan, epochs=1, count=2 * BATCH, **options):
+def train(gan, epochs=1, count=None, **options):
     """Trains for `epochs` of two steps; the same data in the same order each time."""
     x, y = data(gan, count)
     return gan.fit(x, y, batch_size=BATCH, epochs=epochs, shuffle=False, verbose=0, **options)

@@ -11,7 +11,10 @@ import sys
 import helpers
 import numpy as np
 import pytest
+import test_registry
 from PIL import Image
+
+import zoo
 
 ROOT = pathlib.Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -86,20 +89,32 @@ def test_the_tables_of_the_pages_come_from_the_rows():
         assert page.read_text("utf-8") == text, "run python results/table.py"
 
 
-@pytest.mark.parametrize(("name", "count"), [("MyGAN", 8), ("Twins", 16)])
-def test_the_variants_of_the_page_train_as_they_stand(name, count):
+@pytest.mark.parametrize(("name", "networks"), [("MyGAN", 2), ("Twins", 4)])
+def test_the_variants_of_the_page_pass_what_every_variant_must(name, networks):
     blocks = re.findall(r"```python\n(.*?)```", VARIANTS, re.S)
     (block,) = [block for block in blocks if f"class {name}(" in block]
     made = {}
     exec(block, made)
+    settings, meanings = made[name].settings(), made[name].meanings()
+    assert not [setting for setting in settings if not meanings.get(setting)]
     gan = made[name](image_shape=(8, 8, 1), width=4)
     gan.compile()
+    assert len(gan.network_names) == networks
     weights = [v for n in gan.network_names for v in gan.network(n).trainable_variables]
     before = [helpers.numpy(v) for v in weights]
-    helpers.train(gan)
-    assert len(weights) == count
+    test_registry.test_a_variant_learns_with_finite_losses(gan)
     for variable, value in zip(weights, before, strict=True):
         assert (helpers.numpy(variable) != value).any(), variable.path
+    test_registry.test_the_seed_decides_the_initial_weights(gan)
+    test_registry.test_an_inference_network_holds_the_average_and_stock_layers(gan)
+    if "minibatch_std" in settings:
+        layers = made[name](image_shape=(8, 8, 1), width=4, minibatch_std=2).discriminator.layers
+        assert "MinibatchStdDev" in [type(layer).__name__ for layer in layers]
+
+
+def test_the_page_names_every_part():
+    parts = {part.__name__ for name in zoo.names() for part in zoo.get(name).parts}
+    assert parts <= set(re.findall(r"`(\w+)`", VARIANTS.partition("| part |")[2]))
 
 
 def test_the_pictures_of_the_readme_exist():

@@ -10,6 +10,7 @@ from helpers import BATCH, numpy
 from keras import layers, ops
 
 from zoo.game import Game, Player, rounds
+from zoo.parts.penalties import WeightClip
 from zoo.settings import Setting
 
 pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
@@ -151,6 +152,17 @@ def assert_moved_by(gradients, variables, before):
         np.testing.assert_allclose(
             old - numpy(variable), gradient, atol=1e-3 * largest, err_msg=variable.path
         )
+
+
+def test_weights_are_clipped_of_those_who_judge_whatever_their_name():
+    class Clipped(Cycle):
+        parts = (*Cycle.parts, WeightClip)
+
+    game = made(Clipped, weight_clip=0.02)
+    helpers.step(game, data())
+    for name in game.network_names:
+        largest = max(np.abs(numpy(v)).max() for v in game.network(name).trainable_variables)
+        assert (largest <= 0.02 + 1e-6) == name.startswith("d_"), name
 
 
 @pytest.mark.parametrize("kind", [Cycle, Informed])

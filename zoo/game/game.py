@@ -30,6 +30,7 @@ class Game(configured.Configured, keras.Model):
     of all replicas together, and the step equals the step of a single replica on that batch.
 
     Args:
+        image_shape: (height, width, channels) of one image.
         accumulate: int, parts in which the gradient of a minibatch is computed one after the other
             and averaged, so that only a part's activations are in memory. The step is the same up
             to rounding where no layer and no loss looks at several samples at once. The generator's

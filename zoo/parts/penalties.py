@@ -150,7 +150,7 @@ class Penalty(Part):
 
 
 class WeightClip(Part):
-    """Clipped weights of the discriminator (WGAN, Arjovsky et al. 2017, algorithm 1).
+    """Clipped weights of the players that judge (WGAN, Arjovsky et al. 2017, algorithm 1).
 
     Args:
         weight_clip: float or None, to which the discriminator's weights are clipped after each of
@@ -160,8 +160,9 @@ class WeightClip(Part):
     settings = {"weight_clip": Setting(float, None, least=1e-6, optional=True)}
 
     def after_move(self, game, player):
-        if self.weight_clip and player.name == "discriminator":
-            clip_weights(game.network(player.name).trainable_variables, self.weight_clip)
+        if self.weight_clip and player in game.players and not player.makes:
+            for name in player.networks:
+                clip_weights(game.network(name).trainable_variables, self.weight_clip)
 
 
 def squared_norm(discriminate, samples):
