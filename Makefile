@@ -1,6 +1,7 @@
 # make demo    sets up, then trains DCGAN on handwritten digits; nothing is downloaded but packages
-# make test    sets up, then runs the tests under TensorFlow and JAX
-# make torch   installs PyTorch as well, so that `make test` runs under it too
+# make test    sets up, then runs the quick tests under TensorFlow and JAX: about ten minutes
+# make test-all  runs the slow ones too
+# make torch   installs PyTorch as well, so that both run under it too
 # make test-faults  injects faults, each as often as the tests say: about half an hour
 # make clean   removes the environment and what the tests compiled
 # make lint    checks format and style
@@ -12,18 +13,21 @@ BACKENDS = tensorflow jax torch
 # Tests that run at once; each takes up to 2 GB of memory.
 JOBS = 2
 
-.PHONY: demo test test-faults torch lint clean
+.PHONY: demo test test-all test-faults torch lint clean
 
 demo: $(VENV)/base
 	$(RUN) train.py --model=dcgan --dataset=digits --name=demo --overwrite --epochs=1000 --max_minutes=1.5
 
-# Everything under the first installed backend, then what depends on the backend under the others.
-test: $(VENV)/test
-	@which=; for backend in $(BACKENDS); do \
+# The chosen tests under the first installed backend, then those of them that depend on the backend
+# under the others.
+test: CHOSEN = not slow
+test-all: CHOSEN = slow or not slow
+test test-all: $(VENV)/test
+	@which="$(CHOSEN)"; for backend in $(BACKENDS); do \
 	  if $(RUN) -c "import importlib.util as u, sys; sys.exit(not u.find_spec('$$backend'))"; then \
 	    echo "== tests under $$backend"; \
-	    KERAS_BACKEND=$$backend $(RUN) -m pytest --numprocesses=$(JOBS) --dist=loadfile --no-loadscope-reorder $$which || exit 1; \
-	    which="-m backend"; \
+	    KERAS_BACKEND=$$backend $(RUN) -m pytest --numprocesses=$(JOBS) --dist=loadfile --no-loadscope-reorder -m "$$which" || exit 1; \
+	    which="backend and ($(CHOSEN))"; \
 	  fi; \
 	done
 

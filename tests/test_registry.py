@@ -9,7 +9,7 @@ import pytest
 
 import zoo
 from zoo.errors import UsageError
-from zoo.game import GAN, recipes
+from zoo.game import GAN, logs, recipes
 from zoo.registry import MODELS
 from zoo.runs import config
 from zoo.settings import REQUIRED
@@ -54,7 +54,8 @@ def test_a_variant_learns_with_finite_losses(variant):
     history = helpers.train(variant, epochs=2).history
     assert set(history) == set(variant.trackers)
     for player in variant.all_players:
-        assert set(player.columns) <= set(history), player.name
+        names = ("loss", *logs.terms(variant, player), *player.seen)
+        assert {player.column(name) for name in names} <= set(history), player.name
     assert all(np.isfinite(values).all() for values in history.values())
     assert int(helpers.numpy(variant.finite_steps)) == 4
 

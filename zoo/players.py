@@ -17,7 +17,8 @@ class Player:
         networks: names of the networks that it moves.
         makes: those of them that the game's `make` runs. Their gradient comes through what was
             made, by one backward pass through the forward pass that all players share.
-        losses: names of the terms of its loss, which are reported.
+        losses: names of the terms of its loss, which are reported. A term whose setting
+            `<term>_weight` is 0 is left out.
         seen: names of what else is reported.
         short: what its columns begin with; by default the first letter of the name. The logs hold
             `<short>_loss`, and `<short>_<term>` of each term and of what else is seen.
@@ -44,11 +45,6 @@ class Player:
     def column(self, term="loss"):
         """Returns the column name of a number of this player in logs and tables."""
         return f"{self.short or self.name[0]}_{term}"
-
-    @property
-    def columns(self):
-        """The column names of all reported values of this player."""
-        return [self.column(term) for term in ("loss", *self.losses, *self.seen)]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -56,6 +56,7 @@ def test_what_has_no_weight_is_not_computed():
     assert set(gan.make(batch)) == {"fake_a", "fake_b"}
     assert set(gan.generators_loss(batch, gan.make(batch))) == {"adversarial"}
     assert small("cyclegan", adversarial_weight=0.0).idle() == ("discriminators",)
+    assert list(gan.trackers) == ["loss", "d_loss", "g_loss", "d_a", "d_b", "g_adversarial"]
 
 
 def test_discriminators_are_shown_the_pool_and_generators_are_not():

@@ -21,7 +21,7 @@ SMALL = {"image_size": 32, "width": 4, "patch_halvings": 2, "batch_size": 2, "ep
 SETTINGS = {
     "pix2pix": SMALL,
     # So small that past pictures are exchanged from the second step on.
-    "cyclegan": SMALL | {"blocks": 1, "pool_size": 3},
+    "cyclegan": SMALL | {"blocks": 1, "pool_size": 3, "identity_weight": 1.0},
 }
 NETWORKS = {"pix2pix": ["generator"], "cyclegan": ["a_to_b", "b_to_a"]}
 COLUMNS = {

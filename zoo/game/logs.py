@@ -11,16 +11,22 @@ from zoo import backend
 def trackers(game):
     """Returns the running means of a game, name -> keras.metrics.Mean, in the order of the logs.
 
-    `loss` is the sum of the players' losses. It means little, but Keras's TerminateOnNaN reads it.
+    Players and terms that the settings leave out have none. `loss` is the sum of the players'
+    losses. It means little, but Keras's TerminateOnNaN reads it.
     """
-    players = game.all_players
+    players = [player for player in game.all_players if player.name not in game.idle()]
     names = ["loss", *(player.column() for player in players)]
-    names += [player.column(term) for player in players for term in player.losses]
+    names += [player.column(term) for player in players for term in terms(game, player)]
     names += [player.column(term) for player in players for term in player.seen]
     names += [name for part in game.part.values() for name in part.reports]
     if game.scales_losses:
         names.append("loss_scale")
     return {name: keras.metrics.Mean(name=name) for name in names}
+
+
+def terms(game, player):
+    """Returns the names of the terms of a player's loss, without those whose weight is 0."""
+    return [term for term in player.losses if getattr(game, f"{term}_weight", None) != 0]
 
 
 def track(game, results):
