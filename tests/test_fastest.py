@@ -129,6 +129,7 @@ def test_help_and_bad_flags_need_no_keras():
         assert [line[:7] for line in said] == ["error: "] * (code == 2), said
 
 
+@pytest.mark.slow  # a process for each backend
 @pytest.mark.backend
 def test_auto_trains_with_what_was_measured_and_a_bad_setting_is_one_sentence(tmp_path):
     name = keras.config.backend()

@@ -39,6 +39,7 @@ def test_the_backend_is_the_asked_one_then_the_runs_then_the_environments(instal
     assert programs.choose_backend(recorded="tensorflow") == "jax"
 
 
+@pytest.mark.slow  # a process for each backend
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
 def test_a_program_imports_neither_another_backend_s_tensorflow_nor_sklearn(backend, tmp_path):
     pytest.importorskip(backend)

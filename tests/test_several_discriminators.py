@@ -47,6 +47,7 @@ def test_each_discriminator_starts_differently_and_learns(name):
             assert not np.array_equal(numpy(variable), value), variable.path
 
 
+@pytest.mark.slow  # compiles three steps
 def test_each_discriminator_moves_as_if_it_were_alone():
     def make(name, **settings):
         class Injected(zoo.get(name)):
@@ -75,6 +76,7 @@ def test_each_discriminator_moves_as_if_it_were_alone():
             np.testing.assert_allclose(one, other, atol=1e-6)
 
 
+@pytest.mark.slow  # compiles three steps
 def test_a_model_of_several_is_saved_and_goes_on(tmp_path):
     gan = small("dcgan", discriminators=2, discriminator_norm="spectral")
     gan.compile()

@@ -151,6 +151,7 @@ def test_samples_that_differ_raise_no_alarm(tmp_path, monkeypatch):
     assert not (session.directory / "warnings.csv").exists()
 
 
+@pytest.mark.slow  # trains for as long as the patience lasts
 def test_samples_that_never_differed_raise_it_after_patience(tmp_path, monkeypatch):
     generator_that_collapses(monkeypatch, 0)
     session = running.start(tmp_path, "early", epochs=1, sample_every=1)

@@ -191,6 +191,7 @@ def test_a_model_with_classes_asks_for_labels(by_class):
         by_class.generate_batch(latents(2))
 
 
+@pytest.mark.slow  # starts a process
 def test_both_files_of_the_tutorial_load_without_this_package(fast_gan, tmp_path):
     gan = fast_gan
     paths = gan.save_h5(tmp_path / "new")

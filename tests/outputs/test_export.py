@@ -323,7 +323,15 @@ def trained(folder, variant, dataset="digits", **settings):
 
 # With spectral layers, with labels, and of vectors; what each variant's discriminator is made
 # of is looked at in test_registry.py.
-@pytest.mark.parametrize("variant", ["dcgan", "conditional", "gaussian"], indirect=True)
+@pytest.mark.parametrize(
+    "variant",
+    # The slow ones build two more networks each.
+    [
+        "dcgan",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("conditional", "gaussian")),
+    ],
+    indirect=True,
+)
 def test_a_discriminator_is_exported(variant, request, tmp_path):
     name = request.node.callspec.params["variant"]
     dataset = "gaussian" if variant.sample_field == "sample" else "digits"
@@ -348,6 +356,7 @@ def test_a_discriminator_is_exported(variant, request, tmp_path):
     assert space["logits"].shape == (16, 1)
 
 
+@pytest.mark.slow  # compiles the largest networks, and starts a process
 def test_cats_and_dogs_h5_files_have_the_names_of_the_tutorial(tmp_path):
     path, _ = trained(tmp_path / "run", "cats_and_dogs")
     export(path, ["h5", "keras"], backend=QUICK, say=lambda _: None, discriminator=True)
@@ -376,6 +385,7 @@ def test_a_discriminator_with_classes_becomes_savedmodel_and_onnx(tmp_path):
         run_python(f"{code}\nassert logits.shape == (16, 1)", tmp_path, BACKEND)
 
 
+@pytest.mark.slow  # exports three times
 def test_a_discriminator_that_differs_replaces_nothing(tmp_path, monkeypatch):
     path, _ = trained(tmp_path / "run", "vanilla")
     monkeypatch.setattr(export_module, "LOGIT_TOLERANCE", -1.0)
@@ -406,6 +416,7 @@ def run_program(*arguments):
     return done
 
 
+@pytest.mark.slow  # starts a process
 def test_the_program_prints_nothing_but_python(tmp_path):
     make_run(tmp_path / "mine", points(), backend=QUICK)
     done = run_program("--run=mine", f"--runs_dir={tmp_path}", "--format=keras,h5")

@@ -173,6 +173,7 @@ def test_every_format_takes_any_size_and_any_batch(model, tmp_path):
                 np.testing.assert_allclose(results[f"{name}.{size[0]}"], expected, atol=2e-5)
 
 
+@pytest.mark.slow  # builds the larger networks
 def test_h5_is_refused_for_what_it_cannot_hold(tmp_path):
     run = small.make_run(tmp_path / "run", "cyclegan", [reflecting(), reflecting()])
     with pytest.raises(UsageError, match=r"Pad.*Leave out h5.*work") as caught:

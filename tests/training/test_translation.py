@@ -139,6 +139,7 @@ def test_the_pool_is_in_the_checkpoint_and_holds_past_pictures(straight):
         assert all(values[i].std() > 0 for i in range(3))
 
 
+@pytest.mark.slow  # compiles a step for other sides
 @each_model
 def test_sides_need_not_be_equal(pictures, tmp_path, model):
     session = start(pictures, tmp_path, model, image_size="32x48", epochs=1, max_minutes=1e-9)
@@ -147,6 +148,7 @@ def test_sides_need_not_be_equal(pictures, tmp_path, model):
     assert running.resume(session.directory, max_minutes=None).step == STEPS
 
 
+@pytest.mark.slow  # trains twice
 def test_the_direction_turns_the_pairs_round(pictures, tmp_path):
     there, back = (
         start(pictures, tmp_path, "pix2pix", d, direction=d, epochs=1, max_minutes=1e-9)
@@ -246,6 +248,7 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(answers, case):
     assert changed == []
 
 
+@pytest.mark.slow  # compiles a step for other channels
 def test_alpha_is_learnt_where_it_is_asked_for_and_not_elsewhere(pictures, tmp_path):
     folder = tmp_path / "transparent"
     for path in sorted(pictures.rglob("*.png")):
