@@ -321,17 +321,12 @@ def trained(folder, variant, dataset="digits", **settings):
     return path, gan
 
 
-# With spectral layers, with labels, and of vectors; what each variant's discriminator is made
-# of is looked at in test_registry.py.
-@pytest.mark.parametrize(
-    "variant",
-    # The slow ones build two more networks each.
-    [
-        "dcgan",
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("conditional", "gaussian")),
-    ],
-    indirect=True,
-)
+# With spectral layers; with labels and of vectors, which build two more networks each. What each
+# variant's discriminator is made of is looked at in test_registry.py.
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("conditional", "gaussian")]
+
+
+@pytest.mark.parametrize("variant", ["dcgan", *SLOW], indirect=True)
 def test_a_discriminator_is_exported(variant, request, tmp_path):
     name = request.node.callspec.params["variant"]
     dataset = "gaussian" if variant.sample_field == "sample" else "digits"
