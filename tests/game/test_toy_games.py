@@ -242,7 +242,10 @@ def test_a_maker_that_moves_twice_does_so_before_the_judge_has_seen_anything():
 
 def test_logs_are_named_by_the_players():
     game = made(Cycle)
-    losses = helpers.step(game, data())
+    x = data()
+    logits = numpy(game.d_a(game.down(x["b"])))
+    losses = helpers.step(game, x)
+    assert losses["j_logits"] == pytest.approx(logits.mean(), rel=1e-4)
     assert set(losses) == {
         *("loss", "j_loss", "j_a", "j_b", "j_logits"),
         *("mk_loss", "mk_judged", "mk_cycle"),

@@ -112,6 +112,15 @@ def test_reflected_borders_are_those_of_numpy():
     np.testing.assert_array_equal(numpy(inner(x)), expected)
 
 
+@pytest.mark.parametrize("skips", [True, False])
+def test_the_picture_is_added_where_the_setting_says_so(skips):
+    gan = small("cyclegan", input_skip=skips)
+    for weight in gan.a_to_b.get_layer("to_image").weights:
+        weight.assign(np.zeros(weight.shape))
+    x = np.random.default_rng(0).uniform(-1, 1, (1, *gan.image_shape)).astype("float32")
+    np.testing.assert_allclose(numpy(gan.a_to_b(x)), np.tanh(x) if skips else 0 * x, atol=1e-6)
+
+
 @pytest.mark.parametrize("shape", [(18, 16, 3), (4, 4, 3), (16, 16, 2), (16, 16)])
 def test_other_shapes_are_refused(shape):
     with pytest.raises(UsageError, match="image"):

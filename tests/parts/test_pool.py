@@ -55,14 +55,15 @@ def test_without_a_pool_everything_is_shown_as_it_is():
     assert pool.pool.exchange(pool.game, made) is made
 
 
-def test_before_it_is_full_nothing_is_exchanged():
-    pool = Numbered(10)
+@pytest.mark.parametrize("seed", range(8))
+def test_before_it_is_full_nothing_is_exchanged(seed):
+    pool = Numbered(10, seed)
     for _ in range(2):
         fresh, shown, _ = pool.exchange(4)
         np.testing.assert_array_equal(shown, fresh)
     np.testing.assert_array_equal(pool.held(), [1, 2, 3, 4, 5, 6, 7, 8, 0, 0])
-    # Two fill it, two may be exchanged.
-    fresh, shown, _ = pool.exchange(4)
+    # Two fill it. The rest may be exchanged, but not for a place that was empty before.
+    fresh, shown, _ = pool.exchange(12)
     np.testing.assert_array_equal(shown[:2], fresh[:2])
     assert 0 not in pool.held() and 0 not in shown
 
