@@ -220,6 +220,33 @@ def test_without_a_direction_it_says_which_and_keeps_them_apart(unpaired):
     assert [pathlib.Path(p).parent.name for p in (first, second)] == ["a_to_b", "b_to_a"]
 
 
+@pytest.mark.parametrize("direction", ["a_to_b", "b_to_a"])
+def test_pictures_of_the_run_s_data_that_hold_both_sides_are_cut(tmp_path, direction):
+    left, right = small.picture(1, (32, 40)), small.picture(2, (32, 40))
+    joined = np.concatenate([left, right], axis=1)
+    for split in ("train", "test"):
+        small.save(joined, tmp_path / "data" / split / "x.png")
+    dataset = f"pairs:{tmp_path / 'data'}"
+    run = small.make_run(
+        tmp_path / "run", "pix2pix", [small.linear()], dataset, direction=direction
+    )
+    shown, target = (left, right) if direction == "a_to_b" else (right, left)
+    notes = []
+    inputs = str(tmp_path / "data" / "test")
+    (out,) = translate(run, inputs=inputs, out=str(tmp_path / "out"), say=notes.append)
+    np.testing.assert_array_equal(small.read(out), 255 - shown)
+    side = "left" if direction == "a_to_b" else "right"
+    assert notes == [f"The pictures of {dataset} hold both sides: the {side} half is the input."]
+    (grid,) = translate(run, inputs=inputs, out=str(tmp_path), format="grid", say=quiet)
+    grid = small.read(grid)[::2, ::2]  # small tiles are enlarged
+    for place, image in zip((0, 41, 82), (shown, 255 - shown, target), strict=True):
+        np.testing.assert_array_equal(grid[:, place : place + 40], image)
+    # Pictures from elsewhere are taken whole, whatever their sides.
+    other = small.save(joined, tmp_path / "other" / "x.png")
+    (out,) = translate(run, inputs=str(other), out=str(tmp_path / "out2"), say=quiet)
+    np.testing.assert_array_equal(small.read(out), 255 - joined)
+
+
 def test_a_run_without_a_test_split_translates_its_train_split(tmp_path):
     dataset = small.pairs(tmp_path / "data", test=0)
     run = small.make_run(tmp_path / "run", "pix2pix", [small.linear()], dataset)

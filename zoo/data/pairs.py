@@ -78,6 +78,35 @@ def load(
     return Dataset(name, **entry, notes=(note,))
 
 
+def hold_both_sides(name):
+    """Returns whether each picture of `pairs:PATH` holds both sides, instead of two folders.
+
+    Raises:
+        UsageError: there is no such folder, or nothing in it that makes a pair.
+    """
+    root = scan.root_of(name)
+    splits = scan.sides(root, scan.scan(root)[0], _EXPECTED)
+    return any("" in sides for sides, _ in splits.values())
+
+
+def halves(image):
+    """Returns the left and the right half of a picture that holds both sides.
+
+    Args:
+        image: `PIL.Image`.
+
+    Raises:
+        ValueError: it is too narrow, or its width is odd.
+    """
+    width, height = image.size
+    if width < _NARROWEST * height:
+        raise ValueError(f"{width}x{height} pixels are too narrow for two side by side")
+    if width % 2:
+        raise ValueError(f"its width of {width} pixels is odd, so it has no equal halves")
+    middle = width // 2
+    return image.crop((0, 0, middle, height)), image.crop((middle, 0, width, height))
+
+
 class _Halves(decode.Work):
     """Pictures that hold both sides side by side; an item is a path."""
 
@@ -90,18 +119,8 @@ class _Halves(decode.Work):
 
     def read(self, path):
         with self.reading(path) as file:
-            image = images.open_picture(file)
-            width, height = image.size
-            if width < _NARROWEST * height:
-                raise ValueError(f"{width}x{height} pixels are too narrow for two side by side")
-            if width % 2:
-                raise ValueError(f"its width of {width} pixels is odd, so it has no equal halves")
-            middle = width // 2
-            boxes = {"input": (0, 0, middle, height), "target": (middle, 0, width, height)}
-            return {
-                field: images.prepare(image.crop(box), *self.preparation)
-                for field, box in boxes.items()
-            }
+            sides = zip(("input", "target"), halves(images.open_picture(file)), strict=True)
+            return {field: images.prepare(side, *self.preparation) for field, side in sides}
 
     def describe(self, kept):
         return None, ()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from zoo import backend, config_file, sampling
-from zoo.data import images
+from zoo.data import images, pairs
 from zoo.drawing import pictures
 from zoo.errors import UsageError, nearest
 from zoo.outputs.generate import refuse_existing
@@ -60,7 +60,8 @@ def translate(
         source: run directory, or path of a network file.
         direction: name of one of the run's networks, such as "a_to_b"; by default the first.
         inputs: picture file, or folder of pictures, including sub-folders; None for the run's own
-            test split, or its train split if it has no test split.
+            test split, or its train split if it has no test split. Pictures of the run's data that
+            hold both sides are cut into input and target.
         format: "png" (a file per picture, with its name; for the run's own split three:
             `0000_input.png`, `0000_output.png` and, if there is a target, `0000_target.png`) or
             "grid" (one PNG, a row per picture: input, output and, if there is one, target).
@@ -94,7 +95,7 @@ def translate(
         examples = _own(source, config, name, say)
     else:
         prepare = size, channels, config.get("resize", "crop")
-        examples = _files(inputs, out, prepare)
+        examples = _files(inputs, out, prepare, _sides(config, inputs, say))
     count = ROWS if count is None and format == "grid" else count
     if count is not None and len(examples) > count:
         say(f"{count:,} of {len(examples):,} pictures are translated; --count takes more.")
@@ -225,8 +226,32 @@ def _own(source, config, name, say):
     return [Example(f"{i:04d}", reader(i)) for i in range(len(columns["input"]))]
 
 
-def _files(inputs, out, prepare):
-    """Returns the examples of a picture file, or of a folder."""
+def _sides(config, inputs, say):
+    """Returns the fields of the left and the right half of the pictures, or None for no halves.
+
+    Pictures of the run's own data, if each holds both sides, are cut as in training.
+    """
+    name = str(config.get("dataset"))
+    root = name.partition(":")[2]
+    inside = os.path.realpath(inputs) + os.sep
+    if not name.startswith("pairs:") or not inside.startswith(os.path.realpath(root) + os.sep):
+        return None
+    if not os.path.isdir(root) or not pairs.hold_both_sides(name):
+        return None
+    turned = config.get("direction") == "b_to_a"
+    side = "right" if turned else "left"
+    say(f"The pictures of {name} hold both sides: the {side} half is the input.")
+    return ("target", "input") if turned else ("input", "target")
+
+
+def _files(inputs, out, prepare, sides=None):
+    """Returns the examples of a picture file, or of a folder.
+
+    Args:
+        inputs, out: as in `translate`.
+        prepare: arguments of `zoo.data.images.prepare`: size, channels, resize.
+        sides: as `_sides` returns them.
+    """
     from zoo.data import scan
 
     if os.path.isfile(inputs):
@@ -253,7 +278,9 @@ def _files(inputs, out, prepare):
         def read():
             with images.reasons():
                 picture = images.open_picture(path)
-                return {"input": images.prepare(picture, *prepare)}
+                parts = pairs.halves(picture) if sides else (picture,)
+                fields = zip(sides or ("input",), parts, strict=True)
+                return {field: images.prepare(part, *prepare) for field, part in fields}
 
         return read
 
@@ -273,7 +300,8 @@ def _lies_in(path, folder, root):
     if folder is None:
         return False
     folder, root = os.path.realpath(folder), os.path.realpath(root)
-    return folder != root and os.path.realpath(path).startswith(folder + os.sep)
+    below = folder.startswith(root + os.sep)
+    return below and os.path.realpath(path).startswith(folder + os.sep)
 
 
 def _protect(examples, paths):
