@@ -43,21 +43,22 @@ flags.DEFINE_bool("json", False, "Print results.json instead of the table.")
 flags.DEFINE_string("out", "runs/benchmarks", "Folder to write to.")
 flags.DEFINE_string("readme", None, f"A file whose part from {MARKERS[0]} on is to be the table.")
 
-# What a recipe's model would take too long with, and what is small for --quick.
+# Settings for recipes that would take too long otherwise, and small ones for --quick.
 OVERRIDES = {"cats_and_dogs": {"image_size": 64, "width": 8}}
 TINY = {
     "cats_and_dogs": {"image_size": 32, "width": 2},
     "conditional": {"width": 4},
     "dcgan": {"width": 4},
 }
-EXAMPLES = {"cats_and_dogs": 4000}  # of others as many as MNIST has
+EXAMPLES = {"cats_and_dogs": 4000}  # other models have as many as MNIST
 
 
 @dataclasses.dataclass
 class Candidate:
-    """What is measured once in each round; `kind` and `backend` as `benchmarks.measure` has them.
+    """Something that each round measures once, of a `kind` in `benchmarks.measure.KINDS`.
 
-    `label` and `implementation` are for a person; `spec` holds the rest of what is measured.
+    `backend` is the Keras backend of its process. `label` and `implementation` name it for a
+    person; `spec` holds the rest of the spec for `benchmarks.measure`.
     """
 
     kind: str
@@ -72,13 +73,13 @@ class Candidate:
 
 
 def candidates(models, backends, widths, batch_sizes=(), quick=False):
-    """Returns what is measured, in the order of a round.
+    """Returns the candidates in the order of a round.
 
     Args:
-        models: names of variants. The references come with dcgan.
-        backends: names of backends. A reference comes with its own.
-        widths: of the compared networks, ints.
-        batch_sizes: with which the recipe of the first model is measured too, ints.
+        models: names of variants. With dcgan come the references.
+        backends: names of backends. A reference is measured if its own is among them.
+        widths: ints, of the compared networks.
+        batch_sizes: ints, with which the recipe of the first model is measured too.
         quick: bool, whether everything is tiny.
     """
     side = 512 if quick else 3072
@@ -110,10 +111,10 @@ def candidates(models, backends, widths, batch_sizes=(), quick=False):
 
 
 def measure(candidate, seconds, cache):
-    """Measures a candidate once, in a process of its own.
+    """Measures a candidate once, in a separate process.
 
     Returns:
-        What `benchmarks.measure` printed, or `{"failed": sentence}`.
+        dict that `benchmarks.measure` printed, or `{"failed": sentence}`.
     """
     spec = {"kind": candidate.kind, "seconds": seconds, **candidate.spec, "started": time.time()}
     environment = os.environ | {
@@ -136,7 +137,7 @@ def measure(candidate, seconds, cache):
 
 
 def measure_all(entries, rounds, seconds, measurements, notes):
-    """Measures all candidates, round by round, and fills both lists. Returns how many failed."""
+    """Measures all candidates in rounds. Fills the last two lists. Returns how many failed."""
     took, left_out, failed = {}, set(), 0
     with tempfile.TemporaryDirectory() as cache:
         for i in range(rounds):
@@ -158,7 +159,7 @@ def measure_all(entries, rounds, seconds, measurements, notes):
                 else:
                     measurements.append({"round": i, **labels(candidate), **got})
                     message = shown(got)
-                # What was not measured yet takes as long as the others did on the mean.
+                # A candidate without a measurement counts with the mean time of the others.
                 usual = sum(took.values()) / len(took)
                 rest = [c for c in entries if c.name not in left_out]
                 per_round = sum(took.get(c.name, usual) for c in rest)
@@ -213,9 +214,9 @@ def run():
 
 
 def report(measurements, notes, rounds, seconds, minutes, backend):
-    """Returns everything that is written, as `table.markdown` takes it."""
+    """Returns the content of results.json, which `table.markdown` takes."""
     programs.choose_backend(backend)
-    # Only now: while others are measured this process is to be small and still.
+    # Imported only now, so that this process is small and idle while it measures others.
     from zoo.runs import directory
 
     results = table.summary(measurements)
@@ -263,10 +264,10 @@ def write(results, folder, readme):
 
 
 def filled(path, content):
-    """Returns the text of a file with what stands between the markers made anew.
+    """Returns the text of a file with `content` between its markers.
 
     Raises:
-        UsageError: it cannot be read, or has not both markers.
+        UsageError: the file cannot be read, or does not have each marker once and in order.
     """
     begin, end = MARKERS
     try:
@@ -295,7 +296,7 @@ def chosen_backends():
 
 
 def chosen(flag, valid, default):
-    """Returns the values of a flag. Raises UsageError for one that is not known."""
+    """Returns the values of a flag. Raises UsageError for an unknown one."""
     values = FLAGS[flag].value
     if values is None:
         return default
@@ -308,7 +309,7 @@ def chosen(flag, valid, default):
 
 
 def numbers(flag, default):
-    """Returns the numbers of a flag. Raises UsageError for what is none."""
+    """Returns the numbers of a flag. Raises UsageError unless all are from 1 to 9999."""
     values = FLAGS[flag].value
     if not FLAGS[flag].present:
         return default
@@ -321,7 +322,7 @@ def numbers(flag, default):
 
 
 def other_work():
-    """Returns a sentence about what else the machine does, in a list; an empty one if nothing."""
+    """Returns a list with a sentence about other work on the machine, empty if there is none."""
     try:
         load = os.getloadavg()[0]
     except OSError:

@@ -13,22 +13,22 @@ import time
 
 import numpy as np
 
-# The warm-up has so many steps at least, and this share of the measured seconds; so has the stretch
-# that is measured, so that one long step more or less does not count.
+# The warm-up takes at least this many steps and this share of the measured seconds. The measured
+# stretch has at least as many steps, so that one long step more or less does not count.
 STEPS, WARM_SHARE = 5, 0.25
-BATCH = 64  # of the references and of what is compared with them
-MATRIX, BLOCK = 3072, 0.1  # side of the product; seconds between two looks at the clock, at least
+BATCH = 64  # of the references and of the models compared with them
+MATRIX, BLOCK = 3072, 0.1  # side of the matrices; least seconds between two looks at the clock
 
 
 class Watch:
-    """Told after each step, it times the first one and, after a warm-up, a stretch of them.
+    """Times the first step of a training and, after a warm-up, a stretch of steps.
 
-    A loss is read, which waits for its step to end, at the first step and at both ends of the
-    stretch only: in between a backend may work ahead.
+    Reading a loss waits for its step to end. So losses are read only at the first step and at both
+    ends of the stretch, and a backend may work ahead in between.
 
     Args:
-        spec: what is measured.
-        spent: list of one float, to which the stream of batches adds the seconds it takes.
+        spec: dict, the spec of the measurement.
+        spent: list of one float; the stream of batches adds the seconds it takes.
     """
 
     def __init__(self, spec, spent):
@@ -37,7 +37,7 @@ class Watch:
         self.steps, self.done = 0, False
 
     def after(self, loss):
-        """One step has been taken, or is on its way, whose loss can be read with `float`."""
+        """Counts a step that is done or on its way; `float(loss)` waits for its end."""
         self.steps += 1
         now = time.perf_counter()
         if self.first_step is None:
@@ -56,11 +56,11 @@ class Watch:
             self.done = True
 
     def result(self, batch_size, operations, imported):
-        """Returns what is reported of a training.
+        """Returns the measurements of a training, a dict.
 
         Args:
             batch_size: int, real samples in a step.
-            operations: float, for each of them, or None.
+            operations: float, operations for each real sample, or None.
             imported: float, seconds that the imports took.
         """
         rate = self.steps * batch_size / self.seconds
@@ -77,7 +77,7 @@ class Watch:
 
 
 def zoo(spec):
-    """One of our models, trained through `fit` as train.py does it."""
+    """Measures one of our models, trained by `fit` as train.py does it."""
     start = time.perf_counter()
     import zoo  # noqa: F401
 
@@ -101,7 +101,7 @@ def zoo(spec):
 
 
 def keras_idiom(spec):
-    """The reference in the official Keras idiom, trained as ours is."""
+    """Measures the reference in the official Keras idiom, trained as ours is."""
     start = time.perf_counter()
     import keras  # noqa: F401
 
@@ -125,7 +125,7 @@ def keras_idiom(spec):
 
 
 def pytorch(spec, compiled=False):
-    """The reference in plain PyTorch, in a plain loop."""
+    """Measures the reference in plain PyTorch, trained in a plain loop."""
     start = time.perf_counter()
     import torch
 
@@ -155,12 +155,12 @@ def pytorch(spec, compiled=False):
 
 
 def pytorch_compiled(spec):
-    """The same with both networks compiled."""
+    """Does the same as `pytorch` with both networks compiled."""
     return pytorch(spec, compiled=True)
 
 
 def product(spec):
-    """The rate of the backend's float32 matrix product: the fastest of some blocks of them."""
+    """Measures the rate of the backend's float32 matrix product in the fastest of some blocks."""
     import keras
     from keras import ops
 
@@ -179,7 +179,7 @@ def product(spec):
         float(c[0, 0])
         took = time.perf_counter() - start
         if took < BLOCK:
-            count *= 2  # A GPU is so fast that waiting for it would count.
+            count *= 2  # On a fast GPU the waiting would count.
         else:
             rates.append(2 * side**3 * count / took)
     return {
@@ -191,7 +191,7 @@ def product(spec):
 
 
 def fit(gan, stream, watch, name):
-    """Trains through `fit` on a stream of batches until the watch has seen enough."""
+    """Trains by `fit` on a stream of batches until the watch is done."""
     import keras
 
     class Tell(keras.callbacks.Callback):
@@ -209,7 +209,7 @@ def images(count):
 
 
 def timed(dataset, batch_size, spent):
-    """Yields batches as train.py has them; `spent[0]` grows by the seconds each of them takes."""
+    """Yields batches as train.py does, and adds the seconds that each takes to `spent[0]`."""
     from zoo.data import batches
 
     stream = batches.batches(dataset, batch_size)
@@ -236,7 +236,7 @@ def timed_shuffle(samples, batch_size, spent):
 def memory():
     """Returns the largest resident memory of this process so far, in bytes."""
     try:
-        # Not getrusage where this is there: that begins with what the parent had.
+        # Preferred, because the number of getrusage begins with the memory of the parent.
         status = pathlib.Path("/proc/self/status").read_text()
         (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
         return int(line.split()[1]) * 1024

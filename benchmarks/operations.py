@@ -45,19 +45,20 @@ def of_network(network):
 def passes(gan):
     """Returns the passes a step of `zoo.game.GAN` takes for each sample of a minibatch.
 
-    The generator: forward and backward, 1 + 2, and forward once more for each further discriminator
-    update, or where `accumulate` runs it twice. The discriminator: forward and backward at real and
-    at generated samples, 2 (1 + 2), in each of its updates; forward and back to the samples, 1 + 1,
-    in the generator's. A penalty on its gradient takes 6 more for each sample that is penalised:
-    forward and back to the samples, 1 + 1, and the backward pass of both, 2 (1 + 1); or 3 where it
-    shares the forward pass of the loss, and the backward pass of that.
+    The generator: forward and backward, 1 + 2, once more forward for each further discriminator
+    update, and once more if `accumulate` runs it twice. The discriminator: forward and backward at
+    real and at generated samples, 2 (1 + 2), in each of its updates; forward and back to the
+    samples, 1 + 1, in the generator's update, and 1 if that loss uses real samples. A penalty on
+    its gradient takes 6 more for each penalised sample: forward and back to the samples, 1 + 1, and
+    the backward pass of both, 2 (1 + 1). It takes only 3 if it shares the forward pass of the loss
+    and the backward pass of that.
 
     Args:
         gan: a `zoo.game.Game`.
 
     Returns:
-        `(generator, discriminator)`, float, in forward passes; or None for a game of other players
-        or with a step of its own, of which this rule knows nothing.
+        `(generator, discriminator)`, float, in forward passes; or None for a game with other
+        players or its own step, which this rule does not cover.
     """
     if not isinstance(gan, GAN) or type(gan).train_step is not GAN.train_step:
         return None
@@ -70,7 +71,7 @@ def passes(gan):
 
 
 def of_step(gan):
-    """Returns the operations of a step for each real sample that it takes in, or None."""
+    """Returns the operations of a step for each of its real samples, or None if unknown."""
     counts = passes(gan)
     if counts is None:
         return None

@@ -20,14 +20,15 @@ OURS = "zoo"
 
 
 def summary(measurements):
-    """Returns what follows from the measurements.
+    """Summarises the measurements.
 
     Returns:
-        dict of `limit` (the fastest matrix product: `operations_per_second` and `backend`), `rows`
-        and `ratios`, lists of dicts. A row has `label`, `implementation`, `backend`, and for each
-        of `COLUMNS` `{"median", "min", "max"}` over the rounds, or None where nothing was counted.
-        A ratio has `label`, `backend` (ours), `reference`, and `median`, `min` and `max` of our
-        images per second over the reference's, taken in the same round.
+        dict of `limit` (the fastest matrix product: `operations_per_second`, `backend`, `devices`
+        and `side`; None if there is none), `rows` and `ratios`, lists of dicts. A row has `label`,
+        `implementation`, `backend`, and for each of `COLUMNS` `{"median", "min", "max"}` over the
+        rounds, or None if nothing was counted. A ratio has `label`, `backend` (ours), `reference`,
+        and `median`, `min` and `max` of our images per second over the reference's in the same
+        round.
     """
     products = [m for m in measurements if m["label"] == PRODUCT]
     limit = max(products, key=lambda m: m["operations_per_second"], default=None)
@@ -79,11 +80,11 @@ def spread(values):
 
 
 def markdown(results):
-    """Returns the tables for a person, str.
+    """Returns the tables as markdown, str.
 
     Args:
         results: dict of `limit`, `rows` and `ratios` as `summary` returns them, `about`, a sentence
-            about where and how it was measured, and `notes`, a list of sentences.
+            about where and how they were measured, and `notes`, a list of sentences.
     """
     lines = [["what is trained", "by", "backend", *COLUMNS.values()]]
     lines.append(["---"] * len(lines[0]))
@@ -111,7 +112,7 @@ def table(lines):
 
 
 def text(name, values):
-    """Returns a spread for a person: its median, and its range where there were several rounds."""
+    """Returns a spread as text: its median, and its range if the values differ."""
     if values is None:
         return "-"
     show = {"memory": lambda x: number(x / 1e6), "data": percent, "of_limit": percent}

@@ -76,7 +76,7 @@ PRESETS = ("default", "paper")
 
 
 def play(variant, preset, settings):
-    """Returns name -> array of what 20 steps leave behind."""
+    """Returns name -> array of the weights, other state and logs after 20 steps."""
     import keras
 
     import zoo
@@ -124,7 +124,7 @@ def record(out, source, wanted):
             continue
         try:
             arrays = play(*case)
-        except ValueError as error:  # what a backend refuses
+        except ValueError as error:  # a case that the backend refuses
             print(f"{name}: {str(error)[:80]}", flush=True)
             continue
         outputs |= {f"{name}|{i:03d}|{key}": value for i, (key, value) in enumerate(arrays.items())}
@@ -152,7 +152,7 @@ def compare(before, after):
             continue
         apart = 0.0
         for part in ("weights", "log"):
-            # By order and not by name: a rewrite may rename.
+            # Weights are matched by order and not by name, because a rewrite may rename them.
             a, b = (
                 [v for n, v in side[case] if n.startswith("log ") == (part == "log")]
                 if part == "weights"

@@ -34,7 +34,7 @@ import traceback
 from zoo.machine import memory
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-# Name -> the file that says which versions.
+# Backend -> the file that lists its versions.
 BACKENDS = {
     "tensorflow": "requirements.txt",
     "jax": "requirements-test.txt",
@@ -42,21 +42,21 @@ BACKENDS = {
 }
 WITH_CUDA = {"tensorflow": "tensorflow[and-cuda]", "jax": "jax[cuda12]"}
 COMPARE = {">=": operator.ge, "<": operator.lt, "==": operator.eq}
-LITTLE = 2 * 2**30  # bytes; a run with TensorFlow takes up to so much memory
-STEPS, FIRST = 50, 10  # of which the first are not timed: in them things are compiled
-PATIENCE = 180  # seconds that the process of a backend has
-# What that process tells, in this order, and what it does meanwhile.
+LITTLE = 2 * 2**30  # bytes; a run with TensorFlow takes up to this much memory
+STEPS, FIRST = 50, 10  # the first ones compile, so they are not timed
+PATIENCE = 180  # seconds that a backend's process may take
+# Stages that this process reports, in this order -> what it does before it reports each.
 STAGES = {"devices": "importing it", "training": "one device", "replicas": "several devices"}
-# Greatest difference of a weight. On CPUs it was 1.2e-7, the last bit of a weight, between one, two
-# and four devices and between the backends, while the weights moved by 0.2; gradients that were
-# averaged over two devices instead of added up made it 0.07. On GPUs nothing was measured: there
-# products may have ten bits only, which is 5e-4 of what the weights move.
+# Largest allowed difference of a weight. On CPUs the weights moved by 0.2 and differed by 1.2e-7,
+# the last bit of a weight, between one, two and four devices and between the backends. Averaging
+# the gradients over two devices instead of adding them up made the difference 0.07. On GPUs nothing
+# was measured: their products may have only ten bits, which is 5e-4 of what the weights move.
 LIMIT = {"CPU": 1e-5, "GPU": 1e-3}
 
 
 @dataclasses.dataclass
 class Line:
-    """A line of the table: `state` is ok, warn or fail, and unless ok `mend` says what to do."""
+    """A line of the table. `state` is ok, warn or fail; if not ok, `mend` says what to do."""
 
     state: str
     check: str
@@ -73,7 +73,7 @@ def line(ok, check, text, mend, otherwise="fail"):
 
 
 def versions(flags):
-    """Yields a line for Python, each requirement, each backend, and the one that Keras takes."""
+    """Yields a line for Python, each requirement, each backend, and the backend Keras uses."""
     wanted = re.search(r'^requires-python = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.M)[1]
     python = ".".join(map(str, sys.version_info[:3]))
     text = f"{python} ({wanted}), {sys.executable}"
@@ -83,7 +83,7 @@ def versions(flags):
             yield version(name, "requirements.txt", installed_version(name))
     for name in chosen(flags):
         there = (installed_version(name) or "unknown version") if is_installed(name) else None
-        # One is enough.
+        # One backend is enough.
         missing = "warn" if any(map(is_installed, chosen(flags))) else "fail"
         yield version(name, BACKENDS[name], there, missing)
     name, source, file = "tensorflow", "Keras's default", keras_settings()
@@ -98,7 +98,7 @@ def versions(flags):
 
 
 def version(name, file, there, missing="fail"):
-    """Returns the line of a package whose version `there` is None where it is not installed."""
+    """Returns the line of a package. `there` is its version, None if it is not installed."""
     wanted = requirements(file)[name]
     mend = pip(name) if file == BACKENDS["jax"] else f"python -m pip install -r {file}"
     if there is None:
@@ -107,7 +107,7 @@ def version(name, file, there, missing="fail"):
 
 
 def requirements(file):
-    """Returns name -> range of versions, of the lines of a file that hold for this Python."""
+    """Returns package name -> version range, from the lines of a file that suit this Python."""
     named = {}
     for text in (ROOT / file).read_text().splitlines():
         package, _, marker = text.partition("#")[0].partition(";")
@@ -119,7 +119,7 @@ def requirements(file):
 
 
 def within(there, wanted):
-    """Whether a version such as 2.13.0+cpu lies in a range such as >=2.1,<3."""
+    """Returns whether a version such as 2.13.0+cpu lies in a range such as >=2.1,<3."""
 
     def numbers(text):
         parts = [int(n) for n in re.match(r"[\d.]*", text)[0].split(".") if n]
@@ -171,7 +171,7 @@ def machine(flags):
 
 
 def unwritable(path):
-    """Returns why a folder cannot be made or written, or None, and the folder that was tried."""
+    """Returns `(reason why a folder cannot be made or written, or None, the folder tried)`."""
     folder = os.path.abspath(os.path.expanduser(path))
     while not os.path.exists(folder):
         folder = os.path.dirname(folder)
@@ -187,7 +187,7 @@ def gib(size):
 
 
 def data(flags):
-    """Yields lines for prepared data sets, one for the cache, and one for a set that is loaded."""
+    """Yields a line for each folder of prepared data sets, the cache, and a data set it loads."""
     place = os.environ.get("ZOO_DATA_DIR")
     if place and not os.path.isdir(os.path.expanduser(place)):
         mend = "make it, set ZOO_DATA_DIR to another, or unset it"
@@ -231,7 +231,7 @@ def backends(flags):
 
 
 def judged(name, answer, gpus):
-    """Yields a line for each stage that a backend's process told of, see `zoo.training.toy`."""
+    """Yields a line for each stage that a backend's process reported, see `zoo.training.toy`."""
     if "devices" in answer:
         names, kind = answer["devices"]["names"], answer["devices"]["kind"]
         hiding = [v for v in ("CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS") if v in os.environ]
@@ -260,7 +260,7 @@ def judged(name, answer, gpus):
 
 
 def difference(one, other):
-    """Returns the greatest difference of two lists of numbers, infinite where one is not finite."""
+    """Returns the largest difference between two lists, infinity if a number is not finite."""
     differences = [abs(a - b) for a, b in zip(one, other, strict=True)]
     return max(differences) if all(map(math.isfinite, differences)) else math.inf
 
@@ -275,10 +275,10 @@ def nvidia():
 
 
 def probe(name, devices):
-    """Plays `zoo.training.toy` in a process of its own.
+    """Runs `zoo.training.toy` in a separate process.
 
     Returns:
-        `(told, error)`: what it told, stage -> dict, and one line on why it is not whole, or None.
+        `(answer, error)`: reported stage -> dict, and a line on what failed, or None.
     """
     paths = [str(ROOT), os.environ.get("PYTHONPATH")]
     environment = os.environ | {
@@ -286,16 +286,16 @@ def probe(name, devices):
         "PYTHONDONTWRITEBYTECODE": "1",
         "KERAS_BACKEND": name,
         "TF_CPP_MIN_LOG_LEVEL": "3",
-        # Otherwise they take all memory of a GPU, on which something else may be training.
+        # Otherwise they take all memory of a GPU, where something else may be training.
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
-        # With threads that must share the cores PyTorch is many times slower.
+        # PyTorch is many times slower with threads that must share the cores.
         "OMP_NUM_THREADS": "1",
     }
     answer, late = {}, threading.Event()
     with tempfile.TemporaryDirectory(prefix="zoo-doctor-") as folder:
         environment["TMPDIR"] = folder
-        # Keras, and Matplotlib which it imports, write their own files where there are none.
+        # Keras, and Matplotlib, which it imports, write their own files if they are missing.
         if not keras_settings().exists():
             environment["KERAS_HOME"] = folder
         if not (pathlib.Path.home() / ".cache" / "matplotlib").exists():
@@ -330,7 +330,7 @@ def probe(name, devices):
 
 
 def examine(flags):
-    """Yields the lines of all checks; one that crashes gives a line that says so."""
+    """Yields the lines of all checks. A check that crashes yields a line that says so."""
     for check in (versions, machine, data, backends):
         progress(f"looking at {check.__name__}")
         try:
@@ -346,13 +346,13 @@ def sentence(error):
 
 
 def progress(text):
-    """Shows what is being done, on a terminal, in a line that gives way to the next."""
+    """Shows the current activity on a terminal, in a line that the next one overwrites."""
     if sys.stderr.isatty():
         print(f"\r{text[:78]:79}\r", end="", file=sys.stderr, flush=True)
 
 
 def parse(argv):
-    """Returns the flags. Ends the process with code 2 where they are wrong."""
+    """Returns the flags. Ends the process with code 2 if they are wrong."""
     parser = argparse.ArgumentParser(
         prog="python -m zoo.doctor",
         description=__doc__,

@@ -24,7 +24,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 if __name__ == "__main__":
-    # Python puts this file's folder there, whose names could hide other packages'.
+    # Python puts this file's folder first; its file names could hide other packages.
     sys.path[0] = str(ROOT)
 
 from zoo.cli import programs  # noqa: E402
@@ -33,10 +33,10 @@ from zoo.errors import UsageError  # noqa: E402
 from zoo.files import write_atomically  # noqa: E402
 
 PRECISIONS = ("float32", "mixed_bfloat16")
-ALL_PRECISIONS = (*PRECISIONS, "mixed_float16")  # the last only where it is asked for
-SECONDS = 3.0  # that each precision is measured
+ALL_PRECISIONS = (*PRECISIONS, "mixed_float16")  # the last only on request
+SECONDS = 3.0  # of measurement for each precision
 GAIN = 1.1  # how many times as fast mixed_bfloat16 must be to be chosen
-PATIENCE = 300  # seconds that the process of a backend has once its data are there
+PATIENCE = 300  # seconds that a backend's process may take once its data are ready
 # Settings that do not change how fast a step is.
 OTHERS = (
     *("seed", "epochs", "max_minutes", "max_cpu_seconds", "sample_every", "checkpoint_minutes"),
@@ -50,9 +50,9 @@ def measure(what, backends, precisions, again=False, data_dir=None):
     Args:
         what: dict of `model`, `dataset`, `preset` and `overrides`.
         backends: names of installed backends.
-        precisions: of `ALL_PRECISIONS`.
-        again: bool, whether what was measured before is measured again.
-        data_dir: str, where prepared data sets lie.
+        precisions: names, some of `ALL_PRECISIONS`.
+        again: bool, whether to measure again what was measured before.
+        data_dir: str or None, folder of prepared data sets.
 
     Raises:
         UsageError: a setting is unknown or out of range, or no backend could be measured.
@@ -93,7 +93,7 @@ def ask(spec, backend):
     lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
     if done.returncode == 2 and lines:
         message = lines[-1].removeprefix("error: ")
-        if "mixed_float16" in spec["precisions"]:  # which not every backend has
+        if "mixed_float16" in spec["precisions"]:  # not every backend has it
             return {}, message
         raise UsageError(message)
     if done.returncode:
@@ -102,7 +102,7 @@ def ask(spec, backend):
 
 
 def choose(results):
-    """Returns `(backend, precision)` of the fastest, from what `measure` returns."""
+    """Returns the fastest `(backend, precision)` of the results of `measure`."""
     best = {}
     for backend, rates in results.items():
         precision = max(rates, key=rates.get)
@@ -186,7 +186,7 @@ def parse(argv):
 
 
 def main(argv):
-    """Measures what a command line asks for and prints it."""
+    """Measures what a command line asks for and prints the rates."""
     arguments = parse(argv)
     overrides = {}
     for text in arguments.set:

@@ -1,19 +1,19 @@
-"""The curves of a run as HTML: losses, what else the players report, and scores."""
+"""The curves of a run as HTML: losses, other numbers of the players, and scores."""
 
 from zoo.drawing.pictures import curves
 from zoo.report import read
 
-# Of metrics.csv: what counts, and what the names of losses and of learning rates end with.
+# Columns of metrics.csv: the counters, and the endings of losses and of learning rates.
 COUNTS = "epoch", "step", "images"
 LOSS, RATE = "_loss", "_learning_rate"
 
 
 def charts(metrics, scores):
-    """Returns the HTML of the curves: the losses, what each player reports besides, and scores.
+    """Returns the HTML of the curves: losses, other numbers of each player, and scores.
 
-    A column `<player>_loss` is a player's loss and `<player>_<term>` a term of it or what else it
-    reports, as `zoo.players.Player.column` names them; the players' whole names begin the columns
-    of their learning rates.
+    A column `<player>_loss` is a player's loss, and `<player>_<term>` is a term of the loss or
+    another number of the player; `zoo.players.Player.column` names them. A column of a learning
+    rate begins with the full name of the player.
     """
     step = metrics.get("step")
     names = [] if step is None else [n for n in metrics if not n.endswith(RATE)]
@@ -23,7 +23,7 @@ def charts(metrics, scores):
     def drawn(labels, title):
         columns = {}
         for name, label in labels.items():
-            # Of a player that did not move there is no value.
+            # A player that did not move has no value.
             there = [pair for pair in zip(step, metrics[name], strict=True) if pair[1] is not None]
             if there:
                 columns[label] = tuple(map(list, zip(*there, strict=True)))
@@ -42,7 +42,7 @@ def charts(metrics, scores):
 
 
 def _player(short, metrics):
-    """Returns the whole name of a player whose columns begin with `short`."""
+    """Returns the full name of the player whose columns begin with `short`."""
     players = [name.removesuffix(RATE) for name in metrics if name.endswith(RATE)]
     matches = [name for name in players if name.startswith(short)]
     return matches[0] if len(matches) == 1 else _words(short)
@@ -56,7 +56,7 @@ def _score_curve(path):
     table = read.csv_columns(path)
     if not {"step", "frechet", "floor"} <= set(table):
         return ""
-    # A resumed run may score otherwise than before; another protocol has another floor.
+    # A resumed run may use another scoring protocol than before, and then has another floor.
     rows = list(zip(table["step"], table["frechet"], table["floor"], strict=True))
     rows = [row for row in rows if row[2] == rows[-1][2]]
     if not rows:

@@ -1,4 +1,4 @@
-"""The samples of a run and other pictures, as HTML that holds them."""
+"""The samples of a run and other pictures, embedded in HTML."""
 
 import base64
 import io
@@ -6,9 +6,9 @@ from html import escape
 
 import numpy as np
 
-# At most this many moments are shown, and fewer, down to the second number, to stay small.
+# Numbers of moments to show, tried in this order until the page is small enough.
 MOMENTS = 24, 18, 12
-# Bytes of one picture beside the samples; base64 makes a third more of them.
+# Most bytes of a picture beside the samples; base64 adds a third.
 BESIDE = 600_000
 # CSS pixels across the large picture.
 STAGE = 720
@@ -17,7 +17,7 @@ STAGE = 720
 def samples(moments, most, same):
     """Returns the HTML of the samples, their width in CSS pixels, and whether they are wide.
 
-    Their pictures take about `most` bytes at most; `same` says what all of them show.
+    The pictures take at most about `most` bytes. `same` says what is the same in all of them.
     """
     readable = [(step, path, *picture.size) for step, path in moments if (picture := _opened(path))]
     if not readable:

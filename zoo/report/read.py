@@ -1,4 +1,4 @@
-"""The files of a run directory, read as far as they are there and whole."""
+"""Readers of the files of a run directory, which may be missing or damaged."""
 
 import csv
 import json
@@ -7,7 +7,7 @@ import numpy as np
 
 
 def json_object(path):
-    """Returns the dict that a JSON file holds, an empty one if it cannot be read."""
+    """Returns the dict in a JSON file, or an empty one if the file has none or cannot be read."""
     try:
         content = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):

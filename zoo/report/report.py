@@ -17,7 +17,7 @@ from zoo.files import write_atomically
 from zoo.report import charts, embedded, read, tables
 from zoo.tasks.task import Task, task_of
 
-# Bytes of all pictures together; base64 makes a third more of them.
+# Most bytes of all pictures together; base64 adds a third.
 PICTURES = 4_200_000
 # Embedded: a report is one file.
 STYLE, SCRIPT = (
@@ -30,16 +30,16 @@ def write_report(run_dir):
 
     The file is self-contained: pictures as data URIs, curves as inline SVG, and a
     Content-Security-Policy that forbids the browser to fetch anything. It shows the latest samples
-    and how they came about, key figures, curves, scores if `evaluation.json` holds some, the
-    configuration, and how to reproduce the run and go on from it; a latent walk and the nearest
-    neighbours of samples, where their pictures are there. What is missing or unreadable is
-    left out, so that it can be written at any time, also of a run that stopped in its first epoch.
+    and earlier ones, key figures, curves, the scores in `evaluation.json`, the configuration, and
+    how to reproduce the run and go on from it. It also shows a latent walk and the nearest
+    neighbours of samples if their pictures exist. It leaves out whatever is missing or unreadable,
+    so it can be written at any time, even for a run that stopped in its first epoch.
 
-    It reads `config.json`; `environment.json` (`command`, `backend`, `devices`, and anything else,
-    which is listed); `metrics.csv` and `timings.csv` (`images` and `seconds` are running totals);
-    `warnings.csv` (`step`, `warning`); `samples/step-*.png`; `walk.png` and `neighbours.png`, whose
-    description is shown below them; `scores.csv`, whose `frechet` and `floor` are drawn; and
-    `evaluation.json`, a dict of metric -> value, with what evaluate.py wrote under `evaluations`.
+    It reads `config.json`; `environment.json` (`command`, `backend`, `devices`, and any other keys,
+    which are listed); `metrics.csv` and `timings.csv` (`images` and `seconds` are running totals);
+    `warnings.csv` (`step`, `warning`); `samples/step-*.png`; `walk.png` and `neighbours.png`, with
+    their descriptions below them; `scores.csv`, of which it draws `frechet` and `floor`; and
+    `evaluation.json`, a dict of metric -> value, with evaluate.py's records under `evaluations`.
 
     Args:
         run_dir: the run directory, str or path.
@@ -95,7 +95,7 @@ def write_report(run_dir):
         "<body><main>\n" + "\n".join(filter(None, body)) + "\n</main>"
         f"<script>{SCRIPT}</script></body></html>\n"
     )
-    # A file name need not be Unicode; what cannot be encoded must not lose the report.
+    # A file name need not be Unicode; a character that cannot be encoded must not stop the report.
     return write_atomically(run_dir / "report.html", page.encode("utf-8", "replace"))
 
 
@@ -107,7 +107,7 @@ def _figures(environment, metrics, timings):
         if values := read.finite(metrics.get(column)):
             figures[label] = f"{values[-1]:,.0f}"
     if rates := read.finite(timings.get("images_per_second")):
-        # The median: the first rows carry the compilation.
+        # The median, because the first rows include the compilation.
         figures["Images per second"] = f"{statistics.median(rates):,.0f}"
     if seconds := read.finite(timings.get("seconds")):
         minutes = seconds[-1] / 60
@@ -137,7 +137,7 @@ def _section(title, content):
 
 
 def _command(line):
-    # Boxes of a word each, because browsers would also break lines behind the hyphens of a flag.
+    # Each word has its own box, because browsers also break lines after the hyphens of a flag.
     words = re.sub(r"\S+", lambda word: f"<span>{escape(word[0])}</span>", line)
     return f"<pre><code>{words}</code></pre>"
 
@@ -169,7 +169,7 @@ def _go_on(run_dir, config, metrics):
 
 
 def _task(config):
-    """Returns the task of a run's model, or that of no model in particular."""
+    """Returns the task of a run's model, or a plain `Task` for an unknown model."""
     try:
         return task_of(zoo.get(str(config.get("model"))).task)
     except UsageError:

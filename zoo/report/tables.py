@@ -4,12 +4,12 @@ from html import escape
 
 from zoo.scoring.scores import better
 
-# Of what evaluate.py writes for each of the features.
+# Parts of the record that evaluate.py writes for each set of features.
 PARTS = "protocol", "scores", "floor"
 
 
 def scores(evaluation):
-    """Returns the HTML of the scores: a table for each evaluation, pairs of what else there is."""
+    """Returns the HTML of the scores: a table for each evaluation, pairs for all other entries."""
     evaluations = evaluation.get("evaluations")
     if not isinstance(evaluations, dict):
         return pairs(evaluation)
@@ -65,7 +65,7 @@ def _score_table(features, record):
 
 
 def _beside(record):
-    """Returns title -> scores of the floor and the baselines beside a record."""
+    """Returns title -> scores for the floor and the baselines of a record."""
     baselines = record.get("baselines")
     baselines = baselines if isinstance(baselines, dict) else {}
     columns = {f"Baseline: {n}": x for n, x in baselines.items() if isinstance(x, dict)}
@@ -87,7 +87,7 @@ def _count(value):
 
 
 def _flat(content, prefix=""):
-    """Yields (key, text) of a dict, with the keys of dicts inside it joined by points."""
+    """Yields (key, text) of a dict. Dots join the keys of nested dicts."""
     for key, value in content.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{key}.")

@@ -9,8 +9,8 @@ Ctrl-C the current run stops cleanly; the same command continues from there.
 Exit codes: 0 all runs have scores; 1 some failed; 2 the user can fix it; 130 interrupted.
 """
 
-# At the top, here and in all of this package, only what starts at once: this process waits for
-# hours beside those that need the memory, so Keras is never imported here.
+# This process waits for hours beside others that need the memory. So it never imports Keras, and
+# the modules of this package import at the top only what loads at once.
 import argparse
 import pathlib
 import shutil
@@ -19,7 +19,7 @@ import sys
 import time
 
 if __name__ == "__main__":
-    # Python puts the working directory there, whose names could hide other packages'.
+    # Python puts the working directory first; its file names could hide other packages.
     sys.path[0] = str(pathlib.Path(__file__).resolve().parents[2])
 
 from zoo.cli import programs
@@ -84,7 +84,7 @@ def main(argv):
     sweep = Sweep(arguments)
     sweep.validate()
     with locked(sweep.folder) as lock, Stop() as stop:
-        sweep.load()  # Another may have ended since.
+        sweep.load()  # Another sweep may have ended since.
         todo, took = sweep.todo(), []
         count = len(combinations(sweep.grid)) * len(sweep.seeds)
         done = count - len(todo)

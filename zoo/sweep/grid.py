@@ -14,7 +14,7 @@ def parse_grid(texts):
     """Returns the values of each setting, name -> list of str, from the values of --set.
 
     Raises:
-        UsageError: no `=`, or a setting that has a flag of its own because all runs share it.
+        UsageError: a text without `=`, or a setting that all runs share and that has its own flag.
     """
     grid = {}
     for text in texts:
@@ -45,13 +45,13 @@ def combinations(grid):
 
 
 def label(settings, grid):
-    """Returns a combination for a person: the settings that have several values, if any has."""
+    """Returns a combination as text: the settings with several values, or all if none has."""
     varied = {name: value for name, value in settings.items() if len(grid[name]) > 1}
     return " ".join(f"{k}={v}" for k, v in (varied or settings).items()) or "as the recipe"
 
 
 def validated(request, backend):
-    """`resolve` in a process of its own. Raises UsageError."""
+    """Returns the answer of `resolve` from a separate process. Raises UsageError."""
     code = f"import sys; sys.path[:0] = [{str(ROOT)!r}]; from zoo.sweep import grid; grid.answer()"
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -78,14 +78,14 @@ def answer():
 
 
 def resolve(request):
-    """Returns the config of every combination. Imports Keras, so it has a process of its own.
+    """Returns the config of every combination. Imports Keras, so it runs in a separate process.
 
     Args:
         request: dict of `model`, `dataset`, `preset`, `metrics` (list of str or None), `features`,
             `results` and `overrides`, a list of dicts name -> str.
 
     Raises:
-        zoo.errors.UsageError: something of it is unknown or out of range.
+        zoo.errors.UsageError: a part of the request is unknown or out of range.
     """
     from zoo import data
     from zoo.metrics import extractors
@@ -110,6 +110,6 @@ def resolve(request):
         for overrides in request["overrides"]
     ]
     if request["results"]:
-        # Refuses a file that is not such a table.
+        # Refuses a file that is not a table of results.
         results.append_rows(request["results"], [])
     return configs

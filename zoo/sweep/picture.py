@@ -14,10 +14,10 @@ NO_SCORES = ("step", "images", "floor", "samples", "features", "features_hash")
 
 
 def draw(runs, scored, folder):
-    """Draws the sweep: curves where runs have a scores.csv, else bars.
+    """Draws the sweep: curves if runs have a scores.csv, else bars.
 
     Returns:
-        bytes of a PNG file, or None where there is nothing to draw yet.
+        bytes of a PNG file, or None if there is nothing to draw yet.
     """
     curves = {run.name: curve for run in runs if (curve := read_curve(folder / run.name))}
     names = names_of(scored[0].entry["scores"]) if scored else []
@@ -70,7 +70,7 @@ def draw(runs, scored, folder):
         axes.set(xlabel=name, title="mean and deviation over seeds; a dot for each seed")
         line = axes.axvline
     if "floor" in next(iter(curves.values()), {}):
-        # That of the curves: evaluate.py takes more samples, for which it is lower.
+        # The floor of the curves: evaluate.py draws more samples, so its floor is lower.
         floors = [curve["floor"][-1] for curve in curves.values()]
     else:
         floors = [run.entry["floor"][name] for run in scored if name in run.entry["floor"]]

@@ -14,13 +14,13 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def program(name):
-    """Returns how a program of this source tree is called, the shorter way where there is one."""
+    """Returns the command of a program of this source tree, by its bare name in the root."""
     path = ROOT / name
     return [sys.executable, name if pathlib.Path.cwd() == ROOT else str(path)]
 
 
 def call(command, log, stop, lock=None):
-    """Runs a command with its output added to a file, and shows the last line on a terminal.
+    """Runs a command, adds its output to a file, and shows the last line on a terminal.
 
     Returns:
         `(exit code, output)`.
@@ -42,7 +42,7 @@ def call(command, log, stop, lock=None):
             stderr=subprocess.STDOUT,
             env=os.environ | {"PYTHONUNBUFFERED": "1"},
             start_new_session=True,
-            # It holds the lock as well, should this process be killed.
+            # The child holds the lock as well, in case this process is killed.
             pass_fds=() if lock is None else (lock,),
         )
         stop.process = process
@@ -96,7 +96,7 @@ class Stop:
             return
         if self.count == 1:
             print("\nstopping: the current run ends cleanly", file=sys.stderr)
-        # SIGTERM, because what a shell starts in the background ignores SIGINT.
+        # SIGTERM, because processes that a shell starts in the background ignore SIGINT.
         self.process.terminate() if self.count < 3 else self.process.kill()
 
 

@@ -19,17 +19,17 @@ from zoo.sweep.grid import combinations, label, parse_grid, validated
 from zoo.sweep.picture import draw
 from zoo.sweep.processes import call, program, sentence
 
-# Under a budget of time or work nothing else may end a run.
+# Epochs of a run that only its budget may end.
 ENDLESS = 100_000
 
 
 @dataclasses.dataclass
 class Run:
-    """One combination with one seed; `label` is it for a person, `entry` what sweep.json keeps.
+    """One combination with one seed. `label` names it for a person, `entry` is kept in sweep.json.
 
-    An entry has `state` (done, failed or interrupted; none before it ran), `sentence` (why not
-    done), `trained`, `scoring` (arguments of evaluate.py), `scores`, `floor` and `protocol` as
-    evaluate.py wrote them, `seconds`, `cpu_seconds`, `step` and `images` of its training.
+    An entry has `state` (done, failed or interrupted; none before the run), `sentence` (why it is
+    not done), `trained`, `scoring` (arguments of evaluate.py), `scores`, `floor` and `protocol` as
+    evaluate.py wrote them, and `seconds`, `cpu_seconds`, `step` and `images` of the training.
     """
 
     settings: dict
@@ -39,13 +39,13 @@ class Run:
 
     @property
     def name(self):
-        """Of the run directory. It follows from the settings alone, so the grid may grow."""
+        """Name of the run directory. It depends only on settings and seed, so the grid may grow."""
         parts = [f"{key}-{value}" for key, value in self.settings.items()]
         text = "_".join([*parts, f"seed-{self.seed}"])
         plain = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-")
         if plain == text and len(plain) <= 80:
             return plain
-        # What was cut or replaced may have told two runs apart.
+        # Two runs may differ only in the characters that were cut or replaced.
         return f"{plain[:71]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
@@ -59,7 +59,7 @@ class Sweep:
         source = re.sub(r"[^A-Za-z0-9.]+", "-", arguments.dataset).strip("-.")
         default = os.path.join("runs", f"sweep-{arguments.model}-{source}")
         self.folder = pathlib.Path(arguments.sweep or default)
-        # Each combination has its first seed before any has its second.
+        # All combinations run with the first seed before any runs with the second.
         combined = combinations(self.grid)
         self.runs = [
             Run(settings, seed, label(settings, self.grid))
@@ -92,7 +92,7 @@ class Sweep:
         """Reads the entries of the runs from sweep.json. Returns the earlier request, or {}.
 
         Raises:
-            UsageError: it is damaged, or the folder is something else.
+            UsageError: the file is damaged, or the folder is not a sweep.
         """
         path = self.folder / "sweep.json"
         try:
@@ -115,7 +115,7 @@ class Sweep:
         return content["asked"]
 
     def check_same(self, begun):
-        """Raises UsageError where this command would not be comparable with how it was begun."""
+        """Raises UsageError if this command is not comparable with the one that began the sweep."""
         differing = [
             f"{name}={begun.get(name)} then, {value} now"
             for name, value in self.request.items()
@@ -163,14 +163,14 @@ class Sweep:
 
     @property
     def budget(self):
-        """The budget of a run for a person, or None where only the recipe's epochs end it."""
+        """The budget of a run as text, or None if only its epochs end it."""
         minutes, seconds = self.arguments.max_minutes, self.arguments.max_cpu_seconds
         parts = [] if minutes is None else [f"{minutes:g} minutes"]
         parts += [] if seconds is None else [f"{seconds:g} CPU seconds"]
         return " or ".join(parts) or None
 
     def todo(self):
-        """Returns the runs that this start has to train or to score."""
+        """Returns the runs that this command has to train or score."""
         return [run for run in self.runs if self.is_open(run.entry)]
 
     def is_open(self, entry):
@@ -189,10 +189,10 @@ class Sweep:
         ]
 
     def train_command(self, run, used):
-        """Returns the command that trains a run, or goes on with it, or None where nothing is left.
+        """Returns the command that trains or resumes a run, or None if its budget is used up.
 
         Args:
-            used: what the newest checkpoint says of it, or None where there is none.
+            used: dict, the `meta` of the newest checkpoint, or None if there is none.
         """
         arguments = self.arguments
         command = [*program("train.py"), f"--runs_dir={self.folder}", f"--backend={self.backend}"]
@@ -227,7 +227,7 @@ class Sweep:
             command.append(f"--epochs={arguments.epochs}")
         elif self.budget and "epochs" not in run.settings:
             command.append(f"--epochs={ENDLESS}")
-        # It was made, but ended before its first checkpoint.
+        # The run began, but ended before its first checkpoint.
         if (self.folder / run.name).exists():
             command.append("--overwrite")
         return command
@@ -245,7 +245,7 @@ class Sweep:
         return command
 
     def run(self, run, stop, lock=None):
-        """Trains and scores a run, as far as it is not, and fills its entry."""
+        """Trains and scores a run unless that is done, and fills its entry."""
         path, entry = self.folder / run.name, run.entry
         log = self.folder / "logs" / f"{run.name}.txt"
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -276,7 +276,7 @@ class Sweep:
             entry["state"] = "done"
 
     def call(self, run, command, log, stop, lock):
-        """Runs a command. Returns whether it did its work; else the entry says why not."""
+        """Runs a command. Returns whether it succeeded; if not, the entry says why."""
         entry = run.entry
         for name in ("state", "sentence"):
             entry.pop(name, None)
@@ -291,9 +291,9 @@ class Sweep:
         return False
 
     def record(self, path, command):
-        """Returns what evaluate.py wrote into the run when it was called by `command`."""
+        """Returns the record that evaluate.py wrote into the run when called by `command`."""
         content = json.loads((path / "evaluation.json").read_text(encoding="utf-8"))
-        # By its command: somebody may have scored the run by other features as well.
+        # Matched by command, because the run may also have been scored with other features.
         start = [part for part in command if part.startswith("--")]
         entries = [
             record
@@ -303,7 +303,7 @@ class Sweep:
         return entries[0]
 
     def write(self):
-        """Writes sweep.json, and from it sweep.csv, sweep.md and sweep.png."""
+        """Writes sweep.json, sweep.csv, sweep.md and, if there is something to draw, sweep.png."""
         entries = {run.name: run.entry for run in self.runs if run.entry}
         content = {"asked": self.request, "runs": entries}
         texts = {
@@ -319,9 +319,9 @@ class Sweep:
 
 
 def newest_meta(folder):
-    """Returns what the newest checkpoint that can be read says of itself, or None.
+    """Returns the `meta` of the newest checkpoint that can be read, a dict, or None.
 
-    `zoo.runs.checkpoints.newest` for use without Keras, and without reading the weights.
+    It does the same as `zoo.runs.checkpoints.newest` without Keras and without reading the weights.
     """
     import numpy as np
 
@@ -336,7 +336,7 @@ def locked(folder):
     """Keeps other sweeps out of the folder. Yields the lock's file descriptor.
 
     Raises:
-        UsageError: one does, or a run that an ended one left behind.
+        UsageError: another sweep, or a run that it left behind, is at work there.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:

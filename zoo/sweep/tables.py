@@ -9,13 +9,14 @@ import statistics
 
 from zoo.sweep.grid import combinations, label
 
-# Higher is better; of others lower is, or what stands in NEAR.
+# For these scores higher is better. Those in NEAR are best near their number, or near the held-out
+# distance for None. For all others lower is better.
 HIGHER = (
     *("precision", "recall", "density", "coverage", "classifier_score", "classes"),
     *("label_accuracy", "modes", "high_quality"),
 )
 NEAR = {"diversity_within_class": 1.0, "memorisation": 0.5, "generated_distance": None}
-# What evaluate.py's record says of how a score was measured.
+# Parts of evaluate.py's protocol that say how a score was measured.
 PROTOCOL = (
     *("samples", "floor_samples", "features", "features_hash", "reference_split"),
     *("reference_count", "resizer", "date", "commit", "command"),
@@ -23,7 +24,7 @@ PROTOCOL = (
 
 
 def rows(sweep):
-    """Returns a dict for each run and score, and for each run that has none."""
+    """Returns a dict for each score of each run, and one for each run without scores."""
     table = []
     for run in sweep.runs:
         entry = run.entry
@@ -56,7 +57,7 @@ def rows(sweep):
 
 
 def cells(sweep):
-    """Returns the table as rows of str: titles, combinations from the best on, the floor."""
+    """Returns the table as rows of str: titles, combinations (best first), the floor."""
     groups = collections.defaultdict(list)
     for run in sweep.scored():
         groups[run.label].append(run.entry)
@@ -93,7 +94,7 @@ def failures(sweep):
 
 
 def report(sweep):
-    """Returns sweep.md."""
+    """Returns the text of sweep.md."""
     request = sweep.request
     about = sweep.budget or "the epochs of the recipe"
     if request["epochs"] is not None:
