@@ -24,7 +24,7 @@ import time
 from absl import flags
 
 from benchmarks import table
-from benchmarks.measure import BATCH
+from benchmarks.measure import BATCH, MATRIX
 from zoo.cli import programs
 from zoo.errors import UsageError
 
@@ -82,7 +82,7 @@ def candidates(models, backends, widths, batch_sizes=(), quick=False):
         batch_sizes: ints, with which the recipe of the first model is measured too.
         quick: bool, whether everything is tiny.
     """
-    side = 512 if quick else 3072
+    side = 512 if quick else MATRIX
     listed = [Candidate("product", b, table.PRODUCT, spec={"side": side}) for b in backends]
     for width in widths if "dcgan" in models else ():
         label = f"dcgan, width {width}, no penalty"
