@@ -1,18 +1,17 @@
 """Translates pictures of any size with the networks of a run, one at a time."""
 
-import dataclasses
 import os
-from collections.abc import Callable
 
 import numpy as np
 
 from zoo import backend, config_file, sampling
-from zoo.data import images, pairs
+from zoo.data import images
 from zoo.drawing import pictures
 from zoo.errors import UsageError, nearest
+from zoo.outputs import examples
 from zoo.outputs.generate import refuse_existing
 from zoo.progress import Progress
-from zoo.runs import assembly, network_files, networks
+from zoo.runs import network_files, networks
 
 FORMATS = ("png", "grid")
 # Default number of rows of a grid.
@@ -21,23 +20,6 @@ ROWS = 16
 TILE = 256
 # Most unreadable files that a message names.
 NAMED = 10
-
-
-@dataclasses.dataclass(frozen=True)
-class Example:
-    """A picture to translate.
-
-    Attributes:
-        name: str, path below the output folder, without extension.
-        read: function without arguments that returns column -> uint8 `(h, w, c)`: `input`, and
-            `target` if there is one. It raises ValueError with the reason if the picture cannot be
-            read.
-        path: str, path of the file, or None.
-    """
-
-    name: str
-    read: Callable
-    path: str | None = None
 
 
 def translate(
@@ -92,28 +74,28 @@ def translate(
             f"each one is brought to this size ({config.get('resize', 'crop')})."
         )
     if inputs is None:
-        examples = _own(source, config, name, say)
+        chosen = examples.own(source, config, name, say)
     else:
         prepare = size, channels, config.get("resize", "crop")
-        examples = _files(inputs, out, prepare, _sides(config, inputs, say))
+        chosen = examples.of_files(inputs, out, prepare, examples.sides_of(config, inputs, say))
     count = ROWS if count is None and format == "grid" else count
-    if count is not None and len(examples) > count:
-        say(f"{count:,} of {len(examples):,} pictures are translated; --count takes more.")
-        examples = examples[:count]
+    if count is not None and len(chosen) > count:
+        say(f"{count:,} of {len(chosen):,} pictures are translated; --count takes more.")
+        chosen = chosen[:count]
     folder = out or os.path.join(
         source if os.path.isdir(source) else "",
         "translated",
         name if len(networks.find(source)) > 1 else "",
     )
     written = _Grid if format == "grid" else _Files
-    writer = written(folder, examples, inputs is None)
-    _protect(examples, writer.paths)
+    writer = written(folder, chosen, inputs is None)
+    _protect(chosen, writer.paths)
     if not overwrite:
         refuse_existing(writer.paths)
     multiple = 1 if size is not None else network_files.multiple(network)
     skipped = []
-    with Progress("pictures", len(examples)) as progress:
-        for done, example in enumerate(examples):
+    with Progress("pictures", len(chosen)) as progress:
+        for done, example in enumerate(chosen):
             try:
                 columns = example.read()
                 columns["output"] = _translated(network, columns["input"], multiple)
@@ -122,13 +104,13 @@ def translate(
                 continue
             writer.write(example, columns)
             progress(done + 1)
-    if len(skipped) == len(examples):
+    if len(skipped) == len(chosen):
         raise UsageError(
             "None of the pictures could be translated, so nothing was written. Expected pictures "
             f"that can be read. Received: {_listed(skipped)}."
         )
     if skipped:
-        say(f"{len(skipped):,} of {len(examples):,} were skipped: {_listed(skipped)}.")
+        say(f"{len(skipped):,} of {len(chosen):,} were skipped: {_listed(skipped)}.")
     return writer.finish()
 
 
@@ -199,109 +181,6 @@ def _chosen(source, direction, say):
             f"The run {source} has no direction {direction!r}.{nearest(direction, paths)}"
         )
     return direction, paths[direction]
-
-
-def _own(source, config, name, say):
-    """Returns the examples of a run's own data set."""
-    if not os.path.isdir(source):
-        raise UsageError(
-            "It is not known which pictures are to be translated: a network file has no data of "
-            f"its own. Name a picture or a folder by --input. Received: {source}."
-        )
-    try:
-        dataset = assembly.load_data(config, assembly.Source(), split="test")
-    except UsageError as error:
-        if "has no split" not in str(error):
-            raise
-        dataset = assembly.load_data(config, assembly.Source())
-        say(f"{dataset.name} has no test split, so pictures of the training are translated.")
-    fields = dataset.fields
-    columns = {"input": fields.get("input", fields.get(name.partition("_to_")[0]))}
-    if "target" in fields:
-        columns["target"] = fields["target"]
-
-    def reader(i):
-        return lambda: {column: np.asarray(array[i]) for column, array in columns.items()}
-
-    return [Example(f"{i:04d}", reader(i)) for i in range(len(columns["input"]))]
-
-
-def _sides(config, inputs, say):
-    """Returns the fields of the left and the right half of the pictures, or None for no halves.
-
-    Pictures of the run's own data, if each holds both sides, are cut as in training.
-    """
-    name = str(config.get("dataset"))
-    root = name.partition(":")[2]
-    inside = os.path.realpath(inputs) + os.sep
-    if not name.startswith("pairs:") or not inside.startswith(os.path.realpath(root) + os.sep):
-        return None
-    if not os.path.isdir(root) or not pairs.hold_both_sides(name):
-        return None
-    turned = config.get("direction") == "b_to_a"
-    side = "right" if turned else "left"
-    say(f"The pictures of {name} hold both sides: the {side} half is the input.")
-    return ("target", "input") if turned else ("input", "target")
-
-
-def _files(inputs, out, prepare, sides=None):
-    """Returns the examples of a picture file, or of a folder.
-
-    Args:
-        inputs, out: as in `translate`.
-        prepare: arguments of `zoo.data.images.prepare`: size, channels, resize.
-        sides: as `_sides` returns them.
-    """
-    from zoo.data import scan
-
-    if os.path.isfile(inputs):
-        root, relative_paths = os.path.split(inputs)
-        relative_paths = [relative_paths]
-    elif os.path.isdir(inputs):
-        root, (files, skipped) = inputs, scan.scan(inputs)
-        relative_paths = [
-            path for path in files if not _lies_in(os.path.join(root, path), out, root)
-        ]
-        if not relative_paths:
-            raise UsageError(
-                f"There is no picture in {inputs}. Expected files such as .jpg or .png in it or in "
-                f"its sub-folders. Received: {len(skipped)} that cannot be read, {len(files)} "
-                "that can."
-            )
-    else:
-        raise UsageError(
-            f"There is no file or folder {inputs}. Expected --input=PATH of a picture, or of a "
-            "folder of pictures."
-        )
-
-    def reader(path):
-        def read():
-            with images.reasons():
-                picture = images.open_picture(path)
-                parts = pairs.halves(picture) if sides else (picture,)
-                fields = zip(sides or ("input",), parts, strict=True)
-                return {field: images.prepare(part, *prepare) for field, part in fields}
-
-        return read
-
-    stems = [os.path.splitext(path)[0] for path in relative_paths]
-    lower = [stem.lower() for stem in stems]
-    # Files with equal names keep their extensions.
-    names = [
-        stem if lower.count(stem.lower()) == 1 else path
-        for stem, path in zip(stems, relative_paths, strict=True)
-    ]
-    paths = [os.path.join(root, path) for path in relative_paths]
-    return [Example(n, reader(path), path) for n, path in zip(names, paths, strict=True)]
-
-
-def _lies_in(path, folder, root):
-    """Returns whether a path lies in a folder below `root`, such as earlier outputs."""
-    if folder is None:
-        return False
-    folder, root = os.path.realpath(folder), os.path.realpath(root)
-    below = folder.startswith(root + os.sep)
-    return below and os.path.realpath(path).startswith(folder + os.sep)
 
 
 def _protect(examples, paths):

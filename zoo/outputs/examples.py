@@ -1,0 +1,129 @@
+"""The pictures to translate: files, or the pictures of a run's own data set."""
+
+import dataclasses
+import os
+from collections.abc import Callable
+
+import numpy as np
+
+from zoo.data import images, pairs, scan
+from zoo.errors import UsageError
+from zoo.runs import assembly
+
+
+@dataclasses.dataclass(frozen=True)
+class Example:
+    """A picture to translate.
+
+    Attributes:
+        name: str, path below the output folder, without extension.
+        read: function without arguments that returns column -> uint8 `(h, w, c)`: `input`, and
+            `target` if there is one. It raises ValueError with the reason if the picture cannot be
+            read.
+        path: str, path of the file, or None.
+    """
+
+    name: str
+    read: Callable
+    path: str | None = None
+
+
+def own(source, config, name, say):
+    """Returns the examples of a run's own data set."""
+    if not os.path.isdir(source):
+        raise UsageError(
+            "It is not known which pictures are to be translated: a network file has no data of "
+            f"its own. Name a picture or a folder by --input. Received: {source}."
+        )
+    try:
+        dataset = assembly.load_data(config, assembly.Source(), split="test")
+    except UsageError as error:
+        if "has no split" not in str(error):
+            raise
+        dataset = assembly.load_data(config, assembly.Source())
+        say(f"{dataset.name} has no test split, so pictures of the training are translated.")
+    fields = dataset.fields
+    columns = {"input": fields.get("input", fields.get(name.partition("_to_")[0]))}
+    if "target" in fields:
+        columns["target"] = fields["target"]
+
+    def reader(i):
+        return lambda: {column: np.asarray(array[i]) for column, array in columns.items()}
+
+    return [Example(f"{i:04d}", reader(i)) for i in range(len(columns["input"]))]
+
+
+def of_files(inputs, out, prepare, sides=None):
+    """Returns the examples of a picture file, or of a folder.
+
+    Args:
+        inputs, out: as for `zoo.outputs.translate.translate`.
+        prepare: arguments of `zoo.data.images.prepare`: size, channels, resize.
+        sides: as `sides_of` returns them.
+    """
+    if os.path.isfile(inputs):
+        root, relative_paths = os.path.split(inputs)
+        relative_paths = [relative_paths]
+    elif os.path.isdir(inputs):
+        root, (files, skipped) = inputs, scan.scan(inputs)
+        relative_paths = [
+            path for path in files if not _lies_in(os.path.join(root, path), out, root)
+        ]
+        if not relative_paths:
+            raise UsageError(
+                f"There is no picture in {inputs}. Expected files such as .jpg or .png in it or in "
+                f"its sub-folders. Received: {len(skipped)} that cannot be read, {len(files)} "
+                "that can."
+            )
+    else:
+        raise UsageError(
+            f"There is no file or folder {inputs}. Expected --input=PATH of a picture, or of a "
+            "folder of pictures."
+        )
+
+    def reader(path):
+        def read():
+            with images.reasons():
+                picture = images.open_picture(path)
+                parts = pairs.halves(picture) if sides else (picture,)
+                fields = zip(sides or ("input",), parts, strict=True)
+                return {field: images.prepare(part, *prepare) for field, part in fields}
+
+        return read
+
+    stems = [os.path.splitext(path)[0] for path in relative_paths]
+    lower = [stem.lower() for stem in stems]
+    # Files with equal names keep their extensions.
+    names = [
+        stem if lower.count(stem.lower()) == 1 else path
+        for stem, path in zip(stems, relative_paths, strict=True)
+    ]
+    paths = [os.path.join(root, path) for path in relative_paths]
+    return [Example(n, reader(path), path) for n, path in zip(names, paths, strict=True)]
+
+
+def sides_of(config, inputs, say):
+    """Returns the fields of the left and the right half of the pictures, or None for no halves.
+
+    Pictures of the run's own data, if each holds both sides, are cut as in training.
+    """
+    name = str(config.get("dataset"))
+    root = name.partition(":")[2]
+    inside = os.path.realpath(inputs) + os.sep
+    if not name.startswith("pairs:") or not inside.startswith(os.path.realpath(root) + os.sep):
+        return None
+    if not os.path.isdir(root) or not pairs.hold_both_sides(name):
+        return None
+    turned = config.get("direction") == "b_to_a"
+    side = "right" if turned else "left"
+    say(f"The pictures of {name} hold both sides: the {side} half is the input.")
+    return ("target", "input") if turned else ("input", "target")
+
+
+def _lies_in(path, folder, root):
+    """Returns whether a path lies in a folder below `root`, such as earlier outputs."""
+    if folder is None:
+        return False
+    folder, root = os.path.realpath(folder), os.path.realpath(root)
+    below = folder.startswith(root + os.sep)
+    return below and os.path.realpath(path).startswith(folder + os.sep)
