@@ -1,5 +1,7 @@
 """The warm start: the generator as the decoder of a variational autoencoder."""
 
+import csv
+
 import helpers
 import keras
 import numpy as np
@@ -156,6 +158,11 @@ def test_a_run_with_a_warm_start_resumes_bit_for_bit(tmp_path):
     assert part.step == 8 and straight.step == 24
     assert running.resume(part.directory, epochs=3).first_step == part.step
     assert_equal(part.directory, straight.directory)
+    with (straight.directory / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    given = [(row["a_loss"] != "", row["d_loss"] != "") for row in rows]
+    assert given == [(True, False), (True, True), (False, True)]
+    assert 0 < float(rows[1]["a_loss"]) < float(rows[0]["a_loss"])
 
 
 def assert_equal(path, other):

@@ -47,8 +47,11 @@ class Tables(SessionCallback):
             "epoch": epoch + 1,
             "step": session.step,
             "images": session.images,
-            # A player without moves in this phase has no value.
-            **{n: float(logs[n]) if n in logs else "" for n in self.model.trackers if n != "loss"},
+            **{
+                name: float(logs[name]) if name in logs else _mean(tracker)
+                for name, tracker in self.model.trackers.items()
+                if name != "loss"
+            },
         }
         players = self.model.optimizer
         for player, optimizer in zip(players.names, players.optimizers, strict=True):
@@ -71,6 +74,15 @@ class Tables(SessionCallback):
         others = ("epoch", "step", "images")
         scalars = {name: x for name, x in row.items() if name not in others and x != ""}
         self.events.scalars(session.step, scalars | {"images_per_second": speed})
+
+
+def _mean(tracker):
+    """Returns the mean of a value that the epoch's last step did not have; "" if no step had it.
+
+    In an epoch in which a phase ends, the steps before the end have other values.
+    """
+    count = float(backend.value_of(tracker.count))
+    return float(backend.value_of(tracker.total)) / count if count else ""
 
 
 class Samples(SessionCallback):
