@@ -27,13 +27,10 @@ class Translation(Task):
         return Drawn(picture, picture, None)
 
 
-class UnpairedTranslation(Task):
+class UnpairedTranslation(Translation):
     """Pictures to pictures, without pairs. Rows: picture, translation, translation back."""
 
     fields = ("a", "b")
-    translates = True
-    samples_flags = "--input=FOLDER --out=FOLDER"
-    same = "pictures"
     advice = "Choose domains:PATH, a folder with trainA and trainB or with two sub-folders."
 
     def draw(self, model, dataset, config):
