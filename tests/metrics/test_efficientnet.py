@@ -144,6 +144,7 @@ def test_nothing_in_it_can_be_trained_and_no_policy_makes_it_coarser():
     np.testing.assert_allclose(training, expected, atol=1e-5)
 
 
+@pytest.mark.slow  # compiles the network for each size
 @pytest.mark.backend
 def test_the_extractor_takes_pictures_of_any_size_and_grey_ones(imagenet):
     assert imagenet.name == "imagenet" and imagenet.dim == 1280 and imagenet.classes is None

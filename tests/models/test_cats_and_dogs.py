@@ -93,6 +93,7 @@ def fast_gan():
     return paper(num_classes=2)
 
 
+@pytest.mark.slow  # compiles the recipe at its own size
 def test_the_recipe_takes_finite_steps_by_class_at_64_pixels(by_class):
     before = [numpy(v.value) for v in by_class.generator.trainable_variables]
     train(by_class)
@@ -100,6 +101,7 @@ def test_the_recipe_takes_finite_steps_by_class_at_64_pixels(by_class):
     assert any(np.any(a != b) for a, b in zip(after, before, strict=True))
 
 
+@pytest.mark.slow  # compiles the recipe at its own size
 def test_the_recipe_takes_finite_steps_without_classes_in_bfloat16():
     gan = small(dtype="mixed_bfloat16")
     assert gan.generator.get_layer("value_16a").compute_dtype == "bfloat16"
@@ -107,6 +109,7 @@ def test_the_recipe_takes_finite_steps_without_classes_in_bfloat16():
     train(gan)
 
 
+@pytest.mark.slow  # compiles the recipe at its own size
 def test_the_paper_preset_is_fastgans_game_and_takes_finite_steps(fast_gan):
     assert fast_gan.loss == "hinge" and fast_gan.penalty is None
     # 0.999 per step of 8 images.

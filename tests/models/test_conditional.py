@@ -26,6 +26,7 @@ def logits(gan, x, labels):
     return helpers.numpy(gan.discriminator([x, labels], training=False))[:, 0]
 
 
+@pytest.mark.slow  # trains until it has learnt
 @BOTH
 def test_brightness_follows_the_label_where_the_class_is_brightness(conditioning):
     random = np.random.default_rng(0)

@@ -381,6 +381,7 @@ def model(name, **settings):
     return zoo.create(name, image_shape=(32, 32, 3), **own, **settings)
 
 
+@pytest.mark.slow  # compiles a network for each size
 @pytest.mark.backend
 @pytest.mark.parametrize("name", ["pix2pix", "cyclegan"])
 def test_a_model_translates_pictures_of_any_size(name):

@@ -42,6 +42,7 @@ def test_two_epochs_resumed_to_four_equal_four(straight, tmp_path):
     assert steps_of(first.directory) == [16, 32, 48, 64]
 
 
+@pytest.mark.slow  # three trainings
 @pytest.mark.skipif(
     keras.config.backend() == "torch", reason="PyTorch has no float16 convolutions on a CPU"
 )
