@@ -1,43 +1,49 @@
-"""Autodiff and step glue for the active Keras backend: the only place that names one.
+"""Autodiff and step glue for the active Keras backend: the only place that names a backend.
 
 Each backend file offers the same few functions:
 
-- `vjp(fn, variables)` -> `(outputs, pullback)`, where `fn()` returns a dict of tensors;
-  `pullback(cotangents)`, a dict of the same names, gives d(outputs)/d(variables) contracted with
-  them, one gradient per variable. It may be called once.
+- `vjp(fn, variables)` -> `(outputs, pullback)`. `fn()` returns a dict of tensors, the outputs.
+  `pullback(cotangents)` takes a dict with the same names and returns d(outputs)/d(variables)
+  contracted with the cotangents, one gradient per variable. It may be called once.
 - `made_grad(fn, made, variables)` -> `(loss, aux, gradients, own)`, where `fn(made)` returns
-  `(loss, aux)`: the gradients at the tensors of the dict `made`, by name, and those of the
-  variables, in one backward pass. Not differentiable again.
+  `(loss, aux)`. One backward pass computes `gradients`, a dict with the gradient at each tensor of
+  the dict `made`, and `own`, the gradients of the variables. They cannot be differentiated again.
 - `value_and_grad(fn, variables)` -> `(loss, aux, grads)`, where `fn()` returns `(loss, aux)`.
-- `input_grad(fn, x)` -> `(values, gradient)`: the gradient of `sum(fn(x))` with respect to `x`, of
-  the shape of `x`, differentiable again.
+- `input_grad(fn, x)` -> `(values, gradient)`: the gradient of `sum(fn(x))` with respect to `x`, in
+  the shape of `x`. It can be differentiated again.
 - `train_step(body)`: decorator that turns `body(self, data) -> logs` into the `train_step` that
   `keras.Model.fit` calls on this backend.
 - `no_grad()`: context in which nothing is recorded for differentiation.
-- `apply(optimizer, gradients, variables)`: one update with the sum of all replicas' gradients,
-  which the optimizer clips, if it clips, after they have been added up.
-- `replicas()` -> `(count, index)`: how many replicas take this step together, and which is this.
-- `mean(x)`: the mean of a tensor over those replicas, the same on all of them, differentiable.
-- `gather(x)`: the batches of all replicas, one after the other, the same on all of them.
-- `logs(values)`: the running means that a step returns, name -> scalar, as Keras takes them.
-- `value_of(variable)`: its value as a numpy array, which asks no other worker.
+- `apply(optimizer, gradients, variables)`: makes one update with the sum of all replicas'
+  gradients. An optimizer that clips gradients clips the sum.
+- `replicas()` -> `(count, index)`: the number of replicas that take this step together, and the
+  index of this one.
+- `mean(x)`: the mean of a tensor over those replicas. It is the same on all of them and
+  differentiable.
+- `gather(x)`: the batches of all replicas, joined along the first axis. The result is the same on
+  all of them.
+- `logs(values)`: the running means that a step returns, name -> scalar, in the form that Keras
+  expects.
+- `value_of(variable)`: the value of a variable as a numpy array, read without asking other workers.
 - `replicas_of(model)`: how many replicas a model was made for.
-- `prepare(network)`: makes batch normalisation see the batch of all replicas, right in the second
-  derivatives that a penalty needs, and layers fast whose gradient is slow, whatever Keras's own
-  layers are here. Raises UsageError for layers that cannot be trained here in their dtype.
-- `stream(model, make)`: what `model.fit` takes for the batches of the generator `make()`.
-- `distribute(strategy, devices)` -> `Layout`: the devices of this process, see there.
-- `single(model)`: context in which other models are made, and this one, if it is given, is run, by
-  this process alone while it trains on several devices or together with other processes.
+- `prepare(network)`: adapts the layers of a network where Keras's own fall short on this backend.
+  Batch normalisation then sees the batch of all replicas and has the correct second derivatives
+  that a penalty needs, and layers with a slow gradient become fast. Raises UsageError for layers
+  that this backend cannot train in their dtype.
+- `stream(model, make)`: the batches of the generator `make()`, in the form that `model.fit` takes.
+- `distribute(strategy, devices)` -> `Layout`: the devices that this process trains on; see
+  `Layout`.
+- `single(model)`: context for work that this process does alone while it trains on several devices
+  or together with other processes: making other models, and running `model` if it is given.
 - `JIT_PENALTIES`: whether second derivatives work under `jit_compile=True`.
-- `JIT_REPLICAS`: whether several replicas work under it.
-- `out_of_memory(error)`: whether an exception says that a device had no memory left.
-- `devices()` -> names of the devices that compute, for a person.
+- `JIT_REPLICAS`: whether several replicas work under `jit_compile=True`.
+- `out_of_memory(error)`: whether an exception says that a device ran out of memory.
+- `devices()` -> names of the devices that compute, for people to read.
 
-`drawn(draw, shape, seed)` is written once for all.
+`drawn(draw, shape, seed)` is the same on all backends.
 
-A variable that does not take part gets a gradient of zeros, on every backend. Whatever `fn` assigns
-to other variables (batch normalisation statistics, seeds) takes effect exactly once.
+A variable that does not take part gets a gradient of zeros, on every backend. Assignments that `fn`
+makes to other variables (batch normalisation statistics, seeds) take effect exactly once.
 """
 
 import keras
@@ -127,13 +133,13 @@ else:
 
 
 def drawn(draw, shape, seed):
-    """Returns `draw(shape, seed=seed)`, of which each replica has its part.
+    """Returns this replica's part of one draw that all replicas share.
 
-    Together the replicas have what one would have drawn for all of them.
+    Together the parts are the samples that a single replica would have drawn for all of them.
 
     Args:
         draw: function of `keras.random`.
-        shape: tuple; its first axis is that of the samples.
+        shape: tuple, the shape of this replica's part; the first axis counts the samples.
         seed: keras.random.SeedGenerator.
     """
     count, index = replicas()

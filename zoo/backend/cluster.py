@@ -1,6 +1,6 @@
-"""Several processes that train together: how they find each other, and what is said of a lost one.
+"""Several processes that train together: how they find each other, and the errors about lost ones.
 
-Whatever the backend; only what connects them is the backend's own.
+All backends share this file. Each has its own code to connect the processes.
 """
 
 import contextlib
@@ -11,18 +11,19 @@ import threading
 
 from zoo.errors import UsageError
 
-PATIENCE = 600  # seconds in which all workers must have come
+PATIENCE = 600  # seconds within which all workers must have connected
 
 
 def described():
     """Returns the addresses of all workers that TF_CONFIG names, and the number of this one.
 
     Returns:
-        `(["host:port", ...], index)`, the chief first; None where there is no TF_CONFIG but SLURM
-        has started this process.
+        `(["host:port", ...], index)`, the chief first; None if TF_CONFIG is not set and SLURM has
+        started this process.
 
     Raises:
-        UsageError: there is neither, or TF_CONFIG does not describe this worker.
+        UsageError: neither TF_CONFIG nor SLURM's variables are set, or TF_CONFIG does not describe
+            this worker.
     """
     text = os.environ.get("TF_CONFIG")
     if text is None and "SLURM_PROCID" in os.environ:
@@ -62,7 +63,7 @@ def unreadable(error):
 
 
 def late():
-    """Returns the UsageError for workers that have not all come after `PATIENCE`."""
+    """Returns the UsageError for workers that have not all connected within `PATIENCE`."""
     return UsageError(
         f"The other workers did not come within {PATIENCE / 60:g} minutes. Expected all of them to "
         "be started with the same addresses, and the first one's port to be open."
@@ -79,9 +80,10 @@ def gone(received):
 
 @contextlib.contextmanager
 def interruptible():
-    """Lets Ctrl-C end the process while a library waits, where Python would not hear of it.
+    """Lets Ctrl-C end the process while a library waits and Python cannot react.
 
-    SIGTERM TensorFlow takes for itself and does nothing about it: afterwards it is as it was.
+    TensorFlow takes over SIGTERM but does nothing on it, so the earlier handlers of both signals
+    are restored afterwards.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -2,9 +2,9 @@
 
 Keras hands `train_step` the values of all variables and takes the new ones back. Inside, a
 `keras.StatelessScope` maps each variable to its current value, so that the same body runs here as
-on the other backends. A gradient opens an inner scope, in which the variables differentiated with
-respect to are the function's arguments; what else the function assigns is returned as auxiliary
-output and assigned again in the scope outside.
+on the other backends. A gradient opens an inner scope. There the differentiated variables are the
+function's arguments. Values that the function assigns to other variables are returned as auxiliary
+output and assigned again in the outer scope.
 """
 
 import contextlib
@@ -22,8 +22,8 @@ JIT_REPLICAS = True
 
 prepare = jax_convolutions.prepare
 
-# The variables of the scopes now open, innermost last: an inner scope does not see what its
-# enclosing scope holds, so it must get the current value of each of them.
+# The variables of the open scopes, innermost last. An inner scope does not see the values of its
+# enclosing scope, so it must get the current value of each variable.
 _open_variables = []
 
 
@@ -37,7 +37,7 @@ def _opened(variables):
 
 
 def _pure(fn, variables):
-    """Returns `fn` as `pure(values, *args) -> (outputs, updates)`, and `push` for the updates."""
+    """Returns `fn` as `pure(values, *args) -> (outputs, updates)`, and `push(updates)`."""
     differentiated = {id(v) for v in variables}
     all_variables = _open_variables[-1] if _open_variables else []
     others = [v for v in all_variables if id(v) not in differentiated]
@@ -139,7 +139,7 @@ def apply(optimizer, gradients, variables):
     if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         optimizer.apply(gradients, variables)
         return
-    # Its `apply` assigns within a condition, which JAX lets nothing out of.
+    # Its `apply` assigns inside a condition, and JAX lets no assignment out of that.
     variables = [*variables, *optimizer.variables]
     values = [v.value for v in variables]
     count = len(gradients)
@@ -179,7 +179,7 @@ def stream(model, make):
 def distribute(strategy, devices):
     check_devices(devices)
     if devices:
-        # Counts where there are no accelerators, and only before JAX has looked for devices.
+        # Takes effect only without accelerators, and only before JAX has looked for devices.
         with contextlib.suppress(RuntimeError):
             jax.config.update("jax_num_cpu_devices", devices)
     if strategy == "multiworker":
@@ -198,7 +198,7 @@ def single(model=None):
     before = keras.distribution.distribution()
     keras.distribution.set_distribution(None)
     values = [] if model is None else [(v, v.value) for v in model.variables]
-    # An operation on what all processes hold would wait for all of them to take part.
+    # An operation on an array of all processes would wait for all of them to take part.
     own = [(v, x.addressable_data(0)) for v, x in values if not x.is_fully_addressable]
     try:
         with keras.StatelessScope(own) if own else contextlib.nullcontext():

@@ -17,14 +17,14 @@ def prepare(network):
 
 
 def _convolution_op(layer, inputs, kernel):
-    """What the layer's own `convolution_op` computes."""
+    """Computes the same as the layer's own `convolution_op`."""
     raw = functools.partial(type(layer).convolution_op, layer)
     x, kernel = map(keras.ops.convert_to_tensor, (inputs, kernel))
     return _Convolution(raw, _transpose_of(raw, x), kernel).conv(x, kernel)
 
 
 def _conv2d_transpose(layer, inputs):
-    """What the layer's own `call` computes."""
+    """Computes the same as the layer's own `call`."""
 
     def raw(x, kernel):
         return keras.ops.conv_transpose(
@@ -50,21 +50,21 @@ def _transpose_of(bilinear, x):
 class _Convolution:
     """A strided convolution whose derivatives of any order are as fast as itself.
 
-    With its transpose and the gradient of its kernel it has one trilinear form in common,
+    The convolution, its transpose and the gradient of its kernel share one trilinear form,
     <conv(large, kernel), small>. So the derivatives of each of the three are the other two. JAX
-    instead differentiates how it computes a derivative: that of a kernel then is a convolution of
-    images full of zeros, which on a CPU takes ten times as long.
+    instead differentiates the operations that compute a derivative. For the kernel that is a
+    convolution of images full of zeros, which takes ten times as long on a CPU.
 
     Attributes:
-        conv: from `large`, `(batch, height, width, channels)`, and a kernel to `small`, of fewer
-            pixels and other channels.
-        conv_transpose: from `small` and a kernel to `large`.
-        kernel_gradient: from `large` and `small` to a kernel.
+        conv: function from `large`, `(batch, height, width, channels)`, and a kernel to `small`,
+            which has fewer pixels and other channels.
+        conv_transpose: function from `small` and a kernel to `large`.
+        kernel_gradient: function from `large` and `small` to a kernel.
 
     Args:
-        conv: function of `(large, kernel)` that computes it.
+        conv: function of `(large, kernel)` that computes the convolution.
         conv_transpose: function of `(small, kernel)` that computes its transpose.
-        kernel: array of the shape and dtype that kernels have.
+        kernel: array with the shape and dtype of the kernels.
     """
 
     def __init__(self, conv, conv_transpose, kernel):

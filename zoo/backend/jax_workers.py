@@ -22,14 +22,14 @@ HEARTBEAT = 30  # seconds without a sign of life after which a worker counts as 
 
 
 def join(devices):
-    """Returns the layout of this process among those of a cluster, after all have met.
+    """Waits until all workers of the cluster have connected; returns the layout of this one.
 
-    None in a cluster of one process.
+    Returns None for a cluster of one process.
     """
     addresses, index = cluster.described() or (None, None)
     if addresses and len(addresses) == 1:
         return None
-    # It would take SIGTERM for itself, which is to save a checkpoint and end the run.
+    # JAX's service would take over SIGTERM, which has to save a checkpoint and end the run.
     jax.config.update("jax_enable_preemption_service", False)
     if addresses:
         arguments = {"coordinator_address": addresses[0], "num_processes": len(addresses)}
@@ -38,7 +38,7 @@ def join(devices):
             print(f"waiting until all {len(addresses)} workers are there", flush=True)
     else:
         arguments = {"cluster_detection_method": "slurm"}
-        # JAX would take one GPU for each task of a machine, whatever SLURM has given to it.
+        # JAX would take one GPU for each task of a machine, whatever SLURM has given to the task.
         if given := os.environ.get("CUDA_VISIBLE_DEVICES"):
             arguments["local_device_ids"] = list(range(len(given.split(","))))
     if devices:
@@ -47,10 +47,10 @@ def join(devices):
     _put_off_aborting()
     try:
         with cluster.interruptible(), _together(), _patiently():
-            # Not by Keras, under which a machine that has gone is missed after 100 seconds only.
+            # Not through Keras, which notices a lost machine only after 100 seconds.
             jax.distributed.initialize(
                 heartbeat_timeout_seconds=HEARTBEAT,
-                # Later than our own, for then it aborts.
+                # Longer than our own timeout, because JAX aborts at this one.
                 initialization_timeout=2 * cluster.PATIENCE,
                 **arguments,
             )
@@ -72,7 +72,7 @@ def join(devices):
             yield
 
     def gather(values):
-        # As bytes, for JAX would round the numbers to 32 bits.
+        # As bytes, because JAX would round the numbers to 32 bits.
         own = np.asarray(values, "float64").view("uint8")
         with _together():
             answers = np.asarray(multihost_utils.process_allgather(own))
@@ -89,7 +89,7 @@ def join(devices):
 
 @contextlib.contextmanager
 def _together():
-    """Turns what JAX raises when a worker is gone into a sentence."""
+    """Turns the errors that JAX raises when a worker is gone into a UsageError."""
     try:
         yield
     except (ValueError, jax.errors.JaxRuntimeError) as error:
@@ -101,7 +101,7 @@ def _together():
 
 @contextlib.contextmanager
 def _patiently():
-    """Ends the process with a sentence if not all workers have come after `cluster.PATIENCE`."""
+    """Ends the process with a message if a worker is still missing after `cluster.PATIENCE`."""
     clock = threading.Timer(cluster.PATIENCE, _give_up)
     clock.daemon = True
     clock.start()
@@ -117,10 +117,11 @@ def _give_up():
 
 
 def _put_off_aborting():
-    """Gives a step that fails for want of a worker the time to say so.
+    """Gives a step that fails because a worker is gone the time to report it.
 
-    JAX aborts the process as soon as it no longer hears of the first worker, from a thread of its
-    own. As its handler C's own `sleep` is called with the signal's number, 6, by that thread alone.
+    JAX aborts the process from a thread of its own as soon as it loses the first worker. This makes
+    C's `sleep` the handler of that signal. Only that thread then sleeps, and it does so for 6
+    seconds, because the handler's argument is the signal's number, 6.
     """
     if os.name == "posix":
         c = ctypes.CDLL(None)
@@ -128,7 +129,7 @@ def _put_off_aborting():
 
 
 def _end():
-    """Ends a process that failed alone, where JAX would wait for the others, who wait for it."""
+    """Ends a process that failed alone. JAX would wait for the others, which wait for it."""
     if jax.distributed.is_initialized():
         sys.stdout.flush()
         sys.stderr.flush()
@@ -137,7 +138,7 @@ def _end():
 
 @contextlib.contextmanager
 def _silent():
-    """Hides the output of C++ on stdout about connections between workers."""
+    """Hides what C++ prints on stdout about connections between workers."""
     sys.stdout.flush()
     kept = os.dup(1)
     nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -1,4 +1,4 @@
-"""On which devices a process trains."""
+"""The devices that a process trains on."""
 
 import contextlib
 from collections.abc import Callable
@@ -21,17 +21,18 @@ def _leave():
 
 
 class Layout(NamedTuple):
-    """What `backend.distribute(strategy, devices)` returns.
+    """The devices and workers of a run, as `backend.distribute(strategy, devices)` returns them.
 
     Attributes:
-        replicas: int, parts a batch is divided into, one for each device of all workers.
-        making: function that gives the context in which a model is made, to be trained so.
-        training: function that gives the context in which it is trained.
-        workers: int, processes that train together, each with devices of its own.
-        index: int, number of this one; 0 is the chief, which alone writes.
-        gather: function from a list of numbers, of the same length on each worker, to those of
-            all, a list for each worker in their order. It waits until all of them have called it.
-        leave: function that waits until all workers have called it, to be called at the end: one
+        replicas: int, number of parts of a batch, one for each device of all workers.
+        making: function that returns the context in which to make a model for this training.
+        training: function that returns the context in which to train it.
+        workers: int, number of processes that train together, each with its own devices.
+        index: int, number of this worker; 0 is the chief, the only one that writes.
+        gather: function that takes a list of numbers, of the same length on each worker, and
+            returns the lists of all workers, in their order. It waits until all workers have called
+            it.
+        leave: function that waits until all workers have called it. Call it at the end: a worker
             that ends without it ends the others.
     """
 
@@ -61,7 +62,7 @@ def check_devices(devices):
 
 
 def part_of(batch, index, count):
-    """Returns part number `index` of the `count` equal parts that the arrays of a batch have."""
+    """Returns part `index` of a batch whose arrays are cut into `count` equal parts."""
 
     def part(array):
         size = len(array) // count
@@ -71,16 +72,17 @@ def part_of(batch, index, count):
 
 
 def chosen(strategy, devices, names, kind):
-    """Returns the names of the devices to use, one name where it is one device.
+    """Returns the names of the devices to use: a list, also for a single device.
 
     Args:
         strategy: "auto", "none" or "mirrored".
         devices: int or None, how many are asked for.
-        names: the devices there are.
-        kind: str, what they are, for a person.
+        names: list of str, the devices of this process.
+        kind: str, the kind of these devices, for messages.
 
     Raises:
-        UsageError: there are not so many, or "none" is to use several.
+        UsageError: `devices` is not between 1 and the number of names, or "none" is asked for
+            several.
     """
     if devices is not None and not 1 <= devices <= len(names):
         raise UsageError(

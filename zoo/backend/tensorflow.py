@@ -76,11 +76,11 @@ def replicas():
 
 
 def apply(optimizer, gradients, variables):
-    # Behind one that scales the loss.
+    # The real optimizer may stand behind one that scales the loss.
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     if replicas()[0] > 1:
         gradients = tf.distribute.get_replica_context().all_reduce("SUM", list(gradients))
-        # Keras would first clip what each replica has and then add it up.
+        # Keras would first clip the gradients of each replica and then add them up.
         inner._all_reduce_sum_gradients = list
     elif type(inner) is keras.optimizers.Adam and not inner.amsgrad:
         step = tf.cast(inner.iterations + 1, tf.float32)
@@ -89,12 +89,12 @@ def apply(optimizer, gradients, variables):
     try:
         optimizer.apply(gradients, variables)
     finally:
-        # It may hold tensors of a graph.
+        # This step may hold tensors of a graph.
         vars(inner).pop("update_step", None)
 
 
 def _adam_step(adam, powers, gradient, variable, learning_rate):
-    """What `adam.update_step` computes, by one kernel instead of a dozen operations."""
+    """Does the same as `adam.update_step`, with one kernel instead of a dozen operations."""
     index = adam._get_variable_index(variable)
     dtype = variable.dtype
     tf.raw_ops.ResourceApplyAdam(
@@ -131,7 +131,7 @@ def logs(values):
     strategy = tf.distribute.get_strategy()
     if not _several_workers(strategy):
         return values
-    # Keras takes the mean of them over the first axis, which a scalar does not have.
+    # Keras averages the values over the first axis, which a scalar does not have.
     return {name: tf.reshape(value, (1,)) for name, value in values.items()}
 
 
@@ -140,7 +140,7 @@ def value_of(variable):
     strategy = getattr(value, "distribute_strategy", None)
     if not _several_workers(strategy) or variable.synchronization != "on_read":
         return keras.ops.convert_to_numpy(variable)
-    # Reading it as a whole would wait for the other workers, whose parts are the same as these.
+    # Reading the whole variable would wait for the other workers, whose parts equal these.
     parts = [part.numpy() for part in strategy.experimental_local_results(value)]
     if variable.aggregation != "sum":
         return parts[0]
@@ -153,14 +153,14 @@ def _several_workers(strategy):
 
 
 def stream(model, make):
-    # Not the generator itself, which Keras would have tuned, and which it iterates over twice where
-    # there are several replicas, losing what was read ahead in between.
+    # Not the generator itself: Keras would let tf.data tune it. With several replicas Keras would
+    # also iterate over it twice and lose the batches that were read ahead in between.
     first = next(make())
     signature = keras.tree.map_structure(
         lambda x: tf.TensorSpec((None, *x.shape[1:]), x.dtype), first
     )
-    # An iterator that is tuned may not end before the tuner looks again, up to a minute later:
-    # tf.data wakes it before it marks it as cancelled.
+    # A tuned iterator may not end before the tuner looks again, up to a minute later, because
+    # tf.data wakes the tuner before it marks it as cancelled.
     untuned = tf.data.Options()
     untuned.autotune.enabled = False
     strategy = model.distribute_strategy
@@ -169,7 +169,7 @@ def stream(model, make):
         return dataset.prefetch(2 * replicas_of(model)).with_options(untuned)
 
     def own_parts(context):
-        """The parts of each batch that are those of this worker's replicas, one after the other."""
+        """Returns a dataset of each batch's parts for this worker's replicas, one by one."""
         count = context.num_replicas_in_sync
         own = count // context.num_input_pipelines
         begin = context.input_pipeline_id * own
@@ -180,12 +180,12 @@ def stream(model, make):
                     yield part_of(batch, i, count)
 
         dataset = tf.data.Dataset.from_generator(parts, output_signature=signature)
-        # Said to be endless, so that the workers need not ask each other whether there is more.
+        # Declared endless, so that the workers need not ask each other whether batches remain.
         endless = tf.data.experimental.assert_cardinality(tf.data.experimental.INFINITE_CARDINALITY)
         return dataset.prefetch(2 * own).apply(endless).with_options(untuned)
 
-    # Keras would first take the mean of a batch over all replicas, to build a model that is built,
-    # and cannot: a batch is a tuple.
+    # Keras would first average a batch over all replicas to build the model, which is built
+    # already. It cannot average, because a batch is a tuple.
     model._maybe_symbolic_build = lambda **_: None
     return strategy.distribute_datasets_from_function(own_parts)
 
@@ -203,10 +203,10 @@ def prepare(network):
 
 
 def _batch_normalization(layer, inputs, training=None, mask=None):
-    """What the layer computes, by one kernel where it trains.
+    """Computes the same as the layer, with one kernel in training.
 
-    Keras's own chain of a dozen small operations is slower, and holds the mean constant in the
-    variance, which is right for its gradient and wrong for the gradient of that, a penalty's.
+    Keras's own chain of a dozen small operations is slower. It also holds the mean constant in the
+    variance, which is right for the gradient but wrong for the second derivatives of a penalty.
     """
     shape = inputs.shape
     plain = mask is None and not getattr(layer, "renorm", False)
@@ -221,7 +221,7 @@ def _batch_normalization(layer, inputs, training=None, mask=None):
     outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
         x=images, scale=scale, offset=offset, mean=[], variance=[], epsilon=layer.epsilon
     )
-    # The kernel gives the estimate for the population, the layer keeps the deviation of the batch.
+    # The kernel returns the estimate for the population; the layer keeps the batch's variance.
     count = tf.cast(tf.size(inputs) // channels, tf.float32)
     variance *= (count - 1) / count
     for average, value in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
@@ -237,7 +237,7 @@ def distribute(strategy, devices):
     if devices and not gpus:
         (cpu,) = tf.config.list_physical_devices("CPU")
         parts = [tf.config.LogicalDeviceConfiguration()] * devices
-        # Possible only before anything has been computed; what there is is counted below.
+        # Possible only before anything has been computed. The actual devices are counted below.
         with contextlib.suppress(RuntimeError):
             tf.config.set_logical_device_configuration(cpu, parts)
     kind = "GPU" if gpus else "CPU"
@@ -249,7 +249,7 @@ def distribute(strategy, devices):
 
 
 def single(model=None):
-    # A strategy counts for what is made inside of its scope, and training is outside.
+    # A strategy affects only what is made inside its scope, and training runs outside.
     return contextlib.nullcontext()
 
 

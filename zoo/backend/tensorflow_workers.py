@@ -14,9 +14,9 @@ from zoo.errors import UsageError
 
 
 def join(devices):
-    """Returns the layout of this process among those of a cluster, after all have met.
+    """Waits until all workers of the cluster have connected; returns the layout of this one.
 
-    None in a cluster of one process.
+    Returns None for a cluster of one process.
     """
     addresses, index = cluster.described() or _slurm()
     workers = len(addresses)
@@ -75,9 +75,9 @@ sys.stdin.read()
 
 @contextlib.contextmanager
 def _patiently():
-    """Ends the process with a sentence if the workers have not all come after `cluster.PATIENCE`.
+    """Ends the process with a message if a worker is still missing after `cluster.PATIENCE`.
 
-    From another process: while TensorFlow waits it lets no thread of Python run.
+    Another process does this, because TensorFlow lets no Python thread run while it waits.
     """
     arguments = [str(x) for x in (os.getpid(), cluster.PATIENCE, cluster.late())]
     with subprocess.Popen(
@@ -90,11 +90,11 @@ def _patiently():
 
 
 def _slurm():
-    """Returns what `cluster.described` does, from the variables of SLURM."""
-    # Several jobs may have workers on one machine, so that not all can take the same port.
+    """Returns the addresses and index as `cluster.described` does, from SLURM's variables."""
+    # Several jobs may have workers on one machine, so each job takes a port of its own.
     port = 10_000 + int(os.environ.get("SLURM_JOB_ID", 0)) % 20_000
     try:
-        # What it takes for GPUs are only numbers: which of them a task has is for SLURM to say.
+        # The GPU arguments are only numbers: SLURM decides which GPUs a task has.
         slurm = tf.distribute.cluster_resolver.SlurmClusterResolver(
             port_base=port, gpus_per_node=1024, gpus_per_task=1, auto_set_gpu=False
         )
@@ -104,7 +104,7 @@ def _slurm():
     return addresses, slurm.get_task_info()[1]
 
 
-# What TensorFlow raises, in one worker or the other, when a worker is gone.
+# Errors that TensorFlow raises, in one worker or another, when a worker is gone.
 _GONE = (
     tf.errors.AbortedError,
     tf.errors.CancelledError,
@@ -118,11 +118,11 @@ _GONE = (
 
 @contextlib.contextmanager
 def _together():
-    """Turns what TensorFlow raises when a worker is gone into a sentence."""
+    """Turns the errors that TensorFlow raises when a worker is gone into a UsageError."""
     try:
         yield
     except _GONE as error:
         lines = [line.strip() for line in str(error.message).splitlines() if line.strip()]
-        # The first lines tell only in which operation it was noticed.
+        # The first lines only name the operation that failed.
         messages = [line for line in lines if "aborted" in line] or lines or [type(error).__name__]
         raise cluster.gone(messages[0]) from error

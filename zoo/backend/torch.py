@@ -1,6 +1,6 @@
 """PyTorch: `torch.autograd.grad`. See `zoo/backend/__init__.py` for the contract.
 
-Never `.backward()`: it would also fill the gradients of the other player's weights.
+It never calls `.backward()`, which would also fill the gradients of the other player's weights.
 """
 
 import contextlib
@@ -33,8 +33,8 @@ def value_and_grad(fn, variables):
 
 
 def input_grad(fn, x):
-    # A penalty differentiates the gradient again, so it has to keep its graph; a generator update
-    # starts from a detached sample and needs none.
+    # A penalty differentiates the gradient again, so the gradient has to keep its graph. A
+    # generator update starts from a detached sample and needs no graph.
     again = torch.is_grad_enabled()
     if not x.requires_grad:
         x = x.detach().requires_grad_()
@@ -110,7 +110,7 @@ def prepare(network):
 
 def distribute(strategy, devices):
     if strategy in ("mirrored", "multiworker") or (devices or 1) > 1:
-        # Keras's way to several is to wrap the model, whose networks the step would then bypass.
+        # Keras uses several devices by wrapping the model, and the step would bypass the wrapper.
         raise UsageError(
             "Under PyTorch a run trains on one device. Expected --backend=tensorflow or "
             f"--backend=jax for several. Received: --strategy={strategy}"
@@ -124,7 +124,7 @@ def single(model=None):
 
 
 def out_of_memory(error):
-    # Of the CPU's memory PyTorch says it in words only.
+    # When the CPU runs out of memory, only the text of PyTorch's error says so.
     on_cpu = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
     return on_cpu or isinstance(error, torch.OutOfMemoryError | MemoryError)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from zoo.data.catalog import DATASETS
 from zoo.errors import UsageError, nearest
 
-# What stands before the colon of a name -> the module of zoo.data whose `load` knows it.
+# Data set name up to its colon -> the module of zoo.data whose `load` knows it.
 SOURCES = {
     "digits": "digits",
     "mnist": "tfds",
@@ -23,10 +23,10 @@ SOURCES = {
     "grid25": "synthetic",
     "sine": "synthetic",
 }
-# Those whose name goes on after a colon.
+# Sources whose names continue after a colon.
 _WITH_ARGUMENT = ("tfds", "folder", "pairs", "domains")
 _PICTURE_OPTIONS = ("image_size", "channels", "resize", "data_dir", "strict")
-# What single sources of pictures take besides.
+# Further options of single sources of pictures.
 _OWN_OPTIONS = {"pairs": ("direction",)}
 
 
@@ -37,24 +37,24 @@ class Dataset:
     The name of a field is its type:
 
     - `image`: uint8 `(n, height, width, channels)`.
-    - `label`: int32 `(n,)`, numbers of `class_names`.
+    - `label`: int32 `(n,)`, indices into `class_names`.
     - `sample`: float32 `(n, d)`, made-up vectors: points and signals.
     - `input` and `target`: images of equal shape, where input i belongs to target i.
-    - `a` and `b`: images of two domains, in any numbers, where none belongs to another.
+    - `a` and `b`: images of two domains, in any numbers and without pairs.
 
     Attributes:
         name: str, as given to `load`.
         fields: dict field name -> array. May be read-only views of files, so copy before writing.
-        class_names: tuple of str: of the labels, or of the domains a and b; empty without either.
-        fingerprint: str, SHA-256 in hex of the fields and class names as they stand here, so after
-            preparation: equal for equal data, wherever it lies.
+        class_names: tuple of str, names of the labels, or of the domains a and b; else empty.
+        fingerprint: str, SHA-256 in hex of the prepared fields and the class names: equal for equal
+            data, wherever it lies.
         skipped: tuple of (path, reason), the files that could not be used.
-        notes: tuple of sentences about how the data was understood, for the programs to print.
-        independent: bool, whether the fields are drawn independently of each other, as those of
-            domains are. Otherwise number i of each field is example i.
+        notes: tuple of str, sentences for the programs to print on how the data was understood.
+        independent: bool, whether the fields are drawn independently of each other, as with
+            domains. Otherwise row i of every field belongs to example i.
 
     Raises:
-        UsageError: there is no field, or aligned fields hold unequal numbers.
+        UsageError: there is no field besides `label`, or aligned fields have unequal lengths.
     """
 
     name: str
@@ -86,7 +86,7 @@ class Dataset:
 
     @property
     def count(self):
-        """How many examples an epoch has: those of the largest field."""
+        """Number of examples in an epoch: the length of the largest field."""
         return max(map(len, self.fields.values()))
 
     @property
@@ -111,22 +111,22 @@ def load(
     Args:
         name: one of `catalog.DATASETS`, `tfds:NAME[/CONFIG][:VERSION]`, `folder:PATH`, `pairs:PATH`
             or `domains:PATH`, or made-up vectors of `zoo.data.synthetic`.
-        split: str, "train" or "test" or what the source has; TFDS slices such as `train[:10%]` too.
-            In folders: the sub-folder `train` or `test`, in whose place `val`, `valid` or
-            `validation` may stand.
-        image_size: int, the side of square images in pixels; or (height, width); or the same as
-            text, "64" or "64x128", where the height comes first as in Keras's `image_size`. None
-            for the source's own: 32 for digits, unchanged for small TFDS sets of one size, 128 for
+        split: str, "train", "test" or another split of the source; also TFDS slices such as
+            `train[:10%]`. In folders, the sub-folder `train` or `test`; without `test`, one called
+            `val`, `valid` or `validation` serves.
+        image_size: int, the side of square images in pixels; or (height, width); or either as text,
+            "64" or "64x128", with the height first as in Keras's `image_size`. None for the
+            source's own size: 32 for digits, unchanged for small TFDS sets of one size, 128 for
             pairs and domains, 64 for everything else.
         channels: 1 (grey, ITU-R 601 luma), 3 (grey is repeated), 4 (the alpha of transparent
-            pictures is kept; where nothing shows, the colour is black), or None for the source's
-            own, which is never 4. Without 4, transparent parts are put on white.
+            pictures is kept; fully transparent pixels become black), or None for the source's own,
+            which is never 4. Without 4, transparent parts are put on white.
         resize: "crop" scales the picture until it covers the size and cuts the centre out, "pad"
-            scales until it fits and centres on black (with 4 channels: on nothing), "stretch"
-            ignores the proportions. All by antialiased Lanczos.
-        data_dir: str, where prepared TFDS sets lie. Without it: $ZOO_DATA_DIR/tfds, $TFDS_DATA_DIR
-            and ~/tensorflow_datasets, the first that has the set.
-        strict: bool, refuse a folder with unusable files instead of skipping them.
+            scales until it fits and centres it on black (with 4 channels: on transparent black),
+            "stretch" ignores the proportions. All use antialiased Lanczos.
+        data_dir: str, folder of prepared TFDS sets. Without it, the first of $ZOO_DATA_DIR/tfds,
+            $TFDS_DATA_DIR and ~/tensorflow_datasets that has the set.
+        strict: bool, whether to refuse a folder with unusable files instead of skipping them.
         **options: `direction` for pairs, see `zoo.data.pairs`; for made-up vectors see
             `zoo.data.synthetic.load`. `options_of` lists them.
 
@@ -164,7 +164,7 @@ def load(
 
 
 def options_of(name):
-    """Returns which options `load` takes for a data set, besides `split`: a tuple of str.
+    """Returns the options that `load` takes for a data set besides `split`, a tuple of str.
 
     Args:
         name: str, as for `load`.

@@ -6,10 +6,10 @@ from zoo.errors import UsageError
 
 
 def steps_per_epoch(dataset, batch_size):
-    """Returns how many full batches the largest field holds; a ragged rest is left out.
+    """Returns the number of full batches in the largest field; an incomplete rest is left out.
 
     Raises:
-        UsageError: not even one.
+        UsageError: there is not even one full batch.
     """
     if batch_size > dataset.count:
         raise UsageError(
@@ -20,24 +20,24 @@ def steps_per_epoch(dataset, batch_size):
 
 
 def batches(dataset, batch_size, seed=0, start=0):
-    """Yields batches for ever, shuffled anew in each epoch.
+    """Yields batches without end, shuffled again in each epoch.
 
     Batch number `t` is the same whether the iteration starts at 0 or at `t`. So a resumed run sees
     the same data as an uninterrupted one.
 
-    Independent fields have orders of their own: each is an endless sequence of permutations of
-    which a batch takes the next ones, so a small domain comes round more often than a large one,
-    and no example of one domain stays beside one of the other.
+    Each independent field has an order of its own: an endless sequence of permutations, from which
+    each batch takes the next examples. So a small domain comes round more often than a large one,
+    and no example of one domain stays beside the same example of the other.
 
     Args:
         dataset: a `zoo.data.Dataset`.
         batch_size: int, at most the number of examples of the largest field.
-        seed: int, of the order.
+        seed: int, seed of the order.
         start: int, number of the first batch.
 
     Yields:
-        dict field name -> contiguous numpy array with `batch_size` examples, of the dtype that the
-        data set has.
+        dict field name -> contiguous numpy array with `batch_size` examples, in the data set's
+        dtype.
     """
     choices = _independent if dataset.independent else _aligned
     for chosen in choices(dataset, batch_size, seed, start):
@@ -60,7 +60,7 @@ def _aligned(dataset, batch_size, seed, start):
 
 
 def _independent(dataset, batch_size, seed, start):
-    """Yields field name -> indices, of each field its own."""
+    """Yields field name -> indices, chosen separately for each field."""
     steps_per_epoch(dataset, batch_size)  # refuses a batch that is too large
     orders = {
         field: _passes(len(array), batch_size, (seed, number), start)
@@ -71,7 +71,7 @@ def _independent(dataset, batch_size, seed, start):
 
 
 def _passes(count, batch_size, seeds, start):
-    """Yields the indices of batch `start` and all later ones, from permutations end to end."""
+    """Yields the indices of batch `start` and all later ones, from permutations laid end to end."""
     number, position = divmod(start * batch_size, count)
     order = np.random.default_rng((*seeds, number)).permutation(count)
     while True:

@@ -33,7 +33,7 @@ def folder():
 
 
 def writable_folder():
-    """Returns `folder()`, or a temporary folder for this process where that cannot be written."""
+    """Returns `folder()`, or a temporary folder of this process if that is not writable."""
     root = folder()
     try:
         os.makedirs(root, exist_ok=True)
@@ -48,7 +48,7 @@ def find(group, stamp=None, names=None):
 
     Args:
         group: sequence of str, folder names.
-        stamp: str, or None for whatever there is.
+        stamp: str, or None for any stamp.
         names: as for `read`.
     """
     for root in (folder, writable_folder):
@@ -65,7 +65,7 @@ def read(path, names=None):
 
     Args:
         path: str.
-        names: dict stored field -> name under which it is handed out instead, or None.
+        names: dict stored field -> name to return it under, or None to keep the stored names.
     """
     names = names or {}
     try:
@@ -79,7 +79,7 @@ def read(path, names=None):
             if list(array.shape) != shape:
                 return None
             name = names.get(field, field)
-            # np.asarray: a plain array that maps the file, so that nobody needs to know.
+            # np.asarray makes a plain array that still maps the file, so callers see no map.
             fields[name] = np.array(array) if field == "label" else np.asarray(array)
             digests[name] = about["digests"].get(field)
         if "label" in fields and len({len(array) for array in fields.values()}) > 1:
@@ -102,13 +102,14 @@ def write(group, stamp, batches, describe, total, what="pictures"):
         group: sequence of str, folder names.
         stamp: str.
         batches: iterable of dicts field name -> uint8 array `(k, h, w, c)`, written as they come.
-            The fields may come in any numbers and not in every batch.
-        describe: called after the last batch, returns (labels or None, class_names, skipped).
-        total: int, about how many images come, for the progress line on stderr.
-        what: str, what they are called there.
+            Fields may differ in length, and a batch may lack some of them.
+        describe: function called after the last batch; it returns (labels or None, class_names,
+            skipped).
+        total: int, approximate number of images, for the progress line on stderr.
+        what: str, name of the images in that line.
 
     Raises:
-        UsageError: the disk is full.
+        UsageError: the entry cannot be written, for example because the disk is full.
     """
     parent = os.path.join(writable_folder(), *group)
     final = os.path.join(parent, stamp)
@@ -121,7 +122,7 @@ def write(group, stamp, batches, describe, total, what="pictures"):
         if labels is not None:
             fields["label"] = labels.astype("int32")
             np.save(os.path.join(scratch, "label.npy"), fields["label"])
-        # Of one array and its labels the fingerprint needs no digests.
+        # The fingerprint of one array and its labels needs no digests.
         several = len(names) > 1
         digests = {name: _digest(array) for name, array in fields.items() if several}
         about = {
@@ -162,7 +163,7 @@ def fingerprint(fields, class_names):
     arrays = [array for name, array in fields.items() if name != "label"]
     if len(arrays) > 1:
         return _joined({name: _digest(array) for name, array in fields.items()}, class_names)
-    # Runs compare this with what they wrote down long ago, so it stays as it is.
+    # Runs compare this with fingerprints that they stored long ago, so it must not change.
     (samples,), labels = arrays, fields.get("label")
     digest = hashlib.sha256()
     _update(digest, samples)
@@ -174,7 +175,7 @@ def fingerprint(fields, class_names):
 
 
 def _joined(digests, class_names):
-    """Returns the fingerprint of several arrays: dict field name -> digest."""
+    """Returns the fingerprint of several arrays from their digests, a dict by field name."""
     about = [sorted(digests.items()), list(class_names)]
     return hashlib.sha256(json.dumps(about).encode()).hexdigest()
 
@@ -196,7 +197,7 @@ def stamp_of(*parts):
 
 
 def _write_arrays(folder, batches):
-    """Writes `folder/FIELD.npy` for each field that comes; returns their names."""
+    """Writes `folder/FIELD.npy` for each field in the batches; returns their sorted names."""
     with contextlib.ExitStack() as stack:
         arrays = {}
         for batch in batches:
@@ -213,7 +214,7 @@ def _write_arrays(folder, batches):
 class _Growing:
     """A .npy file of uint8 whose first axis grows.
 
-    Plain writes and not a memory map: on a full disk a map kills the process, a write raises.
+    It uses plain writes, not a memory map: on a full disk a map kills the process, a write raises.
     """
 
     def __init__(self, file, shape):
@@ -266,7 +267,7 @@ def _list(path):
 
 
 def _sweep(parent, keep):
-    """Removes earlier states of the same data, and what processes that were killed left."""
+    """Removes earlier states of the same data, and the remains of killed processes."""
     for name in _list(parent):
         path = os.path.join(parent, name)
         with contextlib.suppress(OSError):

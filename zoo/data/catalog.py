@@ -16,5 +16,5 @@ DATASETS = {
     "pairs:PATH": "your pairs of pictures: halves of one, or equal names in two sub-folders",
     "domains:PATH": "your pictures of two kinds, no pairs: trainA and trainB, or two sub-folders",
 }
-# What stands before the colon of those that lie in a folder of this machine.
+# Names, up to the colon, of the data sets that lie in a folder of this machine.
 LOCAL = tuple(name.partition(":")[0] for name in DATASETS if name.endswith(":PATH"))

@@ -1,4 +1,4 @@
-"""Files of pictures to cache entries: decoded once in threads, mapped from then on."""
+"""Turns picture files into cache entries: decoded once in threads, mapped from then on."""
 
 import contextlib
 import os
@@ -14,19 +14,19 @@ _WINDOW = 256
 
 
 class Unusable(Exception):
-    """Of what one item names, this file cannot be used: `Unusable(path, reason)`."""
+    """A file of an item cannot be used: `Unusable(path, reason)`."""
 
 
 class Work:
-    """What has to be decoded for one split of a folder.
+    """The pictures to decode for one split of a folder.
 
     Attributes:
         root: str, the folder.
         items: sequence of whatever `read` takes; each becomes one example.
-        states: sequence that json can write, which changes whenever a file of `items` does.
-        skipped: sequence of (path, reason), what was left out before decoding.
+        states: sequence that json can write and that changes whenever a file of `items` does.
+        skipped: sequence of (path, reason), the files left out before decoding.
         expected: str, what the folder must hold, for messages.
-        per_item: int, how many pictures become of an item.
+        per_item: int, number of pictures made from each item.
     """
 
     per_item = 1
@@ -39,7 +39,7 @@ class Work:
         """Returns field name -> uint8 array `(h, w, c)`.
 
         Raises:
-            Unusable: it cannot be used, and is skipped.
+            Unusable: the item cannot be used, and is skipped.
         """
         raise NotImplementedError
 
@@ -47,13 +47,13 @@ class Work:
         """Returns (labels int32 or None, class names), given the items that could be used.
 
         Raises:
-            UsageError: they make no data set.
+            UsageError: these items make no data set.
         """
         raise NotImplementedError
 
     @contextlib.contextmanager
     def reading(self, path):
-        """Makes what goes wrong inside a reason why `path` is unusable; gives the full path."""
+        """Turns any error inside into `Unusable(path, reason)`; yields the full path."""
         try:
             with images.reasons():
                 yield os.path.join(self.root, path)
@@ -61,24 +61,24 @@ class Work:
             raise Unusable(path, str(error)) from None
 
     def refuse_nothing(self, kept):
-        """Raises UsageError unless something is left."""
+        """Raises UsageError if no item is left."""
         if not kept:
             why = "so there is nothing to learn from"
             raise UsageError(scan.complaint(self.root, sorted(self.skipped), why, self.expected))
 
 
 def entry(work, source, identity, strict, names=None):
-    """Returns the cache entry of the work, which is done unless it was done before.
+    """Returns the cache entry of the work, and does the work first if it has no entry yet.
 
     Args:
         work: a `Work`.
-        source: str, the group of the cache.
-        identity: sequence of what besides the root makes the entry another, such as preparation.
+        source: str, first part of the entry's group in the cache.
+        identity: sequence of what identifies the entry besides the root, such as preparation.
         strict: bool, whether to refuse skipped files.
         names: as for `cache.read`.
 
     Raises:
-        UsageError: nothing can be used, or not everything when strict.
+        UsageError: no file can be used, or some cannot and `strict` is set.
     """
     group = (source, cache.stamp_of(os.path.realpath(work.root), *identity))
     stamp = cache.stamp_of(work.states, work.skipped)
@@ -94,13 +94,13 @@ def entry(work, source, identity, strict, names=None):
 
 
 def preparation_key(preparation):
-    """Returns (size, channels, resize) as it stands in the identity of an entry."""
+    """Returns (size, channels, resize) in the form that the identity of an entry has."""
     size, *rest = preparation
     return (images.size_key(size), *rest)
 
 
 class _Decoding:
-    """Decodes items in threads and keeps account of which could be used."""
+    """Decodes items in threads and records which of them could be used."""
 
     def __init__(self, work):
         self.work, self.total = work, len(work.items) * work.per_item

@@ -33,7 +33,7 @@ def load(name, *, split, image_size, channels, resize, data_dir=None, strict=Fal
     if split not in SPLITS:
         raise UsageError(f"digits has no split {split!r}.{nearest(split, SPLITS)}")
     size = image_size or (IMAGE_SIZE, IMAGE_SIZE)
-    # Small ones are kept as well as handed out.
+    # Small sets are kept in memory too.
     prepared = _prepared if max(size) <= 2 * IMAGE_SIZE else _prepared.__wrapped__
     samples, labels, digest = prepared(split, size, channels, resize)
     return Dataset(name, {"image": samples.copy(), "label": labels.copy()}, CLASS_NAMES, digest)
@@ -55,7 +55,7 @@ def _prepared(split, size, channels, resize):
 
 def _read():
     """Returns the counts of ink `(n, 64)` and the labels `(n,)`."""
-    # From its file where that is, because the import of sklearn.datasets takes a second.
+    # Reads its file directly if there is one: importing sklearn.datasets takes a second.
     package = importlib.util.find_spec("sklearn")
     if package and package.origin:
         path = pathlib.Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
@@ -71,6 +71,6 @@ def _enlarge(counts, size, resize):
     from PIL import Image
 
     image = Image.fromarray((counts.reshape(8, 8) * (255 / 16)).astype("float32"))
-    # Lanczos overshoots at edges, in floating point beyond the range of uint8.
+    # Lanczos overshoots at edges: in floating point, values leave the range of uint8.
     image = np.asarray(fit(image, size, resize))
     return np.clip(np.rint(image), 0, 255).astype("uint8")[..., None]

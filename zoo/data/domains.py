@@ -12,16 +12,16 @@ _EXPECTED = (
 
 
 def load(name, *, split, image_size, channels, resize, data_dir=None, strict=False):
-    """Loads two domains of pictures that may be of different numbers; arguments as in `zoo.data`.
+    """Loads two domains of pictures, in any numbers; arguments as in `zoo.data.load`.
 
     The folder holds trainA and trainB, and perhaps testA and testB; or two sub-folders of any
-    names, the first of which by name is `a`; splits may lie around them (train/cat, train/dog) or
-    inside (cat/train, dog/train). A note says which is which. Which files are read, and how, is as
+    names, where the first by name is `a`. Splits may lie around them (train/cat, train/dog) or
+    inside (cat/train, dog/train). A note says which domain is which. Files are chosen and read as
     in `zoo.data.folder`.
 
     Returns:
         `Dataset` with the independent fields `a` and `b`, uint8 `(n, height, width, channels)`,
-        128x128x3 by default, and the names of the two as class names.
+        128x128x3 by default, and the names of the two domains as class names.
 
     Raises:
         UsageError: there are not two domains, a domain has fewer than two pictures that can be

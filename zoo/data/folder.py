@@ -15,24 +15,24 @@ _EXPECTED = "files such as .jpg or .png in it, or in one sub-folder per class"
 def load(name, *, split, image_size, channels, resize, data_dir=None, strict=False):
     """Loads a folder of pictures; arguments as in `zoo.data.load`.
 
-    Pictures directly in the folder are unlabelled; otherwise each sub-folder with pictures, however
-    deep inside, is a class, numbered in the order of their names. Files without a picture's
-    extension and hidden files are not looked at. Files that cannot be read are skipped and listed.
-    The pictures are decoded once into the cache; later loads only map that file, as long as names,
-    sizes and times of the files are the same.
+    Pictures directly in the folder are unlabelled. Otherwise each sub-folder with pictures, at any
+    depth, is a class, and the classes are numbered in the order of their names. Hidden files and
+    files without a picture's extension are ignored. Files that cannot be read are skipped and
+    listed. The pictures are decoded once into the cache; later loads only map the cached file, as
+    long as names, sizes and times of the pictures' files are the same.
 
-    Sub-folders are splits instead of classes if they are called train, and at most test, val,
-    valid and validation besides (in upper or lower case); a note says so. Then each of them holds
+    Sub-folders are splits instead of classes if one is called train and all others are called test,
+    val, valid or validation (in upper or lower case); a note says so. Each split then holds
     pictures or class folders as above. The classes are those of train; a train split with a single
-    sub-folder has none. The split "test" is test, or what there is for validation.
+    sub-folder has none. The split "test" is test, or else a validation split.
 
     Returns:
         `Dataset` with images uint8 `(n, height, width, channels)`, 64x64x3 by default, and labels
         int32 `(n,)` where there are classes.
 
     Raises:
-        UsageError: the folder is missing or holds no readable picture, or not only readable ones
-            when strict; pictures lie beside class folders; there is no such split; another split
+        UsageError: the folder is missing or holds no readable picture; a picture is unreadable and
+            `strict` is set; pictures lie beside class folders; there is no such split; the split
             has a class that train lacks.
     """
     root = scan.root_of(name)
@@ -65,7 +65,7 @@ def load(name, *, split, image_size, channels, resize, data_dir=None, strict=Fal
     if chosen == "train":
         entry = split_of("train", None if labelled else ())
     else:
-        # What can be read of the train split decides about the classes.
+        # The readable pictures of the train split decide the classes.
         class_names = split_of("train")["class_names"] if labelled else ()
         strange = sorted(set(trees[chosen]) - set(class_names))
         if labelled and strange:
@@ -97,14 +97,14 @@ class _Pictures(decode.Work):
     """The pictures of one split; those in sub-folders are labelled.
 
     Args:
-        folder: str, of the split, or None for the root.
+        folder: str, folder of the split, or None for the root.
         class_names: sequence of str, () for unlabelled pictures, None for the names of the
             sub-folders.
     """
 
     def __init__(self, root, files, skipped, preparation, folder=None, class_names=None):
         states = [(path, *state) for path, state in files.items()]
-        # What has been decided elsewhere is not to be seen in the files.
+        # The files do not show classes that were decided elsewhere.
         states += [list(class_names)] if class_names is not None else []
         super().__init__(root, list(files), states, skipped, _EXPECTED)
         self.preparation, self.folder, self.class_names = preparation, folder, class_names

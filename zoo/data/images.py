@@ -1,4 +1,4 @@
-"""Pictures of any kind to uint8 arrays of one size. Pillow does the work."""
+"""Turns pictures of any kind into uint8 arrays of one size. Pillow does the work."""
 
 import contextlib
 import os
@@ -64,20 +64,20 @@ def read(path, size, channels, resize):
         uint8 array `(height, width, channels)`.
 
     Raises:
-        ValueError: whose message is the reason why this file cannot be used.
+        ValueError: this file cannot be used; the message says why.
     """
     with reasons():
         return prepare(open_picture(path), size, channels, resize)
 
 
 def open_picture(path):
-    """Returns a picture file as a Pillow image of any mode, decoded.
+    """Returns a picture file as a decoded Pillow image of any mode.
 
-    The content decides about the format. Rotation by EXIF is applied, of an animation the first
-    frame counts; colour profiles are not looked at.
+    The content decides the format. Rotation by EXIF is applied, only the first frame of an
+    animation counts, and colour profiles are ignored.
 
     Raises:
-        ValueError: whose message is the reason why this file cannot be used.
+        ValueError: this file cannot be used; the message says why.
     """
     with reasons():
         if not os.path.getsize(path):
@@ -124,7 +124,7 @@ def prepare(image, size, channels, resize):
     if size is not None:
         image = fit(image, size, resize)
     array = np.asarray(image, "uint8").reshape(image.height, image.width, channels)
-    # Files hide any colour where nothing shows. A network would learn it.
+    # Files may hide any colour in fully transparent pixels. A network would learn it.
     return np.where(array[..., 3:] == 0, np.uint8(0), array) if channels == 4 else array
 
 
@@ -150,7 +150,7 @@ def from_array(array):
 
 
 def to_8_bits(array):
-    """Maps 0..65535 to 0..255, rounding to nearest. What is uint8 already stays as it is."""
+    """Maps 0..65535 to 0..255, rounding to nearest. A uint8 array is returned unchanged."""
     if array.dtype == np.uint8:
         return array
     return ((array.astype("uint32") * 255 + 32767) // 65535).astype("uint8")
@@ -204,7 +204,7 @@ def _on_white(image):
 
 
 def _opaque(image):
-    # By way of RGB, because Pillow gives LAB an alpha of its own making.
+    # Through RGB, because Pillow gives LAB an alpha of its own making.
     return image.convert("RGB").convert("RGBA")
 
 

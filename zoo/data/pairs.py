@@ -8,7 +8,7 @@ from zoo.errors import UsageError, one_of
 IMAGE_SIZE = (128, 128)
 CHANNELS = 3
 DIRECTIONS = ("a_to_b", "b_to_a")
-# Narrower than this many times their height, pictures are not two side by side.
+# The least ratio of width to height of a picture that holds two side by side.
 _NARROWEST = 1.2
 _EXPECTED = (
     "pictures that hold the input on their left and the target on their right half, or two "
@@ -30,24 +30,24 @@ def load(
 ):
     """Loads pairs of pictures; arguments as in `zoo.data.load`, and `direction`.
 
-    The folder holds pictures of both sides, which are cut into a left and a right half; or two
-    sub-folders of any names, where pictures of equal names belong together, whatever their
-    extension. Splits may lie around the pictures or sub-folders (train/A, train/B) or inside
+    The folder holds pictures that show both sides and are cut into a left and a right half; or two
+    sub-folders of any names, where pictures with equal names belong together, whatever their
+    extensions. Splits may lie around the pictures or sub-folders (train/A, train/B) or inside
     (A/train, B/train; trainA, trainB). Both sides are scaled and cut in the same way. Halves and
-    partners that are missing, unequal or unreadable are skipped and listed. Which files are read,
-    and how, is as in `zoo.data.folder`.
+    partners that are missing, unequal or unreadable are skipped and listed. Files are chosen and
+    read as in `zoo.data.folder`.
 
     Args:
         direction: "a_to_b" makes the left half, or the first sub-folder by name, the input;
-            "b_to_a" the other.
+            "b_to_a" makes the other one the input.
 
     Returns:
         `Dataset` with the fields `input` and `target`, uint8 `(n, height, width, channels)`,
         128x128x3 by default. A note says which side is which.
 
     Raises:
-        UsageError: there is no such direction or split, nothing that makes a pair, or not only
-            pairs when strict.
+        UsageError: there is no such direction or split, the folder holds no pair, or it holds files
+            without a pair and `strict` is set.
     """
     one_of("direction", direction, DIRECTIONS)
     root = scan.root_of(name)
@@ -70,7 +70,7 @@ def load(
     swapped = None
     if direction == "b_to_a":
         first, second = second, first
-        # The other way round are the same files.
+        # Both directions share the same cached files.
         swapped = {"input": "target", "target": "input"}
     identity = [decode.preparation_key(preparation), chosen]
     entry = decode.entry(work, "pairs", identity, strict, swapped)
@@ -79,10 +79,10 @@ def load(
 
 
 def hold_both_sides(name):
-    """Returns whether each picture of `pairs:PATH` holds both sides, instead of two folders.
+    """Returns whether each picture of `pairs:PATH` holds both sides, rather than two folders.
 
     Raises:
-        UsageError: there is no such folder, or nothing in it that makes a pair.
+        UsageError: there is no such folder, or its sub-folders do not make pairs.
     """
     root = scan.root_of(name)
     splits = scan.sides(root, scan.scan(root)[0], _EXPECTED)
@@ -96,7 +96,7 @@ def halves(image):
         image: `PIL.Image`.
 
     Raises:
-        ValueError: it is too narrow, or its width is odd.
+        ValueError: the picture is too narrow, or its width is odd.
     """
     width, height = image.size
     if width < _NARROWEST * height:
@@ -127,7 +127,7 @@ class _Halves(decode.Work):
 
 
 class _Partners(decode.Work):
-    """Pictures of equal names in two folders; an item is (path of the first, of the second)."""
+    """Pictures of equal names in two folders; an item is (first path, second path)."""
 
     per_item = 2
 
@@ -145,7 +145,7 @@ class _Partners(decode.Work):
 
     @staticmethod
     def _stems(tree, skipped):
-        """Returns name without extension -> path."""
+        """Returns name without extension -> path; adds files with a taken name to `skipped`."""
         stems = {}
         for rest, path in tree.items():
             stem = os.path.splitext(rest)[0]

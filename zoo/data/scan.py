@@ -1,7 +1,7 @@
 """Scans a folder of pictures: its files, and the roles of its sub-folders.
 
-Paths are relative to the folder. A tree of them is a dict of what remains of a path below some
-sub-folder -> path.
+Paths are relative to the folder. A tree is a dict from the part of a path below some sub-folder to
+the path itself.
 """
 
 import os
@@ -11,7 +11,7 @@ import stat
 from zoo.data.images import EXTENSIONS
 from zoo.errors import UsageError
 
-# Names that make sub-folders splits, in the order in which the split "test" looks for its own.
+# Names of sub-folders that are splits. The first one after train that exists serves as "test".
 SPLITS = ("train", "test", "val", "valid", "validation")
 _DOMAIN = re.compile(rf"({'|'.join(SPLITS)})[ _-]?([ab])", re.IGNORECASE)
 
@@ -25,14 +25,14 @@ def scan(root):
     """Lists the pictures under a folder, whatever their number and depth.
 
     Links are followed, but no folder is read twice. Hidden files and folders, and files without a
-    picture's extension, are not looked at.
+    picture's extension, are ignored.
 
     Returns:
-        dict path -> (bytes, time of modification, time of change), and a list of (path, why it
-        cannot be used); both sorted.
+        dict path -> (bytes, modification time, change time), times in ns, and a list of (path,
+        reason why it cannot be used); both sorted.
 
     Raises:
-        UsageError: the folder is missing, or no folder.
+        UsageError: the folder is missing, or is not a folder.
     """
     if not os.path.isdir(root):
         what = "is not a folder" if os.path.exists(root) else "does not exist"
@@ -66,14 +66,14 @@ def scan(root):
             elif is_picture and not stat.S_ISREG(info.st_mode):
                 skipped.append((path, "not a regular file"))
             elif is_picture:
-                # The change time too: it also tells of new permissions, and of new content behind
-                # a kept modification time.
+                # The change time too: it also shows new permissions, and new content behind an
+                # unchanged modification time.
                 files[path] = (info.st_size, info.st_mtime_ns, info.st_ctime_ns)
     return dict(sorted(files.items())), sorted(skipped)
 
 
 def branches(tree):
-    """Returns sub-folder -> tree of what lies in it; pictures beside sub-folders under ""."""
+    """Returns a dict sub-folder -> tree of its pictures; loose pictures are under ""."""
     result = {}
     for rest, path in tree.items():
         folder, _, below = rest.partition(os.sep) if os.sep in rest else ("", "", rest)
@@ -82,12 +82,12 @@ def branches(tree):
 
 
 def refuse_mixed(root, tree, expected):
-    """Raises UsageError if pictures lie beside sub-folders with pictures, as classes cannot.
+    """Raises UsageError if pictures lie beside sub-folders with pictures.
 
     Args:
-        root: str, the folder whose `branches` they are.
+        root: str, the folder that `tree` describes.
         tree: dict as from `branches`.
-        expected: str, what the sub-folders would stand for, for the message.
+        expected: str, the layout that the message offers besides pictures alone.
     """
     loose = tree.get("", {})
     if loose and len(tree) > 1:
@@ -99,10 +99,12 @@ def refuse_mixed(root, tree, expected):
 
 
 def are_splits(names):
-    """Returns whether sub-folders of these names are splits: `train`, and at most test and val.
+    """Returns whether sub-folders of these names are splits: train, perhaps with others.
+
+    The others are those of `SPLITS`, in upper or lower case.
 
     Raises:
-        UsageError: two names differ in nothing but case.
+        UsageError: two names differ only in case.
     """
     names = list(names)
     splits = [name.lower() for name in names]
@@ -117,12 +119,12 @@ def are_splits(names):
 
 
 def choose_split(name, split, available):
-    """Returns which of the `available` splits, in lower case, serves as `split`.
+    """Returns the one of the `available` splits, in lower case, that serves as `split`.
 
-    Where there is no test split, one for validation serves.
+    Without a test split, a validation split serves as "test".
 
     Raises:
-        UsageError: none does.
+        UsageError: none of them serves.
     """
     wanted = str(split).lower()
     for candidate in SPLITS[1:] if wanted == "test" else (wanted,):
@@ -136,20 +138,20 @@ def choose_split(name, split, available):
 
 
 def sides(root, files, expected):
-    """Tells the two sides of pictures apart, of pairs or of domains.
+    """Finds the two sides of pairs or of domains.
 
-    The layouts are `A` and `B` (any two names), each with `train` and `test` around them or inside
-    of them, and `trainA`, `trainB`, `testA`, `testB`. Pictures that lie loose have no sides.
+    The layouts are `A` and `B` (any two names), perhaps with `train` and `test` around them or
+    inside them, and `trainA`, `trainB`, `testA`, `testB`.
 
     Args:
         root: str, the folder.
-        files: paths in it.
+        files: the paths of its pictures.
         expected: str, what the folder must hold, for messages.
 
     Returns:
-        dict split in lower case -> (dict side -> tree, the folders that make up the split). The
-        first side comes first by name. Loose pictures have one side, "". A folder without splits
-        is "train", of which no folders are named.
+        dict split in lower case -> (dict side -> tree, list of the folders that make up the split).
+        The sides are sorted by name. Loose pictures are a single side, "". A folder without splits
+        is "train" with an empty list of folders.
 
     Raises:
         UsageError: the sub-folders are not two, or not the same two in all splits.
@@ -193,13 +195,13 @@ def sides(root, files, expected):
 
 
 def folder_of(tree):
-    """Returns the sub-folder whose tree it is."""
+    """Returns the sub-folder that a tree belongs to."""
     rest, path = next(iter(tree.items()))
     return path.removesuffix(rest).rstrip(os.sep)
 
 
 def _splits_inside(root, top, expected):
-    """As `sides`, where the folders at the top are the sides."""
+    """Returns the splits as `sides` does, where the folders at the top are the sides."""
     inside = {side: branches(tree) for side, tree in top.items() if side}
     split_up = [side for side, tree in inside.items() if are_splits(filter(None, tree))]
     if len(top) != 2 or not split_up:
@@ -227,20 +229,20 @@ def _not_two(root, inside, folders, expected):
 
 
 def outside(skipped, folders):
-    """Returns those of `skipped`, a list of (path, reason), that lie in none of the folders."""
+    """Returns the entries of `skipped`, (path, reason), that lie in none of the folders."""
     starts = tuple(folder + os.sep for folder in folders)
     return [(path, reason) for path, reason in skipped if not (path + os.sep).startswith(starts)]
 
 
 def complaint(root, skipped, why, expected, shown=3):
-    """Returns the sentence about a folder whose files cannot be used, or that holds none.
+    """Returns the message about a folder that holds unusable files, or no pictures at all.
 
     Args:
         root: str, the folder.
         skipped: sequence of (path, reason).
-        why: str, what follows from it.
+        why: str, the consequence.
         expected: str, what the folder must hold.
-        shown: int, how many files are named.
+        shown: int, how many files the message names.
     """
     if not skipped:
         return f"The folder {root} holds no pictures: expected {expected}."

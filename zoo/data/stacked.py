@@ -1,7 +1,7 @@
 """`stacked_mnist`: three MNIST digits as the channels of one picture, a thousand modes.
 
 After Metz et al., "Unrolled Generative Adversarial Networks", ICLR 2017, arXiv:1611.02163, section
-3.3.1, and Lin et al. 2018, arXiv:1712.04086 (PacGAN): which modes a generator reaches can be
+3.3.1, and Lin et al. 2018, arXiv:1712.04086 (PacGAN). The modes that a generator reaches can be
 counted, because a classifier of single digits names each of the three.
 """
 
@@ -11,7 +11,7 @@ from zoo import data
 from zoo.data.cache import fingerprint
 from zoo.errors import UsageError
 
-# As many as PacGAN trains on and draws for its scores.
+# The counts that PacGAN trains on and draws for its scores.
 COUNTS = {"train": 128_000, "test": 26_000}
 CLASS_NAMES = tuple(f"{i:03d}" for i in range(1000))
 
@@ -27,8 +27,8 @@ def load(name, *, split, image_size, channels, resize, data_dir=None, strict=Fal
         `(n,)`: 128,000 for training and 26,000 for testing.
 
     Raises:
-        UsageError: MNIST cannot be had, there is no such split, or other than three channels
-            are asked for.
+        UsageError: MNIST cannot be loaded, there is no such split, or `channels` is neither 3 nor
+            None.
     """
     if channels not in (None, 3):
         raise UsageError(

@@ -1,8 +1,8 @@
 """Synthetic data with known distributions: 1-D mixtures, rings, grids, sine signals.
 
 Samples are float32 in natural units: a Gaussian at 4 stays at 4, nothing is scaled to [-1, 1] (the
-sine signals lie there by themselves). All are drawn by numpy from a seed, so every backend sees
-the same data.
+sine signals lie there anyway). All are drawn by numpy from a seed, so every backend sees the same
+data.
 """
 
 import inspect
@@ -121,7 +121,7 @@ def gaussian(n, seed, target=TARGET):
     """Draws from a mixture of normal distributions on the line.
 
     Args:
-        n: int, how many.
+        n: int, number of samples.
         seed: int, or a sequence of int.
         target: str in the language of `Mixture.parse`, or a `Mixture`.
 
@@ -145,7 +145,7 @@ def ring(n, seed, modes=8, radius=2.0, std=RING_STD):
 
     The default (radius 2, std 0.02) is PacGAN's 2D-ring (Lin et al. 2018, section 4.1: radius 1,
     std 0.01) and VEEGAN's (Srivastava et al. 2017, section 4.1) drawn twice as large. Mode coverage
-    measures in units of std, so scores compare.
+    measures in units of std, so the scores are comparable.
 
     Returns:
         `zoo.data.Dataset` with the field `sample`: float32 `(n, 2)`.
@@ -173,7 +173,7 @@ def grid(n, seed, side=5, spacing=2.0, std=GRID_STD):
 
 
 def modes(name):
-    """Returns the truth of `ring8` or `grid25`: centres float64 `(k, 2)` and the std, a float."""
+    """Returns the true centres of `ring8` or `grid25`, float64 `(k, 2)`, and the std, a float."""
     truth = {"ring8": (ring_centres(), RING_STD), "grid25": (grid_centres(), GRID_STD)}
     if name not in truth:
         raise UsageError(f"The data set {name!r} has no known modes.{nearest(name, truth)}")
@@ -181,10 +181,10 @@ def modes(name):
 
 
 def sine_parameters(n, seed, phase=(0.0, 1.0), frequency=(1.2, 1.5), amplitude=(0.5, 0.8)):
-    """Draws what the signals of `sine` with the same arguments are made of.
+    """Draws the parameters of the signals that `sine` makes from the same arguments.
 
     Args:
-        n: int, how many.
+        n: int, number of samples.
         seed: int, or a sequence of int.
         phase, frequency, amplitude: (low, high) of the uniform distribution of each; phase in
             radians, frequency in radians per point.
@@ -240,7 +240,7 @@ def load(name, *, split="train", n=100_000, seed=0, **options):
     Args:
         name: "gaussian", "ring8", "grid25" or "sine".
         split: "train", or "test" for other samples of the same distribution.
-        n: int, how many; PacGAN trains on 100,000 points.
+        n: int, number of samples; PacGAN trains on 100,000 points.
         seed: int.
         options: further arguments of the function that makes the data, such as `target`.
 
@@ -262,7 +262,7 @@ def load(name, *, split="train", n=100_000, seed=0, **options):
 
 
 def options_of(name):
-    """Returns which options `load` takes for the data set `name`, a tuple of str."""
+    """Returns the options that `load` takes for the data set `name`, a tuple of str."""
     parameters = [
         option for option in inspect.signature(SOURCES[name]).parameters if option != "ranges"
     ]

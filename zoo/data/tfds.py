@@ -42,15 +42,15 @@ def load(name, *, split, image_size, channels, resize, data_dir=None, strict=Fal
 
     Order of search: the cache; a prepared set in `data_dir`, or without it in $ZOO_DATA_DIR/tfds,
     $TFDS_DATA_DIR and ~/tensorflow_datasets; the network. Small sets of one image size keep that
-    size by default, others become 64x64. Labels are the feature `label` where there is one.
+    size by default, others become 64x64. Labels come from the feature `label`, if there is one.
 
     Returns:
-        `Dataset` with images uint8 `(n, height, width, channels)`, and labels int32 `(n,)` where it
-        has any.
+        `Dataset` with images uint8 `(n, height, width, channels)`, and labels int32 `(n,)` if the
+        set has any.
 
     Raises:
-        UsageError: no such set, version or split; no network, TensorFlow or place to put it; or the
-            set holds no images.
+        UsageError: there is no such set, version or split; the network, TensorFlow or a place to
+            store the set is missing; or the set holds no images.
     """
     source = name.removeprefix("tfds:")
     parts = _NAME.fullmatch(source)
@@ -100,7 +100,7 @@ def load(name, *, split, image_size, channels, resize, data_dir=None, strict=Fal
 
 
 def prepared():
-    """Returns folder -> names such as `mnist:3.0.1`, for each folder where sets are sought."""
+    """Returns a dict folder -> names such as `mnist:3.0.1`, for each existing search folder."""
     names_by_folder = {}
     for folder in filter(os.path.isdir, _folders(None)):
         # NAME/VERSION or NAME/CONFIG/VERSION.
@@ -141,7 +141,7 @@ def _versions(path):
 
 
 def _folders(data_dir):
-    """Returns where prepared sets may lie, in order of search."""
+    """Returns the folders where prepared sets may lie, in order of search."""
     if data_dir:
         folders = [data_dir, os.path.join(data_dir, "tfds")]
     else:
@@ -239,7 +239,7 @@ def main(arguments=None):
     parser.add_argument("--data_dir", help="where prepared sets lie")
     flags = parser.parse_args(arguments)
     try:
-        # What TFDS prints is progress, and the last line of stdout is the answer.
+        # TFDS prints progress, but the last line of stdout must be the answer.
         with contextlib.redirect_stdout(sys.stderr):
             size = images.parse_size(flags.image_size)
             answer = _convert(**{**vars(flags), "image_size": size})
@@ -264,7 +264,7 @@ def _convert(name, split, image_size, channels, resize, data_dir):
         builder = _download(tfds, parts, target, folders)
         prepared = os.fspath(builder.data_path)
 
-    # A slice such as train[:10%] is valid where its split is.
+    # A slice such as train[:10%] is valid if its split is.
     if re.match(r"\w*", split)[0] not in builder.info.splits:
         raise UsageError(f"{name} has no split {split!r}.{nearest(split, builder.info.splits)}")
     try:
@@ -353,7 +353,7 @@ def _download(tfds, parts, target, folders):
     name = "/".join(filter(None, (parts["set"], parts["config"])))
     builders = tfds.list_builders(with_community_datasets=False)
     if parts["set"] not in builders:
-        # Not zoo.errors.nearest: TFDS has over a thousand.
+        # Not zoo.errors.nearest: TFDS has over a thousand sets.
         near = difflib.get_close_matches(parts["set"], builders, n=3, cutoff=0.5)
         guess = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
         raise UsageError(
@@ -392,7 +392,7 @@ def _download(tfds, parts, target, folders):
 def _check_network(builder, manual):
     """Raises OSError if a file is missing and its server does not answer.
 
-    TFDS itself tries again for minutes.
+    TFDS itself would retry for minutes.
     """
     hosts = {}
     for url, info in (builder.url_infos or {}).items():
@@ -406,7 +406,7 @@ def _check_network(builder, manual):
 
 
 def _features(tfds, name, features):
-    """Returns the keys of the image and of its class, or None for the latter."""
+    """Returns the key of the image, and the key of its class or None."""
     image_keys = [key for key, value in features.items() if type(value) is tfds.features.Image]
     if not image_keys or ("image" not in image_keys and len(image_keys) > 1):
         raise UsageError(

@@ -19,10 +19,10 @@ from zoo.metrics.features import Extractor, StackedExtractor, weights_hash
 from zoo.metrics.splits import splits
 from zoo.progress import Progress
 
-# Part of the name of the cached weights: raised with every change of `_network` or `_train`.
+# Part of the name of the cached weights: increase it with every change of `_network` or `_train`.
 RECIPE = 1
 EPOCHS = 6
-# Small sets pass more often: 600 steps are what digits and cats and dogs need to settle.
+# Small sets get more epochs: digits and cats and dogs need 600 steps to settle.
 LEAST_STEPS = 600
 BATCH = 128
 LEARNING_RATE = 3e-3
@@ -32,15 +32,15 @@ WIDTHS = (32, 64, 128)
 
 
 def classifier(dataset, *, data_dir=None, only_cached=False):
-    """Returns the extractor `classifier:DATASET`, trained now or before.
+    """Returns the extractor `classifier:DATASET`, trained now or read from the cache.
 
     Args:
         dataset: str, as for `zoo.data.load`.
         data_dir: str, where prepared data sets lie.
-        only_cached: bool, return None instead of training it now.
+        only_cached: bool, whether to return None instead of training it now.
 
     Raises:
-        UsageError: the data set has no classes, or vectors instead of pictures.
+        UsageError: the data set has no classes, or holds vectors instead of pictures.
     """
     name = f"classifier:{dataset}"
     if dataset == "stacked_mnist":
@@ -87,15 +87,15 @@ def classifier(dataset, *, data_dir=None, only_cached=False):
 def _network(shape, classes):
     """Returns the untrained classifier: pictures in [0, 255] -> features and probabilities.
 
-    Blocks of convolution, batch normalisation, ReLU and 2x2 pooling until the side is 4 or less.
-    The weights are drawn by numpy (He et al. 2015), so that they are the same on every backend and
-    nobody else's random numbers are touched.
+    It has blocks of convolution, batch normalisation, ReLU and 2x2 pooling until the side is 4 or
+    less. numpy draws the weights (He et al. 2015), so they are the same on every backend and no
+    other random state changes.
     """
     import keras
     from keras import layers
 
     def block(layer, x):
-        # No bias before a normalisation. 0.9, so that short trainings have their averages too.
+        # No bias before a normalisation. Momentum 0.9 lets the averages settle in short trainings.
         x = layer(x)
         x = layers.BatchNormalization(momentum=0.9, dtype="float32")(x)
         return layers.ReLU(dtype="float32")(x)
@@ -125,8 +125,8 @@ def _network(shape, classes):
 def _train(network, dataset, name):
     """Trains the classifier in place.
 
-    Adam with a warm-up of a quarter and a cosine to zero, on whole batches in an order and with
-    shifts that numpy draws.
+    Uses Adam with a warm-up over a quarter of the steps and a cosine decay to zero, on full
+    batches. numpy draws their order and the shifts.
     """
     import keras
 
@@ -139,7 +139,7 @@ def _train(network, dataset, name):
     rate = keras.optimizers.schedules.CosineDecay(
         LEARNING_RATE / 20, total - warm, warmup_target=LEARNING_RATE, warmup_steps=warm
     )
-    # Without the softmax behind them the loss can be computed of logits.
+    # This model ends before the softmax, so that the loss can be computed from logits.
     model = keras.Model(network.input, network.layers[-1].input)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(rate), loss)
@@ -163,7 +163,7 @@ def _train(network, dataset, name):
 
 
 def _batches(dataset, batch, steps):
-    """Yields shuffled batches for ever, every picture shifted by up to 2 pixels over black."""
+    """Yields shuffled batches without end, each picture shifted by up to 2 pixels over black."""
     epoch = 0
     while True:
         rng = np.random.default_rng((0, epoch))
@@ -183,13 +183,13 @@ def _batches(dataset, batch, steps):
 
 
 def _folders():
-    """Yields where weights may lie; the second is only asked for where the first has none."""
+    """Yields the folders where weights may lie; the second is looked up only on demand."""
     for root in (cache.folder, cache.writable_folder):
         yield os.path.join(root(), "features")
 
 
 def _read(stamp, network):
-    """Puts cached weights into `network` and returns what is known of them, or None."""
+    """Puts cached weights into `network` and returns the facts stored with them, or None."""
     for folder in _folders():
         path = os.path.join(folder, f"classifier-{stamp}.npz")
         if not os.path.isfile(path):
@@ -229,5 +229,5 @@ def _write(stamp, network, about):
     try:
         write_atomically(path, content.getvalue())
     except OSError as error:
-        # The numbers are right all the same; only the next one has to wait for them again.
+        # The weights are still right, but the next process has to train them again.
         print(f"{path} could not be written ({error.strerror}).", file=sys.stderr)

@@ -1,8 +1,8 @@
 """EfficientNet-Lite0 with trained ImageNet weights: a frozen judge of what pictures show.
 
 EfficientNet is from Tan and Le 2019; the Lite variants (Liu 2020, TensorFlow's blog) leave out
-squeeze-and-excitation and take ReLU6 for swish. Of ImageNet's validation pictures this one names
-75.1 % rightly, by what its authors report.
+squeeze-and-excitation and replace swish with ReLU6. Its authors report that this one classifies
+75.1 % of ImageNet's validation pictures correctly.
 """
 
 import hashlib
@@ -25,17 +25,17 @@ STAGES = (
     *((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80)),
     *((3, 5, 1, 6, 112), (4, 5, 2, 6, 192), (1, 3, 1, 6, 320)),
 )
-# The blocks after which the maps have strides 4, 8, 16 and 32 for the last time.
+# The last blocks whose maps have strides 4, 8, 16 and 32.
 PYRAMID = (2, 4, 10, 15)
 EPSILON = 1e-3
-# Sides on which the network has something to see, and the one of its training.
+# The least side on which the network can see something, and the side of its training.
 LEAST, MOST = 64, 224
 
 
 def imagenet():
     """Returns the extractor `imagenet`: 1,280 features of pictures of any height and width.
 
-    The shorter side is brought into 64..224, and the longer one along with it.
+    The shorter side is scaled into 64..224, and the longer one by the same factor.
 
     Raises:
         UsageError: the package with the weights is not installed, or its file is damaged.
@@ -57,26 +57,27 @@ def imagenet():
 def network(outputs="features"):
     """Returns EfficientNet-Lite0 (Tan and Le 2019; Liu 2020), trained on ImageNet and frozen.
 
-    A functional `keras.Model` of stock layers, in float32 whatever the policy is. Each batch
-    normalisation is folded into the convolution before it, so that no training can move it: the
-    model does the same in training and in inference, and gradients pass through it to the pictures.
+    It is a functional `keras.Model` of stock layers, in float32 under any dtype policy. Each batch
+    normalisation is folded into the convolution before it, so training cannot change it: the model
+    does the same in training and in inference, and gradients pass through it to the pictures.
 
-    Its input is float32 `(n, h, w, 3)` in [-1, 1], RGB, of any height and width. Its training saw
+    Its input is float32 `(n, h, w, 3)` in [-1, 1], RGB, of any height and width. It was trained on
     224x224. A side that 32 does not divide is padded as TensorFlow's "same" pads it, so maps have
     ceil(side / stride) rows or columns.
 
     Args:
-        outputs: str, what the model returns, all of it float32:
-            - "features": `(n, 1280)` in [0, 6], the averages over all places that the classes are
-              computed from.
+        outputs: str, the kind of output, always float32:
+            - "features": `(n, 1280)` in [0, 6], the averages over all places; the classes are
+              computed from them.
             - "pyramid": a list of four maps with strides 4, 8, 16, 32 and 24, 40, 112, 320
-              channels, each of the last block with this stride. Neither bounded nor rectified.
+              channels, each from the last block with its stride. Their values are neither bounded
+              nor rectified.
             - "logits": `(n, 1000)`, of the classes of ImageNet in their usual order, in which dogs
               are 151..268 and cats 281..285.
 
     Raises:
-        UsageError: for other outputs, or where the weights cannot be had: the package is not
-            installed, or its file is damaged.
+        UsageError: for other outputs, if the package with the weights is not installed, or if its
+            file is damaged.
     """
     import keras
     from keras import layers
@@ -103,7 +104,7 @@ def network(outputs="features"):
         return layers.ReLU(6, dtype="float32")(x) if clip else x
 
     images = keras.Input((None, None, 3), dtype="float32")
-    # From [-1, 1] to (p - 127) / 128 of p in [0, 255].
+    # From [-1, 1] to (p - 127) / 128 for p in [0, 255].
     x = layers.Rescaling(127.5 / 128, 0.5 / 128, dtype="float32")(images)
     x = convolution(x, "_conv_stem", "_bn0", 2)
     pyramid, block = [], 0
@@ -148,7 +149,7 @@ class _AnySize(Extractor):
 
 
 def _path():
-    """Returns where the package's file of weights should lie; nothing of the package is run."""
+    """Returns the expected path of the package's weights file; runs no code of the package."""
     spec = importlib.util.find_spec(PACKAGE.replace("-", "_"))
     if spec is None or not spec.submodule_search_locations:
         raise UsageError(
@@ -159,7 +160,7 @@ def _path():
 
 
 def _weights():
-    """Returns the tensors of that file by name, as they lie there."""
+    """Returns the tensors of the package's weights file by name, unchanged."""
     path = _path()
     try:
         with open(path, "rb") as stream:
@@ -177,14 +178,14 @@ def _weights():
 
 
 def _folded(tensors, kernel, norm, depthwise):
-    """Returns kernel and bias of a convolution that does the normalisation `norm` as well."""
+    """Returns kernel and bias of a convolution that includes the normalisation `norm`."""
     scale, shift, mean, variance = (
         tensors[f"{norm}.{part}"].astype(float)
         for part in ("weight", "bias", "running_mean", "running_var")
     )
     scale /= np.sqrt(variance + EPSILON)
     kernel = kernel * scale[:, None, None, None]
-    # Theirs are (out, in, height, width), or (channels, 1, height, width).
+    # The file's kernels are (out, in, height, width), or (channels, 1, height, width).
     kernel = kernel.transpose((2, 3, 0, 1) if depthwise else (2, 3, 1, 0))
     return [kernel.astype("float32"), (shift - mean * scale).astype("float32")]
 

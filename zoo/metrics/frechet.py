@@ -1,4 +1,4 @@
-"""The Fréchet distance between two sets of features, and how the metrics take features in."""
+"""The Fréchet distance between two sets of features, and checks of features for all metrics."""
 
 import numpy as np
 
@@ -11,17 +11,17 @@ ROWS = 4096
 def frechet_distance(features, reference):
     """Returns the Fréchet distance of two sets of features (Heusel et al. 2017, equation 6), float.
 
-    The squared 2-Wasserstein distance between the Gaussians with their means and covariances: 0 for
-    equal moments, and without an upper limit. With the features of Inception v3 it is the FID.
+    It is the squared 2-Wasserstein distance between the Gaussians with their means and covariances:
+    0 for equal moments, without an upper limit. With the features of Inception v3 it is the FID.
 
-    Biased upwards, by an amount that falls as 1 / n and depends on the generator too (Chong and
-    Forsyth 2020), so only distances from equal counts may be compared, the paper's being 50,000.
-    Two samples of the same round Gaussian with variance 1, of n and m rows, score about
+    It is biased upwards, by an amount that falls as 1 / n and depends on the generator too (Chong
+    and Forsyth 2020). So compare only distances from equal counts; the paper takes 50,000. Two
+    samples of the same round Gaussian with variance 1, of n and m rows, score about
     (1 / n + 1 / m) (d + d (d + 1) / 4), which is 0.85 for 128 dimensions and 10,000 each.
 
     Args:
         features: array `(n, d)`, of generated samples.
-        reference: array `(m, d)`, of real ones, by the same extractor.
+        reference: array `(m, d)`, of real samples, by the same extractor.
 
     Raises:
         UsageError: for fewer samples than max(d, 2) on either side, values that are not finite, or
@@ -34,14 +34,14 @@ def frechet_distance(features, reference):
 def moments(features):
     """Returns the mean `(d,)` and the covariance `(d, d)` (n - 1 in the divisor), both float64.
 
-    Both unbiased. They can be kept in a file in place of the features of a reference.
+    Both are unbiased. A file can hold them instead of the features of a reference.
 
     Args:
         features: array `(n, d)`, in any precision; it is never copied as a whole.
 
     Raises:
         UsageError: for fewer samples than max(d, 2): their covariance would have directions without
-            any spread, and a distance to it says more about n than about the samples. Also for
+            any spread, and a distance to it would say more about n than about the samples. Also for
             another shape, and values that are not finite.
     """
     features = feature_array("features", features)
@@ -65,7 +65,7 @@ def frechet_from_moments(mean, covariance, reference_mean, reference_covariance)
 
     Tr (C R)^(1/2) is the sum of the singular values of A^T B for any C = A A^T and R = B B^T, and
     A and B come from symmetric eigenproblems. So singular covariances need neither a small number
-    on the diagonal nor the real part of a complex root, as the square root of the product C R does.
+    on the diagonal nor the real part of a complex root, unlike the square root of the product C R.
 
     Args:
         mean, reference_mean: arrays `(d,)`.
@@ -91,14 +91,15 @@ def frechet_from_moments(mean, covariance, reference_mean, reference_covariance)
 
 
 def frechet_of_few(features, reference):
-    """Returns `frechet_distance` of as few as two samples on either side, float.
+    """Returns `frechet_distance` for two samples or more on either side, float.
 
-    The same function without its refusal: of n samples in more than n dimensions the covariance has
-    directions without any spread, and the distance is far above that of many samples. So it says
-    something only beside the distance of other samples, as many, to the same reference.
+    It is the same function without the minimum count. The covariance of n samples in more than n
+    dimensions has directions without any spread, and the distance is far above that of many
+    samples. So compare it only with the distance of equally many other samples to the same
+    reference.
 
-    It follows from the samples themselves where they are fewer than the dimensions, with matrices
-    of their number: A is the centred features, transposed, over sqrt(n - 1).
+    With fewer samples than dimensions, it is computed from the samples themselves, with small
+    matrices: A is the centred features, transposed, over sqrt(n - 1), and has a column per sample.
 
     Args:
         features: array `(n >= 2, d)`. reference: array `(m >= 2, d)`.
@@ -114,7 +115,7 @@ def frechet_of_few(features, reference):
 
 
 def _mean_and_root(features):
-    """Returns the mean `(d,)` and a matrix `(d, min(n, d))` whose square is the covariance."""
+    """Returns the mean `(d,)` and a matrix A `(d, min(n, d))` with A A^T the covariance."""
     n, d = features.shape
     if n >= max(d, 2):
         mean, covariance = moments(features)
@@ -127,7 +128,7 @@ def feature_array(name, features, least=1):
     """Returns `features` as an array `(n >= least, d)` of finite numbers, in the dtype it has.
 
     Raises:
-        UsageError: for anything else; `name` says in the message what it is.
+        UsageError: for anything else; the message calls it `name`.
     """
     features = np.asarray(features)
     if features.dtype.kind not in "fiu":
@@ -149,7 +150,7 @@ def feature_pair(features, reference, least=1):
     """Returns both as `feature_array` does.
 
     Raises:
-        UsageError: for what it refuses, or if the dimensions differ.
+        UsageError: if `feature_array` refuses one of them, or if their dimensions differ.
     """
     features = feature_array("features", features, least)
     reference = feature_array("reference features", reference, least)
@@ -164,6 +165,6 @@ def feature_pair(features, reference, least=1):
 def _root(covariance):
     """Returns a matrix A with A A^T = `covariance`."""
     values, vectors = np.linalg.eigh(covariance)
-    # What rounding leaves where there is no spread. Its root would be far larger than rounding.
+    # Rounding leaves tiny values where there is no spread. Their roots would be far larger.
     values[values < 10 * np.finfo(float).eps * values[-1]] = 0
     return vectors * np.sqrt(values)

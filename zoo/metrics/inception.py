@@ -1,4 +1,4 @@
-"""Inception v3 as feature extractor, with the ImageNet weights of keras.applications."""
+"""Inception v3 as a feature extractor, with the ImageNet weights of keras.applications."""
 
 import os
 
@@ -17,7 +17,7 @@ def inception(weights=None):
         weights: path of a weights file, with or without the classes; by default Keras downloads it.
 
     Raises:
-        UsageError: the weights cannot be had.
+        UsageError: the weights are not available.
     """
     import keras
     from keras import layers
@@ -61,5 +61,5 @@ def _with_weights(make, weights):
     try:
         return make(weights=weights)
     except Exception:
-        # A file without the classes fits nothing but the network without them.
+        # A file without the classes fits only the network without them.
         return make(weights=weights, include_top=False, pooling="avg")

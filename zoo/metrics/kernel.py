@@ -9,21 +9,23 @@ from zoo.metrics.frechet import feature_pair
 def kernel_distance(features, reference, *, subsets=100, subset_size=1000, seed=0):
     """Returns the kernel distance and its deviation (Binkowski et al. 2018, section 4), two floats.
 
-    The squared maximum mean discrepancy with the kernel k(x, y) = (x . y / d + 1)^3, by the
+    It is the squared maximum mean discrepancy with the kernel k(x, y) = (x . y / d + 1)^3, by the
     unbiased estimator (Gretton et al. 2012, equation 3), averaged over random subsets of both
-    sides. With the features of Inception v3 it is the KID; papers often print 1,000 times of it.
+    sides. With the features of Inception v3 it is the KID; papers often print it times 1,000.
 
-    Unbiased for any number of samples, so distances from unequal counts may be compared, and a
-    perfect generator scores on either side of 0: negative values are right. The deviation is that
-    of one subset's estimate, the standard deviation over the subsets. It is not the error of the
-    mean: that is smaller, but not by sqrt(subsets), as subsets of the same samples overlap.
+    It is unbiased for any number of samples. So distances from unequal counts may be compared, and
+    a perfect generator scores on either side of 0: negative values are correct. The deviation is
+    that of one subset's estimate, the standard deviation over the subsets. It is not the error of
+    the mean: that is smaller, but not by sqrt(subsets), because subsets of the same samples
+    overlap.
 
     Args:
         features: array `(n, d)`, of generated samples.
-        reference: array `(m, d)`, of real ones, by the same extractor.
+        reference: array `(m, d)`, of real samples, by the same extractor.
         subsets: int, at least 1. Time is proportional to it.
-        subset_size: int, at least 2, samples of each side in a subset, drawn without replacement.
-        seed: int, of the choice of the subsets.
+        subset_size: int, at least 2, number of samples from each side in a subset, drawn without
+            replacement.
+        seed: int, seed for choosing the subsets.
 
     Raises:
         UsageError: for fewer samples than subset_size on either side, values that are not finite,
@@ -54,9 +56,9 @@ def _subset(array, size, rng):
 
 
 def _discrepancy(x, y):
-    """The unbiased estimate from as many rows `(n, d)` of each."""
+    """Returns the unbiased estimate from two arrays of the same shape `(n, d)`."""
     n = len(x)
-    # The diagonals, each sample with itself, are what would bias it.
+    # The diagonals, each sample with itself, would bias it.
     within = sum(k.sum() - np.trace(k) for k in (_kernel(x, x), _kernel(y, y))) / (n * (n - 1))
     return within - 2 * _kernel(x, y).mean()
 

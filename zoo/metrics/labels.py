@@ -6,27 +6,27 @@ from scipy.spatial.distance import pdist
 from zoo.errors import UsageError
 from zoo.metrics.frechet import feature_array, feature_pair
 
-# Samples of a class of which all pairs are measured.
+# The most samples of a class whose pairs are all measured.
 LARGEST = 500
 
 
 def classifier_score(probabilities):
     """Returns exp(mean of KL(p(y|x) || p(y))) (Salimans et al. 2016, section 4), a float.
 
-    p(y) is the mean of all p(y|x). From 1, where the class of no sample can be told or all samples
-    are of one class, to the number of classes, where all are certain and equally frequent. By
-    Inception v3 it is the Inception Score, which papers take as the mean over ten tenths of 50,000
-    samples; here it is one score over all. By a classifier of the data in question its ceiling is
-    the score of real samples. It sees no variety within a class.
+    p(y) is the mean of all p(y|x). The score runs from 1, where no sample's class is clear or all
+    samples are of one class, to the number of classes, where all classes are certain and equally
+    frequent. With Inception v3 it is the Inception Score, which papers take as the mean over ten
+    tenths of 50,000 samples; here it is one score over all. With a classifier of the data in
+    question its ceiling is the score of real samples. It ignores variety within a class.
 
-    Biased downwards: its logarithm by at most about (classes - 1) / (2 n), as rare classes are
-    missed.
+    It is biased downwards because rare classes are missed: its logarithm by at most about
+    (classes - 1) / (2 n).
 
     Args:
         probabilities: array `(n, classes)`, rows that sum to 1.
 
     Raises:
-        UsageError: for fewer than 10 samples per class, another shape, or rows that are no
+        UsageError: for fewer than 10 samples per class, another shape, or rows that are not
             probabilities.
     """
     given = _probabilities(probabilities)
@@ -37,7 +37,7 @@ def classifier_score(probabilities):
             f"Received: {n:,}."
         )
     mean = given.mean(axis=0)
-    # 0 log 0 = 0, and what has no mean has no share.
+    # 0 log 0 = 0, and a class with a mean of 0 has no share.
     ratio = np.divide(given, mean, out=np.ones_like(given), where=given > 0)
     return float(np.exp((given * np.log(ratio)).sum(axis=1).mean()))
 
@@ -45,19 +45,19 @@ def classifier_score(probabilities):
 def label_accuracy(probabilities, labels):
     """Returns the share of samples whose most probable class is the one asked for, in [0, 1].
 
-    The accuracy of a classifier of real data on generated samples and the labels they were
+    It is the accuracy of a classifier of real data on generated samples and the labels they were
     generated for (Shmelkov et al. 2018, "How good is my GAN?", GAN-test). A high value says that
-    the samples are recognised, nothing of their variety.
+    the samples are recognised, but nothing about their variety.
 
-    Unbiased; the standard error is sqrt(a (1 - a) / n), 0.003 for a = 0.9 and 10,000 samples. A
-    perfect generator scores the classifier's accuracy on real data, not 1.
+    It is unbiased; the standard error is sqrt(a (1 - a) / n), 0.003 for a = 0.9 and 10,000 samples.
+    A perfect generator scores the classifier's accuracy on real data, not 1.
 
     Args:
-        probabilities: array `(n, classes)`, rows that sum to 1; of equal ones the first counts.
+        probabilities: array `(n, classes)`, rows that sum to 1; among equal ones the first counts.
         labels: integer array `(n,)`, the classes asked for.
 
     Raises:
-        UsageError: for no samples, labels that are none of the classes, rows that are no
+        UsageError: for no samples, labels that are none of the classes, rows that are not
             probabilities, or shapes that do not fit.
     """
     given = _probabilities(probabilities)
@@ -66,23 +66,24 @@ def label_accuracy(probabilities, labels):
 
 
 def diversity_within_class(features, labels, reference, reference_labels, seed=0):
-    """Returns how far samples of a class are from each other, relative to real ones, a float.
+    """Returns the distance between samples of a class, relative to real ones, a float.
 
-    The mean Euclidean distance of two generated samples of a class, divided by that of two real
-    ones, averaged over the classes: 1 is as diverse as real, 0 is one picture for each class, and
-    above 1 is more diverse than real, which noise is too. The idea is that of Odena et al. 2017,
-    section 4.2, who take the structural similarity of random pairs; this ratio is the zoo's own.
+    It is the mean Euclidean distance between two generated samples of a class, divided by that
+    between two real ones, averaged over the classes: 1 is as diverse as real, 0 is one picture for
+    each class, and above 1 is more diverse than real, which noise is too. The idea is from Odena et
+    al. 2017, section 4.2, who use the structural similarity of random pairs; this ratio is the
+    zoo's own.
 
-    Each mean distance is over all pairs of up to 500 samples, and unbiased. Their ratio is biased
+    Each mean distance covers all pairs of up to 500 samples and is unbiased. Their ratio is biased
     upwards by the squared relative error of the real one: about 1 % for 30 real samples per class,
-    more if few of them lie far out, and falling as 1 / n.
+    more if a few of them lie far out, and falling as 1 / n.
 
     Args:
         features: array `(n, d)`, of generated samples.
         labels: integer array `(n,)`, the classes asked for.
-        reference: array `(m, d)`, of real ones, by the same extractor.
+        reference: array `(m, d)`, of real samples, by the same extractor.
         reference_labels: integer array `(m,)`.
-        seed: int, of the choice among more than 500 samples of a class.
+        seed: int, seed for choosing 500 samples of a class that has more.
 
     Raises:
         UsageError: for fewer than 2 samples on either side of a class that occurs, real samples of
@@ -111,10 +112,10 @@ def diversity_within_class(features, labels, reference, reference_labels, seed=0
 
 
 def label_array(name, labels, n, classes=None):
-    """Returns `labels` as an integer array `(n,)`, each in [0, classes) if that is given.
+    """Returns `labels` as an integer array `(n,)`, each in [0, classes) if `classes` is given.
 
     Raises:
-        UsageError: for anything else; `name` says in the message what it is.
+        UsageError: for anything else; the message calls it `name`.
     """
     labels = np.asarray(labels)
     if labels.shape != (n,) or labels.dtype.kind not in "iu":
@@ -131,10 +132,10 @@ def label_array(name, labels, n, classes=None):
 
 
 def _probabilities(given):
-    """Returns probabilities as float64 `(n, classes)`, with the rounding of the sums taken out."""
+    """Returns probabilities as float64 `(n, classes)`, divided by their sums to remove rounding."""
     given = feature_array("probabilities", given).astype(float)
     sums = given.sum(axis=1, keepdims=True)
-    # As far as half precision rounds.
+    # The tolerance covers the rounding of half precision.
     if (given < 0).any() or (abs(sums - 1) > 1e-2).any():
         raise UsageError(
             "Expected probabilities, not negative and with sums of 1; logits need a softmax first. "

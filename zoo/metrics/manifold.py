@@ -1,8 +1,8 @@
-"""Fidelity and diversity apart, by balls around samples that reach to their nearest neighbours.
+"""Separate scores of fidelity and diversity, from balls around samples that reach to neighbours.
 
-All four scores depend on the number of samples of both sides and on k, so only scores of equal
-counts and equal k may be compared. Time is proportional to n m d, and memory beside float64 copies
-of the features stays below 100 MB.
+All four scores depend on the number of samples of both sides and on k, so compare only scores with
+equal counts and equal k. Time is proportional to n m d. Besides float64 copies of the features,
+memory stays below 100 MB.
 """
 
 import numpy as np
@@ -12,28 +12,30 @@ from zoo.metrics.frechet import feature_pair
 
 # Distances held at a time: 32 MB.
 DISTANCES = 4_000_000
-# Of the squared norms: above the rounding of squared distances, and far below what is worth telling
-# apart. A distance that equals a radius falls on the right side of it whatever the rounding.
+# A fraction of the squared norms: above the rounding of squared distances, and far below any
+# difference that matters. It puts a distance that equals a radius on the right side of the radius,
+# whatever the rounding.
 TIE = 1e-12
 
 
 def precision_recall(features, reference, k=3, radii=None):
     """Returns precision and recall (Kynkaanniemi et al. 2019, equations 1 and 2), two floats.
 
-    A set of samples covers the closed balls around each of them that reach to its k-th nearest
-    neighbour in the set. Precision is the share of generated samples in what the real ones cover;
-    recall is the share of real samples in what the generated ones cover. Both in [0, 1].
+    A set of samples covers a closed ball around each sample that reaches to its k-th nearest
+    neighbour in the set. Precision is the share of generated samples that the real ones cover;
+    recall is the share of real samples that the generated ones cover. Both are in [0, 1].
 
-    The true distribution does not score 1 but what k, n and the dimension make of it: 0.5 for a
-    round Gaussian in 128 dimensions, k = 3 and 10,000 samples. So compare with what held-out real
-    samples score. The balls of outliers are large, so a generator wider than the data has too high
-    a recall (Naeem et al. 2020, section 3.1). The paper takes k = 3 and 50,000 samples of each.
+    Even the true distribution does not score 1. Its score depends on k, n and the dimension: 0.5
+    for a round Gaussian in 128 dimensions, k = 3 and 10,000 samples. So compare with the score of
+    held-out real samples. The balls of outliers are large, so a generator wider than the data has
+    too high a recall (Naeem et al. 2020, section 3.1). The paper uses k = 3 and 50,000 samples of
+    each.
 
     Args:
         features: array `(n, d)`, of generated samples.
-        reference: array `(m, d)`, of real ones, by the same extractor.
+        reference: array `(m, d)`, of real samples, by the same extractor.
         k: int, at least 1.
-        radii: `squared_radii(reference, k)`, if they are there already.
+        radii: `squared_radii(reference, k)` if already computed, or None.
 
     Raises:
         UsageError: for fewer samples than k + 1 on either side, values that are not finite, or
@@ -53,23 +55,24 @@ def precision_recall(features, reference, k=3, radii=None):
 def density_coverage(features, reference, k=5, radii=None):
     """Returns density and coverage (Naeem et al. 2020, section 3.2), two floats.
 
-    Around each real sample lies the ball that reaches to its k-th nearest real neighbour, open as
-    in the code published with the paper. Density is the number of these balls that a generated
-    sample lies in, on average, divided by k: at least 0, and above 1 if the generator prefers dense
-    places. Coverage is the share of the balls with a generated sample in them, in [0, 1].
+    Around each real sample lies a ball that reaches to its k-th nearest real neighbour. It is open,
+    as in the code published with the paper. Density is the number of these balls that contain a
+    generated sample, averaged over the generated samples and divided by k: at least 0, and above 1
+    if the generator prefers dense places. Coverage is the share of the balls with a generated
+    sample in them, in [0, 1].
 
     Density is unbiased: the true distribution scores 1 on average. Coverage is biased downwards:
     with n generated and m real samples the true distribution scores
-    1 - (m - 1) ... (m - k) / ((n + m - 1) ... (n + m - k)) on average, so 0.97 for k = 5 and equal
-    counts, whatever the dimension. The paper takes k = 5 and 10,000 samples of each.
+    1 - (m - 1) ... (m - k) / ((n + m - 1) ... (n + m - k)) on average, which is 0.97 for k = 5 and
+    equal counts, whatever the dimension. The paper uses k = 5 and 10,000 samples of each.
 
     A real sample with k exact copies has an empty ball and is never covered.
 
     Args:
         features: array `(n, d)`, of generated samples.
-        reference: array `(m, d)`, of real ones, by the same extractor.
+        reference: array `(m, d)`, of real samples, by the same extractor.
         k: int, at least 1.
-        radii: `squared_radii(reference, k)`, if they are there already.
+        radii: `squared_radii(reference, k)` if already computed, or None.
 
     Raises:
         UsageError: for fewer samples than k + 1 on either side, values that are not finite, or
@@ -87,7 +90,7 @@ def density_coverage(features, reference, k=5, radii=None):
 
 
 def squared_radii(samples, k):
-    """Returns the squared distance of each sample to its k-th nearest other one, float64 `(n,)`.
+    """Returns each sample's squared distance to its k-th nearest neighbour, float64 `(n,)`.
 
     Args:
         samples: array `(n > k, d)`.
@@ -101,19 +104,20 @@ def squared_radii(samples, k):
 
 
 def squared_distances(a, b, norms=1.0):
-    """Yields the squared Euclidean distances between rows of `a` and all of `b`, some rows a time.
+    """Yields the squared Euclidean distances of some rows of `a` at a time to all rows of `b`.
 
-    By |x|^2 + |y|^2 - 2 x . y, one matrix product for each chunk. The mean of `b` is taken off
-    first, so the rounding error is a few 1e-16 of the squared norms about it; it can be negative.
+    They are computed as |x|^2 + |y|^2 - 2 x . y, with one matrix product for each chunk. The mean
+    of `b` is subtracted first, so the rounding error is a few 1e-16 of the squared norms about that
+    mean. A result can be negative.
 
     Args:
-        a, b: arrays `(n, d)` and `(m, d)`. Of `a` only the rows of a chunk are turned into float64.
+        a, b: arrays `(n, d)` and `(m, d)`. Only one chunk of `a` at a time is turned into float64.
         norms: float, multiplies the squared norms: 1 - TIE makes distances smaller and 1 + TIE
             larger, by more than the rounding error.
 
     Yields:
-        a slice of the rows of `a`, and their distances, float64 `(rows, m)`, which the caller may
-        overwrite and which the next chunk overwrites.
+        a slice of the rows of `a`, and their distances, float64 `(rows, m)`. The caller may
+        overwrite the distances, and the next chunk does.
     """
     centre = b.mean(axis=0, dtype=float)
     b = b - centre

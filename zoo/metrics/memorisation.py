@@ -9,7 +9,7 @@ from zoo.errors import UsageError
 from zoo.metrics.frechet import feature_array
 from zoo.metrics.manifold import squared_distances
 
-# With fewer the share of a generator that copies nothing is anywhere from 0.42 to 0.58.
+# At this count, `closer` of a generator that copies nothing varies from 0.42 to 0.58.
 LEAST = 100
 # Training samples turned into float64 at a time.
 TRAIN = 4096
@@ -18,29 +18,30 @@ TRAIN = 4096
 def memorisation(samples, train, held_out, distance=None):
     """Compares how near generated and held-out samples lie to the training set.
 
-    Each is measured by its Euclidean distance to the nearest training sample. Returns a dict of
-    float:
+    Each sample is measured by its Euclidean distance to the nearest training sample. Returns a dict
+    of float:
 
     - generated_distance, held_out_distance: the medians of these distances;
     - closer: the probability that a generated sample lies closer to the training set than a
-      held-out one does, ties counting half. 0.5 is as far as held out, 1 is copies, and below 0.5
-      the samples stray from the data. It is the Mann-Whitney statistic divided by the number of
-      pairs: one minus the Delta of Meehan et al. 2020, section 3, over the whole space, where
-      their C_T takes z-scores cell by cell.
+      held-out one does, ties counting half. 0.5 means as far as held-out samples, 1 means copies,
+      and below 0.5 the samples stray from the data. It is the Mann-Whitney statistic divided by the
+      number of pairs: one minus the Delta of Meehan et al. 2020, section 3, over the whole space,
+      whereas their C_T takes z-scores cell by cell.
 
     closer is unbiased; for a generator of the true distribution its standard deviation is
     sqrt((n + m + 1) / (12 n m)), 0.013 for 1,000 of each. The medians fall as the training set
-    grows, so they compare only with each other.
+    grows, so compare them only with each other.
 
-    A generator that copies half the time and strays half the time also scores near 0.5, one that
-    draws the mean of the data, or blurs, scores above it without copying, and distances between
-    pixels see no copy that is shifted: take features, and look at precision too.
+    A generator that copies half the time and strays half the time also scores near 0.5. One that
+    draws the mean of the data, or blurs, scores above 0.5 without copying. Distances between pixels
+    miss shifted copies. So use features, and look at precision too.
 
     Args:
-        samples: array `(n, ...)`, generated, as many values in each as in the others; or features.
-        train: array `(t, ...)`, what the generator was trained on.
-        held_out: array `(m, ...)`, of the same distribution as `train`, and not in it.
-        distance: of `nearest_neighbours(samples, train)`, if it is there already.
+        samples: array `(n, ...)`, generated samples or their features, shaped like the others.
+        train: array `(t, ...)`, the samples that the generator was trained on.
+        held_out: array `(m, ...)`, samples of the same distribution as `train` that are not in it.
+        distance: array `(n,)`, the distances of `nearest_neighbours(samples, train)` if already
+            computed, or None.
 
     Raises:
         UsageError: for fewer than 100 generated or held-out samples or no training sample, values
@@ -68,13 +69,13 @@ def memorisation(samples, train, held_out, distance=None):
 
 
 def nearest_neighbours(samples, train):
-    """Finds the nearest of `train` for each sample.
+    """Finds the nearest training sample for each sample.
 
     Args:
         samples, train: arrays `(n, d)` and `(t, d)`; `train` is never copied as a whole.
 
     Returns:
-        `(distance, which)`: float64 `(n,)`, and its index in `train`, int `(n,)`.
+        `(distance, which)`: float64 `(n,)`, and the neighbour's index in `train`, int `(n,)`.
     """
     distances, which = np.full(len(samples), np.inf), np.zeros(len(samples), int)
     for start in range(0, len(train), TRAIN):
@@ -83,7 +84,7 @@ def nearest_neighbours(samples, train):
             value = square[np.arange(len(best)), best]
             better = value < distances[rows]
             distances[rows][better], which[rows][better] = value[better], start + best[better]
-    # Anew from the differences, as the rounding of the product would hide that a copy is at 0.
+    # Recomputed from the differences: rounding of the product would hide that a copy is at 0.
     for start in range(0, len(samples), TRAIN):
         rows = slice(start, start + TRAIN)
         difference = samples[rows].astype(float) - train[which[rows]]

@@ -54,7 +54,8 @@ def mode_coverage(samples, centres, std):
 def class_coverage(labels, count):
     """Counts the classes reached, as PacGAN does for Stacked MNIST (Lin et al. 2018, section 4.2).
 
-    There a sample is three digits, its class the number they make, and a classifier names them.
+    There a sample is three digits, its class is the number they make, and a classifier names the
+    digits.
 
     - modes: how many classes have at least one sample, an int;
     - reverse_kl: KL(p || uniform) in nats, a float in [0, log(count)], where p is the share of each
@@ -72,7 +73,8 @@ def class_coverage(labels, count):
         dict of modes, reverse_kl.
 
     Raises:
-        UsageError: for fewer than 10 samples per class, another shape, or labels that are no class.
+        UsageError: for fewer than 10 samples per class, another shape, or labels that are not
+            classes.
     """
     labels = np.asarray(labels)
     if labels.ndim != 1 or labels.dtype.kind not in "iu" or count < 1 or len(labels) < 10 * count:

@@ -16,7 +16,7 @@ LEAST = 100
 def mean_error(samples, mixture):
     """Returns |mean of the samples - mixture.mean|, a float.
 
-    An absolute value, so biased upwards: a perfect generator scores about 0.80 std / sqrt(n).
+    It is an absolute value, so biased upwards: a perfect generator scores about 0.80 std / sqrt(n).
 
     Raises:
         UsageError: for fewer than 2 samples, or samples that are not finite numbers on the line.
@@ -27,8 +27,8 @@ def mean_error(samples, mixture):
 def std_error(samples, mixture):
     """Returns |standard deviation of the samples (n - 1 in the divisor) - mixture.std|, a float.
 
-    An absolute value, so biased upwards: for one normal distribution a perfect generator scores
-    about 0.56 std / sqrt(n).
+    It is an absolute value, so biased upwards: for one normal distribution a perfect generator
+    scores about 0.56 std / sqrt(n).
 
     Raises:
         UsageError: for fewer than 2 samples, or samples that are not finite numbers on the line.
@@ -39,13 +39,13 @@ def std_error(samples, mixture):
 def wasserstein(samples, mixture):
     """Returns the 1-Wasserstein distance between the samples and the mixture, a float.
 
-    The area between the two distribution functions, the integral of |F_n(x) - F(x)| over the line
-    (Vallender 1974, "Calculation of the Wasserstein distance between probability distributions on
-    the line"), computed exactly: between neighbouring samples F_n is constant and F crosses it at
-    most once. No reference sample is drawn.
+    It is the area between the two distribution functions, the integral of |F_n(x) - F(x)| over the
+    line (Vallender 1974, "Calculation of the Wasserstein distance between probability distributions
+    on the line"), computed exactly: between neighbouring samples F_n is constant and F crosses it
+    at most once. No reference sample is drawn.
 
-    Biased upwards: a perfect generator scores about 1.26 std / sqrt(n) for one normal distribution,
-    0.016 of N(4, 1.25) with 10,000 samples.
+    It is biased upwards: a perfect generator scores about 1.26 std / sqrt(n) for one normal
+    distribution, which is 0.016 for N(4, 1.25) with 10,000 samples.
 
     Raises:
         UsageError: for fewer than 100 samples, or samples that are not finite numbers on the line.
@@ -54,7 +54,7 @@ def wasserstein(samples, mixture):
     level = np.arange(1, len(x)) / len(x)
     low, high = x[:-1].copy(), x[1:].copy()
     below = mixture.cdf(x)
-    # The crossing is at an end where F stays on one side of the step, and found by halving else.
+    # If F stays on one side of the step, the crossing is at an end. Otherwise halving locates it.
     high[below[:-1] >= level] = low[below[:-1] >= level]
     low[below[1:] <= level] = high[below[1:] <= level]
     inside = np.flatnonzero(low < high)
@@ -74,10 +74,10 @@ def kolmogorov_smirnov(samples, cdf):
 
     Args:
         samples: array `(n,)` or `(n, 1)`.
-        cdf: function from an array to the probabilities of values up to it.
+        cdf: function from an array to the probability of a value up to each of its elements.
 
-    Biased upwards: a perfect generator scores about 0.87 / sqrt(n), and above 1.36 / sqrt(n) in one
-    of twenty draws.
+    It is biased upwards: a perfect generator scores about 0.87 / sqrt(n), and above 1.36 / sqrt(n)
+    in one of twenty draws.
 
     Raises:
         UsageError: for fewer than 100 samples, or samples that are not finite numbers on the line.

@@ -5,16 +5,16 @@ import numpy as np
 from zoo.errors import UsageError
 from zoo.metrics.frechet import feature_pair
 
-# In decibels. Identical pictures have no error, and a ratio to it is infinite.
+# In decibels. Identical pictures have no error, and their ratio would be infinite.
 HIGHEST_PSNR = 100.0
-# The sides of the window of `ssim`.
+# The side of the square window of `ssim`, in pixels.
 WINDOW = 11
 
 
 def l1(a, b):
     """Returns the mean absolute difference of the pictures, float in [0, 1]; 0 is best.
 
-    In units of the whole range: the difference in grey levels, over 255.
+    It is the difference in grey levels, divided by the full range, 255.
 
     Args:
         a, b: uint8 `(n, h, w, c)`; `a[i]` is compared with `b[i]`.
@@ -27,13 +27,14 @@ def l1(a, b):
 
 
 def psnr(a, b):
-    """Returns the mean peak signal-to-noise ratio of the pictures, float in decibels; high is good.
+    """Returns the mean peak signal-to-noise ratio of the pictures, float in decibels, best if high.
 
-    10 log10(255^2 / MSE) of each picture, over all its pixels and channels, then the mean over
-    pictures. None counts more than 100 dB, so that identical pictures have a number too, which can
-    be averaged and written as JSON. Two that differ by one grey level everywhere have 48.13 dB.
+    It is 10 log10(255^2 / MSE) of each picture, over all its pixels and channels, averaged over the
+    pictures. None counts more than 100 dB, so identical pictures have a finite number too, which
+    can be averaged and written as JSON. Two pictures that differ by one grey level everywhere have
+    48.13 dB.
 
-    Papers on super-resolution often take the luma of pictures whose borders are cut off; this does
+    Papers on super-resolution often take the luma and cut off the borders; this function does
     neither.
 
     Args:
@@ -54,10 +55,10 @@ def psnr(a, b):
 def ssim(a, b):
     """Returns the mean structural similarity of the pictures, float in [-1, 1]; 1 is best.
 
-    That of Wang et al. 2004 (equation 13): a Gaussian window of 11x11 with deviation 1.5, K1 = 0.01
-    and K2 = 0.03 of a range of 255, and the mean over the windows that lie inside the picture. Of
-    colour pictures it is the mean over the channels; the paper takes grey ones. Computed by
-    scikit-image.
+    It is that of Wang et al. 2004 (equation 13): a Gaussian window of 11x11 with deviation 1.5,
+    K1 = 0.01 and K2 = 0.03 of a range of 255, and the mean over the windows that lie inside the
+    picture. For colour pictures it is the mean over the channels; the paper uses grey ones.
+    scikit-image computes it.
 
     Args:
         a, b: uint8 `(n, h, w, c)`, h and w at least 11; `a[i]` is compared with `b[i]`.
@@ -90,16 +91,16 @@ def ssim(a, b):
 def feature_distance(a_features, b_features):
     """Returns the mean distance between the features of matching pictures, float in [0, 2].
 
-    The Euclidean distance of the two vectors, each divided by its length; 0 is best, and features
-    that are never negative, such as those of `imagenet`, are sqrt(2) apart at most. A vector of
-    zeros stays one.
+    It is the Euclidean distance between the two vectors, each divided by its length. 0 is best, and
+    features that are never negative, such as those of `imagenet`, are at most sqrt(2) apart. A
+    vector of zeros stays a vector of zeros.
 
-    A perceptual distance as that of Zhang et al. 2018 is, but not LPIPS: it takes one layer, not
-    five, averages over places first, and no weights of its were fitted to what people see.
+    It is a perceptual distance like that of Zhang et al. 2018, but not LPIPS: it uses one layer,
+    not five, averages over places first, and has no weights fitted to what people see.
 
     Args:
-        a_features, b_features: arrays `(n, d)` by one extractor; row i of one is compared with row
-            i of the other.
+        a_features, b_features: arrays `(n, d)` from one extractor; row i of one is compared with
+            row i of the other.
 
     Raises:
         UsageError: for shapes that differ, or values that are not finite.
@@ -134,5 +135,5 @@ def _difference(x, y):
 
 
 def _mean(of_two, a, b):
-    """Returns the mean of a number of two pictures, one pair at a time: the sets may be large."""
+    """Returns the mean of `of_two` over the pairs, one at a time: the sets may be large."""
     return float(np.mean([of_two(x, y) for x, y in zip(a, b, strict=True)]))

@@ -4,8 +4,8 @@ import numpy as np
 
 from zoo.errors import UsageError
 
-# Radians per point. Slower waves are nearly straight lines, and faster ones nearly alternate: there
-# amplitude and phase lose their meaning.
+# Radians per point. Slower waves are nearly straight lines, and faster ones nearly alternate.
+# Outside the band, amplitude and phase lose their meaning.
 BAND = (0.2, 3.0)
 LEAST = 100
 
@@ -13,16 +13,16 @@ LEAST = 100
 def fit_sines(signals):
     """Fits amplitude * sin(phase + frequency * i), i = 0, 1, ..., to each signal by least squares.
 
-    Given the frequency the fit is linear in amplitude * cos(phase) and amplitude * sin(phase). The
-    frequency is searched on 281 values in [0.2, 3] radians per point, then refined by golden
-    section search around the best.
+    For a given frequency, the fit is linear in amplitude * cos(phase) and amplitude * sin(phase).
+    The function tries 281 frequencies in [0.2, 3] radians per point, then refines the best one by
+    golden section search.
 
     Args:
         signals: array `(n, points)`, at least 4 points.
 
     Returns:
         dict of float64 arrays `(n,)`: amplitude >= 0, frequency (radians per point), phase (radians
-        in [0, 2 pi)), residual (root mean square over the points of what is left).
+        in [0, 2 pi)), residual (root mean square of the remainder over the points).
 
     Raises:
         UsageError: for another shape, or values that are not finite.
@@ -62,21 +62,23 @@ def sine_scores(samples, reference_parameters):
     Args:
         samples: array `(n, points)`.
         reference_parameters: dict of arrays `(m,)`: amplitude, frequency, phase, in the units of
-            `fit_sines`; as from `zoo.data.synthetic.sine_parameters`, or `fit_sines` of real data.
+            `fit_sines`; such as those from `zoo.data.synthetic.sine_parameters`, or from
+            `fit_sines` of real data.
 
     Returns:
-        dict of float: residual_mean and residual_median, over the signals' root mean square
-        distances to their best-fitting sine waves; frequency_wasserstein, amplitude_wasserstein and
-        phase_wasserstein, the 1-Wasserstein distances of the fitted parameters to the reference.
-        The phase lives on a circle, so its distance is the shorter way round (Rabin, Delon and
-        Gousseau 2011, "Transportation distances on the circle"), at most pi.
+        dict of float: residual_mean and residual_median, the mean and the median of the signals'
+        root mean square distances to their best-fitting sine waves; frequency_wasserstein,
+        amplitude_wasserstein and phase_wasserstein, the 1-Wasserstein distances of the fitted
+        parameters to the reference. The phase lives on a circle, so its distance is the shorter way
+        round (Rabin, Delon and Gousseau 2011, "Transportation distances on the circle"), at most
+        pi.
 
     Residuals are biased downwards: noise of RMS s leaves s * sqrt(1 - 3 / points), because three
     parameters are fitted. The distances are biased upwards, by about 0.3 (high - low) / sqrt(n) for
     a parameter uniform in [low, high] and a much larger reference.
 
     Raises:
-        UsageError: for fewer than 100 samples, or what `fit_sines` refuses.
+        UsageError: for fewer than 100 samples, or samples that `fit_sines` refuses.
     """
     if len(samples) < LEAST:
         raise UsageError(f"Expected at least {LEAST} signals. Received: {len(samples)}.")
@@ -105,7 +107,7 @@ def _linear_fit(signals, frequency):
 
 
 def _wasserstein(a, b, period=None):
-    """1-Wasserstein distance of two samples on the line, or on a circle of length `period`."""
+    """Returns the 1-Wasserstein distance of samples on the line, or a circle of length `period`."""
     if period is not None:
         a, b = a % period, b % period
     a, b = np.sort(a), np.sort(b)
@@ -115,7 +117,7 @@ def _wasserstein(a, b, period=None):
     )
     if period is None:
         return float(np.abs(gap[:-1]) @ np.diff(points))
-    # Where the circle is cut open is free: the best cut shifts the gap by its weighted median.
+    # The circle may be cut open anywhere: the best cut shifts the gap by its weighted median.
     lengths = np.diff(points, append=points[0] + period)
     order = np.argsort(gap)
     half = np.searchsorted(np.cumsum(lengths[order]), period / 2)

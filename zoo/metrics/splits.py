@@ -15,7 +15,7 @@ class Splits:
 
     Attributes:
         train, held_out: `zoo.data.Dataset`.
-        reference: str, what `held_out` is, for a person.
+        reference: str, description of `held_out`, for people to read.
         own: bool, whether the data set itself has this split, so that nothing trained on its train
             split has seen `held_out`.
     """
@@ -29,9 +29,10 @@ class Splits:
 def splits(name, **options):
     """Loads the train split and the held-out split of a data set.
 
-    The latter is the test split. Of a data set without one, such as a folder without sub-folders
-    for splits, it is the last fifth of the pictures in an order that is always the same. Fields
-    that are independent of each other, as those of `domains:`, are split one by one.
+    The held-out split is the test split. If the data set has none, such as a folder without
+    sub-folders for splits, it is the last fifth of the pictures in an order that is always the
+    same. Fields that are independent of each other, such as those of `domains:`, are split one by
+    one.
 
     Args:
         name, **options: as for `zoo.data.load`.
@@ -53,7 +54,7 @@ def splits(name, **options):
         )
     kept, held_out = {}, {}
     for field, array in train.fields.items():
-        # Of equal lengths, as aligned fields have them, the orders are equal.
+        # Aligned fields have equal lengths, so their orders are equal too.
         order, fifth = np.random.RandomState(0).permutation(len(array)), len(array) // 5
         kept[field] = array[np.sort(order[:-fifth])]
         held_out[field] = array[np.sort(order[-fifth:])]

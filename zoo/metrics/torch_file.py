@@ -1,4 +1,4 @@
-"""Reads a file of weights as PyTorch wrote it before version 1.6, without PyTorch."""
+"""Reads weights files in PyTorch's format from before version 1.6, without PyTorch."""
 
 import collections
 import io
@@ -10,19 +10,20 @@ import numpy as np
 
 from zoo.errors import UsageError
 
-# The first pickle in a file, and the version of the format, the second one.
+# The first two pickles in a file: a magic number and the version of the format.
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
-# Kinds of storage, as the file calls them, and what numpy calls their numbers.
+# Kinds of storage as the file names them -> numpy's names for their numbers.
 STORAGES = {"FloatStorage": "<f4", "LongStorage": "<i8"}
 
 
 def read_tensors(content):
     """Returns the tensors of a file that `torch.save(model.state_dict(), file)` wrote, by name.
 
-    The legacy format, from before PyTorch 1.6: four pickles (a magic number, the version, the sizes
-    of C's types, the dict of tensors), a list of storages, and the bytes of each. A pickle may call
-    any function; here it can call two, which make a dict and describe a tensor.
+    The file has the legacy format, from before PyTorch 1.6: four pickles (a magic number, the
+    version, the sizes of C's types, the dict of tensors), a list of storages, and the bytes of
+    each. A pickle may call any function; here it can call only two, which make a dict and describe
+    a tensor.
 
     Args:
         content: bytes, the whole file.
@@ -31,8 +32,8 @@ def read_tensors(content):
         Dict from str to array, float32 or int64, in the order of the file.
 
     Raises:
-        UsageError: for another format, tensors of another kind, a file that was cut off, and a
-            pickle that wants anything else.
+        UsageError: for another format, tensors of another kind, a file that was cut off, or a
+            pickle that asks for anything else.
     """
     stream = io.BytesIO(content)
     try:
@@ -44,12 +45,12 @@ def read_tensors(content):
         for key in _Unpickler(stream).load():
             (count,) = struct.unpack("<q", stream.read(8))
             storages[key] = stream.tell(), count
-            # The size of a number stands with the tensors: all that are of this storage agree.
+            # The tensors give the size of a number: all tensors of a storage must agree.
             kinds = {t.kind for t in tensors.values() if t.key == key}
             (kind,) = kinds
             stream.seek(_bytes(count, kind), io.SEEK_CUR)
         return {str(name): _array(content, t, *storages[t.key]) for name, t in tensors.items()}
-    # What unpickling or looking into the wrong kind of thing may raise.
+    # Errors that unpickling, or data of the wrong kind, may raise.
     except (
         *(pickle.UnpicklingError, struct.error, ValueError, TypeError, KeyError, IndexError),
         *(AttributeError, EOFError, ImportError, OverflowError, MemoryError, RecursionError),
@@ -62,7 +63,7 @@ def read_tensors(content):
 
 
 class _Tensor(typing.NamedTuple):
-    """Where a tensor lies: its storage, and its numbers there, counted from the first."""
+    """The place of a tensor: its storage, and the position of its numbers there."""
 
     key: str
     kind: str
@@ -73,11 +74,11 @@ class _Tensor(typing.NamedTuple):
 
 class _Dict(collections.OrderedDict):
     def __setstate__(self, state):
-        """Nothing: PyTorch notes the versions of its modules here."""
+        """Does nothing: PyTorch keeps the versions of its modules here."""
 
 
 def _tensor(storage, start, shape, strides, *_):
-    """Stands for `torch._utils._rebuild_tensor_v2`."""
+    """Replaces `torch._utils._rebuild_tensor_v2`."""
     key, kind = storage
     return _Tensor(key, kind, start, tuple(shape), tuple(strides))
 
@@ -109,7 +110,7 @@ def _array(content, tensor, place, count):
     sizes = list(zip(tensor.shape, tensor.strides, strict=True))
     if tensor.start < 0 or any(size < 1 or stride < 0 for size, stride in sizes):
         raise ValueError("a tensor of no or negative size")
-    # numpy would read beyond the end without a word.
+    # numpy would read beyond the end without an error.
     if tensor.start + sum((size - 1) * stride for size, stride in sizes) >= count:
         raise ValueError("a tensor beyond its storage")
     storage = np.frombuffer(content, tensor.kind, count, place)[tensor.start :]
