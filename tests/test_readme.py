@@ -4,6 +4,7 @@ import importlib.util
 import os
 import pathlib
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -82,11 +83,21 @@ def test_the_demo_without_make_is_the_demo_of_make():
 
 
 def test_the_tables_of_the_pages_come_from_the_rows():
-    spec = importlib.util.spec_from_file_location("table", ROOT / "results" / "table.py")
-    table = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(table)
-    for page, text in table.pages().items():
+    pages = runpy.run_path(str(ROOT / "results" / "table.py"))["pages"]
+    for page, text in pages().items():
         assert page.read_text("utf-8") == text, "run python results/table.py"
+
+
+def test_the_headline_is_the_recipe_with_fewest_changes_and_the_score_that_says_most():
+    table = runpy.run_path(str(ROOT / "results" / "table.py"))
+    row = dict.fromkeys([*table["PROTOCOL"], "seed", "floor", "reference"], "")
+    row |= {"model": "m", "dataset": "pairs:x", "preset": "default", "budget": "9 s"}
+    rows = [
+        row | {"settings": settings, "metric": metric, "metric_version": "1", "value": value}
+        for settings, values in (("a=1", ("5", "6")), ("a=1 b=2", ("1", "2")))
+        for metric, value in zip(("l1", "feature_distance"), values, strict=True)
+    ]
+    assert table["headline"](rows, "m") == "pairs:x, 9 s: feature_distance 6"
 
 
 @pytest.mark.parametrize(("name", "networks"), [("MyGAN", 2), ("Twins", 4)])

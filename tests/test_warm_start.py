@@ -80,6 +80,18 @@ def test_afterwards_the_game_goes_on_and_the_encoder_rests():
     assert int(helpers.numpy(gan.finite_steps)) == 8
 
 
+def test_weights_are_not_clipped_before_the_game():
+    gan = small("gaussian", rounds=4, weight_clip=1e-3)
+    warm(gan, epochs=1)
+    largest = {
+        name: max(np.abs(helpers.numpy(v)).max() for v in gan.network(name).trainable_variables)
+        for name in ("generator", "encoder")
+    }
+    assert min(largest.values()) > 0.1
+    warm(gan, epochs=1)
+    assert max(np.abs(helpers.numpy(v)).max() for v in gan.discriminator.trainable_variables) < 2e-3
+
+
 def test_without_it_there_is_no_encoder_and_no_counter(gan):
     assert len(gan.phases) == 1 and "encoder" not in gan.network_names
     assert not hasattr(gan, "rounds")

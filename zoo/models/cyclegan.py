@@ -20,8 +20,8 @@ under `--preset=paper`:
 - nearest neighbour doubling and a convolution instead of transposed convolutions by default: no
   checkerboards.
 - the picture itself is added before the last tanh by default, as in networks that learn what to
-  change (Kim et al. 2016, VDSR): within minutes of a CPU nothing is lost but what must change. The
-  paper's networks, trained for as long, are still blurred.
+  change (Kim et al. 2016, VDSR). Without it, networks of this size drew blurred pictures in the
+  first minutes of a CPU.
 - half the weight of the cycle and no term for pictures of the other side by default: with the
   picture added, little is lost without them, and more is changed.
 - fewer channels and blocks, a higher rate and an average over training by default, for a CPU.

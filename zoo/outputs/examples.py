@@ -29,7 +29,17 @@ class Example:
 
 
 def own(source, config, name, say):
-    """Returns the examples of a run's own data set."""
+    """Returns the examples of a run's own test split, or of its train split if it has none.
+
+    Args:
+        source: str, the run directory.
+        config: dict, the config of the run.
+        name: str, name of the network, which says the side of unpaired data.
+        say: function called with a sentence if there is no test split.
+
+    Raises:
+        UsageError: `source` is a file, or its data cannot be loaded.
+    """
     if not os.path.isdir(source):
         raise UsageError(
             "It is not known which pictures are to be translated: a network file has no data of "
@@ -60,6 +70,9 @@ def of_files(inputs, out, prepare, sides=None):
         inputs, out: as for `zoo.outputs.translate.translate`.
         prepare: arguments of `zoo.data.images.prepare`: size, channels, resize.
         sides: as `sides_of` returns them.
+
+    Raises:
+        UsageError: there is no such file or folder, or no picture in it.
     """
     if os.path.isfile(inputs):
         root, relative_paths = os.path.split(inputs)
@@ -106,6 +119,14 @@ def sides_of(config, inputs, say):
     """Returns the fields of the left and the right half of the pictures, or None for no halves.
 
     Pictures of the run's own data, if each holds both sides, are cut as in training.
+
+    Args:
+        config: dict, the config of the run.
+        inputs: str, a picture file or a folder.
+        say: function called with a sentence if they are cut.
+
+    Raises:
+        UsageError: the data of the run are no longer pairs.
     """
     name = str(config.get("dataset"))
     root = name.partition(":")[2]

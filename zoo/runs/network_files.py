@@ -83,7 +83,7 @@ def input_names(model, network="generator"):
     if set(names) <= set(INPUTS) and len(set(names)) == len(names):
         return names
     shape = tuple(model.inputs[0].shape[1:])
-    # Some networks take noise as a picture of one pixel.
+    # A file of unknown origin has no task to ask. Noise may come as a picture of one pixel.
     if len(shape) == 3 and shape[:2] != (1, 1):
         first = "image"
     else:
