@@ -141,6 +141,22 @@ def test_the_loss_is_the_negative_bound():
     np.testing.assert_allclose(loss(vectors, True), np.mean(likelihood + divergence), rtol=1e-4)
 
 
+@pytest.mark.parametrize(("name", "images"), [("dcgan", True), ("gaussian", False)])
+def test_images_have_convolutions_and_a_deviation_of_1_and_vectors_their_own(
+    name, images, monkeypatch
+):
+    gan = small(name, rounds=1)
+    kinds = [type(layer).__name__ for layer in gan.encoder.layers]
+    assert ("Conv2D" in kinds) == images
+    asked = []
+    monkeypatch.setattr(
+        warm_start, "bound", lambda *parts, learned: asked.append(learned) or (0.0, {})
+    )
+    x, y = helpers.data(gan, 4)
+    warm_start.autoencoder_loss(gan, helpers.fields(gan, x, y))
+    assert asked == [not images]
+
+
 def test_saved_in_the_middle_of_it_a_model_goes_on_exactly(tmp_path):
     """Of 8 rounds of warm start 4, then 4 and 4 of the game, with and without a file between."""
     gan = small("gaussian", rounds=8, penalty=None)
