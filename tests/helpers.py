@@ -20,10 +20,10 @@ ROOT = pathlib.Path(__file__).parents[1]
 PARITY = ROOT / "tests" / "parity.py"
 BACKENDS = [name for name in ("tensorflow", "jax", "torch") if importlib.util.find_spec(name)]
 
-# Each fault as often as it says, instead of a few times.
+# Runs each fault test as often as it says, instead of a few times.
 ALL_FAULTS = os.environ.get("ZOO_FAULTS") == "all"
 
-# Taken where a variant has a setting of that name, so that a new variant is small by itself.
+# Used if a variant has a setting of that name, so a new variant is small without further work.
 SMALL = {
     "latent_dim": 4,
     "width": 4,
@@ -34,6 +34,8 @@ SMALL = {
     "blocks": 1,
     "patch_halvings": 1,
     "pool_size": 3,
+    "discriminator_features": "random",
+    "feature_size": 32,
 }
 IMAGE_SHAPE = (16, 16, 1)
 # Where a network halves its images more often.
@@ -54,15 +56,20 @@ SHAPES = {
     "cyclegan": {"learning_rate": 0.005, "cycle_weight": 2.0},
 }
 
+# For tests that take JAX long to compile, where other tests cover the same code.
+not_on_jax = pytest.mark.skipif(
+    keras.config.backend() == "jax", reason="compiles for long what other tests of JAX cover"
+)
+
 each_variant = pytest.mark.parametrize("variant", zoo.names(), indirect=True)
 each_of_noise = pytest.mark.parametrize("variant", OF_NOISE, indirect=True)
 
 
 def small(name, make=zoo.create, **settings):
     """Returns a small model of the variant `name`, made by `make(name, **settings)`."""
-    own = zoo.get(name).settings()
-    chosen = {key: value for key, value in SMALL.items() if key in own}
-    if "image_shape" in own:
+    accepted = zoo.get(name).settings()
+    chosen = {key: value for key, value in SMALL.items() if key in accepted}
+    if "image_shape" in accepted:
         chosen["image_shape"] = LARGER.get(name, IMAGE_SHAPE)
     return make(name, **chosen | settings)
 
@@ -88,15 +95,15 @@ def data(gan, count=None, seed=0):
 
 
 def size(x):
-    """How many samples `x` of `data` holds."""
+    """Returns how many samples `x` of `data` holds."""
     return len(next(iter(x.values())) if isinstance(x, dict) else x)
 
 
-def part(x, where):
-    """The samples of `x` or labels at a slice."""
+def part(x, selection):
+    """Returns the part of `x` (or labels) that a slice selects."""
     if isinstance(x, dict):
-        return {name: values[where] for name, values in x.items()}
-    return None if x is None else x[where]
+        return {name: values[selection] for name, values in x.items()}
+    return None if x is None else x[selection]
 
 
 def fields(gan, x, y=None):
@@ -156,26 +163,26 @@ def players(gan):
 
 def moved_by(gan, player):
     """The variables that a player moves, by the player's name."""
-    (found,) = (own for own in gan.all_players if own.name == player)
-    return networks.moved_by(gan, found)
+    (match,) = (p for p in gan.all_players if p.name == player)
+    return networks.moved_by(gan, match)
 
 
 def idle(gan, player):
     """Paths of the weights of a player that its loss cannot move."""
-    found = []
+    paths = []
     # A loss of differences of logits does not see what is added to all of them.
     differences = gan.loss in ("wasserstein", "relativistic", "relativistic_average")
     for variable in moved_by(gan, player):
         last = variable.name == "bias" and tuple(variable.shape) == (1,)
         if differences and last and "logit" in variable.path:
-            found.append(variable.path)
+            paths.append(variable.path)
     # Nor does a normalisation of each picture see what is added to a whole channel.
     for name in gan.network_names:
         for layer in gan.network(name).layers:
             norms = {f"{layer.name}_norm"} & {other.name for other in gan.network(name).layers}
             if norms and getattr(gan.network(name).get_layer(*norms), "groups", 0) == -1:
-                found += [v.path for v in layer.trainable_variables if v.name == "bias"]
-    return found
+                paths += [v.path for v in layer.trainable_variables if v.name == "bias"]
+    return paths
 
 
 def plain_gradient(variables, loss):
@@ -205,7 +212,7 @@ def reals(x):
 
 
 def environment(backend, *, with_zoo=True, quick=True):
-    """Variables for a process of its own; `quick` as `quick_compilation` in conftest.py."""
+    """Returns the environment of a new process; `quick` as `quick_compilation` in conftest.py."""
     return os.environ | {
         "KERAS_BACKEND": backend,
         "OMP_NUM_THREADS": "1",
@@ -215,7 +222,7 @@ def environment(backend, *, with_zoo=True, quick=True):
 
 
 def python(*arguments, backend=None, cwd=ROOT, **options):
-    """Runs Python in a process of its own and returns what it printed."""
+    """Runs Python in a new process and returns what it printed."""
     done = subprocess.run(
         [sys.executable, *map(str, arguments)],
         cwd=cwd,
@@ -239,8 +246,8 @@ def on_each_backend(arguments, **options):
         )
         for backend in BACKENDS
     ]
-    said = [process.communicate()[0] for process in running]
-    for process, backend, text in zip(running, BACKENDS, said, strict=True):
+    outputs = [process.communicate()[0] for process in running]
+    for process, backend, text in zip(running, BACKENDS, outputs, strict=True):
         assert process.returncode == 0, f"{backend}: {text}"
 
 

@@ -22,12 +22,14 @@ def cases():
     from zoo.parts.losses import LOSSES
     from zoo.parts.penalties import PENALTIES
 
-    # Every loss and every penalty, in as few cases as hold them all.
+    # Every loss and every penalty, in as few cases as possible.
     pairs = zip(LOSSES, itertools.cycle(PENALTIES), strict=False)
     assert len(LOSSES) >= len(PENALTIES)
-    found = {f"{loss} {penalty}": {"loss": loss, "penalty": penalty} for loss, penalty in pairs}
-    found |= {name: {"optimizer": name} for name in ("adam", "rmsprop")}
-    found |= {
+    variations = {
+        f"{loss} {penalty}": {"loss": loss, "penalty": penalty} for loss, penalty in pairs
+    }
+    variations |= {name: {"optimizer": name} for name in ("adam", "rmsprop")}
+    variations |= {
         "augment": {"augment": ",".join(TRANSFORMATIONS), "augment_strength": 0.5},
         "weight_clip": {"weight_clip": 0.05, "loss": "wasserstein"},
         "gradient_clip": {"gradient_clip": 0.01},
@@ -42,15 +44,17 @@ def cases():
         "compiled": {"n_critic": 2, "augment": "flip", "generator_norm": "batch"},
     }
     several = {"discriminators": 2, "combination_sharpness": 1e3}
-    found |= {name: several | {"combination": name} for name in ("max", "softmax")}
+    variations |= {name: several | {"combination": name} for name in ("max", "softmax")}
     # All but the variants themselves on the smallest.
     small = {
-        name: ("vanilla", {"generator_norm": "none"} | settings) for name, settings in found.items()
+        name: ("vanilla", {"generator_norm": "none"} | settings)
+        for name, settings in variations.items()
     }
     return (
         small
         | {name: (name, settings) for name, settings in helpers.SHAPES.items()}
         | {
+            "projected": ("cats_and_dogs", {"augment": "translation"}),
             "spectral": ("dcgan", {"discriminator_norm": "spectral"}),
             "normalised": ("dcgan", {"penalty": "r1"}),
         }
@@ -68,23 +72,24 @@ def play(name, variant, settings, layout):
     with layout.making():
         gan = helpers.small(variant, **settings)
         # The first steps of Adam and RMSprop are nearly a sign, which turns the last bit of a
-        # gradient near zero into a whole step: an epsilon stops that.
+        # gradient near zero into a full step. An epsilon stops that.
         optimizer = {"class_name": name, "config": {"learning_rate": 0.01, "epsilon": 0.01}}
-        own = name in ("adam", "rmsprop")
-        optimizer = keras.optimizers.get(optimizer) if own else None
+        has_epsilon = name in ("adam", "rmsprop")
+        optimizer = keras.optimizers.get(optimizer) if has_epsilon else None
         if name == "loss_scale":
             optimizer = keras.optimizers.LossScaleOptimizer(gan.new_optimizer(gan.players[0]))
-        # TensorFlow takes longer to trace a step than to take it once; JAX, for each operation.
+        # In TensorFlow one eager step is faster than tracing it; JAX would compile every operation.
         eagerly = keras.config.backend() == "tensorflow" and name != "compiled"
-        # The autoencoder's own is Adam, whatever the setting says.
-        own = {"autoencoder_optimizer": keras.optimizers.SGD(1e-3)} if name == "warm_start" else {}
-        gan.compile(optimizer, run_eagerly=eagerly, **own)
+        # Without this the autoencoder would use Adam, whatever the setting says.
+        options = {"autoencoder_optimizer": keras.optimizers.SGD(1e-3)}
+        options = options if name == "warm_start" else {}
+        gan.compile(optimizer, run_eagerly=eagerly, **options)
     random = np.random.default_rng(0)
     for variable in gan.trainable_variables:
         value = random.normal(0, 0.1, variable.shape).astype("float32")
         variable.assign(value + (1 if "gamma" in variable.path else 0))
     for variable in gan.weights:
-        # A pool that is full, so that pictures are exchanged.
+        # Fill the pool, so that pictures are exchanged.
         if variable.name == "pool_filled":
             variable.assign(gan.pool_size)
         elif variable.name.startswith("pool_"):
@@ -135,7 +140,7 @@ def turns(folder):
     assert layouts[2].replicas == 2
     settings = {"hidden": 8, "batch_size": 200, "epochs": 3, "optimizer": "sgd"}
     settings |= {"learning_rate": 0.01, "score_every": None, "n_critic": 2}
-    # No kinks, at one of which the last bit of a sum would decide between two slopes.
+    # A slope of 1 has no kink where the last bit of a sum would decide between two slopes.
     settings["slope"] = 1.0
     resolved = config.resolve("vanilla", "digits", overrides=settings)
     for path in ("1-1-1", "2-1-2"):

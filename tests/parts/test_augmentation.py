@@ -33,14 +33,19 @@ def apply(x, policy, random, strength=1.0):
     return ops.convert_to_numpy(jit(fn)(x))
 
 
-def test_policies_are_read_from_text_and_sequences():
-    assert augmentation.parse("color,translation,cutout") == ("color", "translation", "cutout")
-    assert augmentation.parse(" cutout , flip ") == augmentation.parse(["cutout", "flip"])
-    assert augmentation.parse(["cutout", "flip"]) == (
-        "flip",
-        "cutout",
-    )  # in the order of application
-    assert augmentation.parse("") == augmentation.parse(None) == augmentation.parse(()) == ()
+def test_policies_are_read_from_text_and_sequences_in_the_order_of_application():
+    assert augmentation.parse("color,translation,cutout") == dict.fromkeys(
+        ("color", "translation", "cutout"), 1.0
+    )
+    assert [*augmentation.parse(" cutout , flip ")] == ["flip", "cutout"]
+    assert augmentation.parse(["cutout:0.3", "flip"]) == {"flip": 1.0, "cutout": 0.3}
+    assert augmentation.parse("") == augmentation.parse(None) == augmentation.parse(()) == {}
+
+
+@pytest.mark.parametrize("probability", ["", "much", "1.5", "-0.1", "nan"])
+def test_a_probability_is_a_number_from_0_to_1(probability):
+    with pytest.raises(UsageError, match=rf"from 0 to 1.*Received: 'cutout:{probability}'"):
+        augmentation.parse(f"flip,cutout:{probability}")
 
 
 def test_unknown_transformation_names_the_near_ones():
@@ -66,6 +71,9 @@ def test_strength_zero_changes_nothing_and_one_changes_something(policy, random)
 def test_strength_is_the_probability_for_each_image(policy, random):
     x = images((2000, 5, 5, 1))
     changed = (apply(x, policy, random, 0.3) != x).any(axis=(1, 2, 3))
+    assert changed.mean() == pytest.approx(0.3, abs=0.05)
+    # Times its own.
+    changed = (apply(x, f"{policy}:0.5", random, 0.6) != x).any(axis=(1, 2, 3))
     assert changed.mean() == pytest.approx(0.3, abs=0.05)
 
 

@@ -21,13 +21,13 @@ def moved(batch, paired, draws=None, **settings):
     random = np.random.default_rng(7)
 
     def uniform(shape):
-        found = random.random(tuple(int(n) for n in shape)) if draws is None else draws
-        return ops.convert_to_tensor(np.broadcast_to(np.float32(found), shape))
+        values = random.random(tuple(int(n) for n in shape)) if draws is None else draws
+        return ops.convert_to_tensor(np.broadcast_to(np.float32(values), shape))
 
     game = types.SimpleNamespace(jittered=("a", "b"), paired=paired, uniform=uniform)
     tensors = {name: ops.convert_to_tensor(values) for name, values in batch.items()}
-    found = Jitter(**settings).before_round(game, tensors)
-    return {name: ops.convert_to_numpy(values) for name, values in found.items()}
+    result = Jitter(**settings).before_round(game, tensors)
+    return {name: ops.convert_to_numpy(values) for name, values in result.items()}
 
 
 def test_what_belongs_together_gets_the_same_crop_and_mirror():
@@ -45,9 +45,9 @@ def test_what_belongs_together_gets_the_same_crop_and_mirror():
 
 def test_half_are_mirrored_and_nothing_else_happens_without_jitter():
     x = pictures(400)
-    found = moved({"a": x, "b": x}, paired=True, mirror=True)["a"]
-    mirrored = (found == x[:, :, ::-1]).all(axis=(1, 2, 3))
-    left = (found == x).all(axis=(1, 2, 3))
+    result = moved({"a": x, "b": x}, paired=True, mirror=True)["a"]
+    mirrored = (result == x[:, :, ::-1]).all(axis=(1, 2, 3))
+    left = (result == x).all(axis=(1, 2, 3))
     assert (mirrored | left).all() and mirrored.mean() == pytest.approx(0.5, abs=0.1)
 
 
@@ -62,11 +62,11 @@ def test_switched_off_it_changes_nothing_and_draws_nothing(paired):
 def test_a_crop_is_a_part_of_the_enlarged_picture_in_its_first_size(draw, rows, columns):
     x = pictures(3)
     large = ops.convert_to_numpy(ops.image.resize(x, (9, 15), interpolation="bilinear"))
-    found = moved({"a": x, "b": x}, paired=True, draws=draw, jitter=0.5)["a"]
-    np.testing.assert_allclose(found, large[:, rows : rows + 6, columns : columns + 10], atol=1e-5)
+    result = moved({"a": x, "b": x}, paired=True, draws=draw, jitter=0.5)["a"]
+    np.testing.assert_allclose(result, large[:, rows : rows + 6, columns : columns + 10], atol=1e-5)
 
 
 def test_every_place_is_reached():
     ramp = np.broadcast_to(np.arange(10, dtype="float32")[None, None, :, None], (500, *SHAPE))
-    found = moved({"a": ramp, "b": ramp}, paired=True, jitter=0.5)["a"][:, 0, 0, 0]
-    assert len(np.unique(np.round(found, 3))) == 6, "columns 0 to 5 of 15"
+    result = moved({"a": ramp, "b": ramp}, paired=True, jitter=0.5)["a"][:, 0, 0, 0]
+    assert len(np.unique(np.round(result, 3))) == 6, "columns 0 to 5 of 15"

@@ -1,4 +1,4 @@
-"""The pool of past pictures: what is shown in the place of what, and that nothing is made up."""
+"""The pool of past pictures: which picture replaces which, and that none is invented."""
 
 import types
 
@@ -39,10 +39,10 @@ class Numbered:
         assert shown["back"] is made["back"], "what has no pool is left alone"
         values = []
         for name in self.game.pooled:
-            found = ops.convert_to_numpy(shown[name])
-            assert found.shape == (count, *SHAPE)
-            assert np.ptp(found.reshape(count, -1), axis=1).max() == 0, "a mixture of two"
-            values.append(found[:, 0, 0, 0])
+            batch = ops.convert_to_numpy(shown[name])
+            assert batch.shape == (count, *SHAPE)
+            assert np.ptp(batch.reshape(count, -1), axis=1).max() == 0, "a mixture of two"
+            values.append(batch[:, 0, 0, 0])
         return fresh, *values
 
     def held(self):
@@ -62,7 +62,7 @@ def test_before_it_is_full_nothing_is_exchanged(seed):
         fresh, shown, _ = pool.exchange(4)
         np.testing.assert_array_equal(shown, fresh)
     np.testing.assert_array_equal(pool.held(), [1, 2, 3, 4, 5, 6, 7, 8, 0, 0])
-    # Two fill it. The rest may be exchanged, but not for a place that was empty before.
+    # Two pictures fill the pool. The rest may be exchanged, but never for an empty place.
     fresh, shown, _ = pool.exchange(12)
     np.testing.assert_array_equal(shown[:2], fresh[:2])
     assert 0 not in pool.held() and 0 not in shown
@@ -78,10 +78,10 @@ def test_afterwards_half_are_exchanged_for_past_ones_that_leave():
         fresh, shown, other = pool.exchange(10)
         np.testing.assert_array_equal(other, -shown)
         old = shown != fresh
-        # Shown is what went in at some time and was still there.
+        # Each old picture that is shown was in the pool before.
         assert set(shown[old]) <= before
         exchanged += old.sum()
-        # What was shown has made room, for something of this batch.
+        # It has left the pool, and a picture of this batch took its place.
         assert not set(shown[old]) & set(pool.held())
         assert set(pool.held()) - before <= set(fresh[old])
         seen += list(shown[old])

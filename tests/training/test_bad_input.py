@@ -12,7 +12,7 @@ pytestmark = pytest.mark.faults
 
 SMALL = ["--model=dcgan", "--dataset=digits", "--set=image_size=16", "--set=width=4"]
 
-# name -> (arguments, what the sentence says)
+# name -> (arguments, parts of the message)
 WRONG = {
     "nothing": ([], ["--model", "--dataset", "--list"]),
     "no data set": (["--model=dcgan"], ["--dataset"]),
@@ -81,6 +81,7 @@ WRONG = {
     "resume, damaged config": (["--resume=torn"], ["config.json"]),
     "resume, empty config": (["--resume=hollow"], ["config.json"]),
     "resume, other data": (["--resume=changed"], ["changed", "--init_from"]),
+    "resume, other features": (["--resume=weights"], ["other weights", "--init_from"]),
     "resume, no checkpoint": (["--resume=bare"], ["no checkpoint", "--overwrite"]),
     "init from nothing": ([*SMALL, "--name=new", "--init_from=dnoe"], ["'dnoe'", "done"]),
     "init from text": ([*SMALL, "--name=new", "--init_from=text.keras"], ["text.keras"]),
@@ -96,7 +97,7 @@ WRONG = {
     ),
 }
 
-# name -> (arguments, what stdout says); these are right, and train nothing
+# name -> (arguments, part of stdout); these are valid and train nothing
 RIGHT = {
     "list": (["--list"], ["dcgan", "digits", "folder:PATH"]),
     "dry run": (
@@ -120,13 +121,14 @@ def edit(path, **changes):
 
 @pytest.fixture(scope="module")
 def folder(straight, tmp_path_factory):
-    """A folder to work in, with runs in several conditions."""
+    """A working directory with runs in several states."""
     folder = tmp_path_factory.mktemp("bad_input")
     runs = folder / "runs"
-    for name in ("done", "spare", "more", "torn", "changed", "bare"):
+    for name in ("done", "spare", "more", "torn", "changed", "weights", "bare"):
         shutil.copytree(straight[0].directory, runs / name)
     (runs / "torn" / "config.json").write_text('{"model": "dc')
     edit(runs / "changed", data_fingerprint="0" * 64)
+    edit(runs / "weights", discriminator_features="efficientnet_lite0", features_hash="0" * 64)
     shutil.rmtree(runs / "bare" / "checkpoints")
     (runs / "hollow").mkdir()
     (runs / "hollow" / "config.json").write_text("{}")
@@ -135,8 +137,8 @@ def folder(straight, tmp_path_factory):
     (runs / "file").write_text("mine")
     (folder / "file").write_text("mine")
     (folder / "text.keras").write_text("hello")
-    whole = (runs / "done" / "generator.keras").read_bytes()
-    (folder / "half.keras").write_bytes(whole[: len(whole) // 2])
+    content = (runs / "done" / "generator.keras").read_bytes()
+    (folder / "half.keras").write_bytes(content[: len(content) // 2])
     return folder
 
 
@@ -172,7 +174,7 @@ def test_a_dry_run_counts_the_parameters(answers):
         assert f"{network.count_params():,} parameters" in out
 
 
-# A process, because what TensorFlow prints from C++ is seen only there.
+# Starts a process, because only there can one see what TensorFlow prints from C++.
 @pytest.mark.slow
 @pytest.mark.backend
 def test_a_mistake_is_the_only_line_that_is_shown(tmp_path):
@@ -185,10 +187,10 @@ def test_a_mistake_is_the_only_line_that_is_shown(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("flag", "code", "said"),
+    ("flag", "code", "message"),
     [("--help", 0, "--resume"), ("--list", 0, "folder:PATH"), ("--epochs=x", 2, "error: flag")],
 )
-def test_what_needs_no_keras_does_not_wait_for_it(flag, code, said):
+def test_what_needs_no_keras_does_not_wait_for_it(flag, code, message):
     program = (
         "import runpy, sys\n"
         f"sys.argv = ['train.py', {flag!r}]\n"
@@ -202,4 +204,4 @@ def test_what_needs_no_keras_does_not_wait_for_it(flag, code, said):
         [sys.executable, "-c", program], cwd=running.ROOT, capture_output=True, text=True
     )
     assert done.returncode == code and "Traceback" not in done.stderr, done.stderr
-    assert said in (done.stderr if code else done.stdout)
+    assert message in (done.stderr if code else done.stdout)

@@ -24,25 +24,25 @@ Each backend file offers the same few functions:
   all of them.
 - `logs(values)`: the running means that a step returns, name -> scalar, in the form that Keras
   expects.
-- `value_of(variable)`: the value of a variable as a numpy array, read without asking other workers.
+- `value_of(variable)`: the value of a variable as a numpy array, without waiting for other workers.
 - `replicas_of(model)`: how many replicas a model was made for.
-- `prepare(network)`: adapts the layers of a network where Keras's own fall short on this backend.
-  Batch normalisation then sees the batch of all replicas and has the correct second derivatives
-  that a penalty needs, and layers with a slow gradient become fast. Raises UsageError for layers
-  that this backend cannot train in their dtype.
+- `prepare(network)`: replaces what Keras's layers do badly on this backend. Batch normalisation
+  then sees the batch of all replicas and has the correct second derivatives that a penalty needs,
+  and layers with a slow gradient become fast. Raises UsageError for layers that this backend cannot
+  train in their dtype.
 - `stream(model, make)`: the batches of the generator `make()`, in the form that `model.fit` takes.
 - `distribute(strategy, devices)` -> `Layout`: the devices that this process trains on; see
   `Layout`.
-- `single(model)`: context for work that this process does alone while it trains on several devices
-  or together with other processes: making other models, and running `model` if it is given.
+- `single(model)`: context for work that this process does alone during a training on several
+  devices or processes: making other models, and running `model` if it is given.
 - `JIT_PENALTIES`: whether second derivatives work under `jit_compile=True`.
 - `JIT_REPLICAS`: whether several replicas work under `jit_compile=True`.
 - `out_of_memory(error)`: whether an exception says that a device ran out of memory.
-- `devices()` -> names of the devices that compute, for people to read.
+- `devices()` -> names of the devices in use, for people to read.
 
 `drawn(draw, shape, seed)` is the same on all backends.
 
-A variable that does not take part gets a gradient of zeros, on every backend. Assignments that `fn`
+On every backend, a variable that is not used gets a gradient of zeros. Assignments that `fn`
 makes to other variables (batch normalisation statistics, seeds) take effect exactly once.
 """
 
@@ -127,15 +127,15 @@ elif _BACKEND == "torch":
     )
 else:
     raise UsageError(
-        "The Keras backend must be one that can train. Expected KERAS_BACKEND to be tensorflow, "
-        f"jax or torch; set it before Keras is imported. Received: {_BACKEND!r}."
+        "This Keras backend cannot train. Expected KERAS_BACKEND to be tensorflow, jax or torch. "
+        f"Set it before Keras is imported. Received: {_BACKEND!r}."
     )
 
 
 def drawn(draw, shape, seed):
     """Returns this replica's part of one draw that all replicas share.
 
-    Together the parts are the samples that a single replica would have drawn for all of them.
+    The parts of all replicas together equal the draw of a single replica with the whole batch.
 
     Args:
         draw: function of `keras.random`.

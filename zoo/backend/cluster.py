@@ -1,4 +1,4 @@
-"""Several processes that train together: how they find each other, and the errors about lost ones.
+"""Several processes that train together: how they find each other, and errors if one is lost.
 
 All backends share this file. Each has its own code to connect the processes.
 """
@@ -11,14 +11,14 @@ import threading
 
 from zoo.errors import UsageError
 
-PATIENCE = 600  # seconds within which all workers must have connected
+PATIENCE = 600  # seconds that a worker waits for the others to connect
 
 
 def described():
-    """Returns the addresses of all workers that TF_CONFIG names, and the number of this one.
+    """Returns the addresses of all workers in TF_CONFIG, and the number of this worker.
 
     Returns:
-        `(["host:port", ...], index)`, the chief first; None if TF_CONFIG is not set and SLURM has
+        `(["host:port", ...], index)`, the chief first. None if TF_CONFIG is not set and SLURM
         started this process.
 
     Raises:
@@ -30,9 +30,9 @@ def described():
         return None
     if text is None:
         raise UsageError(
-            "Several workers find each other by TF_CONFIG, or by SLURM's variables under srun. "
-            "Expected one of them in the environment; examples/cluster shows how to set them. "
-            "Received: --strategy=multiworker without either."
+            "The workers cannot find each other. Expected TF_CONFIG in the environment, or SLURM's "
+            "variables, which srun sets. examples/cluster shows how to set TF_CONFIG. Received: "
+            "--strategy=multiworker without either of them."
         )
     try:
         content = json.loads(text)
@@ -46,7 +46,7 @@ def described():
         raise UsageError(
             'TF_CONFIG does not describe this worker. Expected {"cluster": {"worker": '
             '["HOST:PORT", ...]}, "task": {"type": "worker", "index": N}}, the same on all '
-            f"workers but for N, which counts from 0. Received: {text}"
+            f"workers except N, which counts from 0. Received: {text}"
         )
     chief = list(cluster.get("chief", ()))
     if kind == "worker":
@@ -55,26 +55,26 @@ def described():
 
 
 def unreadable(error):
-    """Returns the UsageError for SLURM's variables that do not describe the workers."""
+    """Returns the UsageError for SLURM variables that do not describe the workers."""
     return UsageError(
-        "SLURM's variables do not describe the workers. Expected this process to have been "
-        f"started by srun, as in examples/cluster/slurm.sbatch. Received: {error}"
+        "SLURM's variables do not describe the workers. Expected a process that was started by "
+        f"srun. Start it as in examples/cluster/slurm.sbatch. Received: {error}"
     )
 
 
 def late():
-    """Returns the UsageError for workers that have not all connected within `PATIENCE`."""
+    """Returns the UsageError for workers that did not connect within `PATIENCE`."""
     return UsageError(
-        f"The other workers did not come within {PATIENCE / 60:g} minutes. Expected all of them to "
-        "be started with the same addresses, and the first one's port to be open."
+        f"The other workers did not connect within {PATIENCE / 60:g} minutes. Expected all workers "
+        "to use the same addresses. Start them all, and open the port of the first one."
     )
 
 
 def gone(received):
-    """Returns the UsageError for a worker that has ended or cannot be reached."""
+    """Returns the UsageError for a worker that ended or cannot be reached."""
     return UsageError(
-        "Another worker has ended or cannot be reached, so this one ends too. Start all of "
-        f"them again, with --resume to go on from the last checkpoint. Received: {received[:300]}"
+        "Another worker has ended or cannot be reached, so this one stops too. Start all workers "
+        f"again with --resume to continue from the last checkpoint. Received: {received[:300]}"
     )
 
 
@@ -82,8 +82,8 @@ def gone(received):
 def interruptible():
     """Lets Ctrl-C end the process while a library waits and Python cannot react.
 
-    TensorFlow takes over SIGTERM but does nothing on it, so the earlier handlers of both signals
-    are restored afterwards.
+    Restores the earlier handlers of SIGINT and SIGTERM afterwards, because TensorFlow takes over
+    SIGTERM and then ignores it.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

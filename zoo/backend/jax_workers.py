@@ -18,36 +18,36 @@ from zoo.backend import cluster
 from zoo.backend.layout import Layout
 from zoo.errors import UsageError
 
-HEARTBEAT = 30  # seconds without a sign of life after which a worker counts as gone
+HEARTBEAT = 30  # seconds without an answer after which a worker counts as lost
 
 
 def join(devices):
-    """Waits until all workers of the cluster have connected; returns the layout of this one.
+    """Waits for all workers of the cluster to connect and returns the layout of this one.
 
-    Returns None for a cluster of one process.
+    Returns None if the cluster has only one process.
     """
     addresses, index = cluster.described() or (None, None)
     if addresses and len(addresses) == 1:
         return None
-    # JAX's service would take over SIGTERM, which has to save a checkpoint and end the run.
+    # JAX's service would catch SIGTERM, but that signal must save a checkpoint and end the run.
     jax.config.update("jax_enable_preemption_service", False)
     if addresses:
         arguments = {"coordinator_address": addresses[0], "num_processes": len(addresses)}
         arguments |= {"process_id": index, "cluster_detection_method": "deactivate"}
         if index == 0:
-            print(f"waiting until all {len(addresses)} workers are there", flush=True)
+            print(f"waiting for all {len(addresses)} workers to connect", flush=True)
     else:
         arguments = {"cluster_detection_method": "slurm"}
-        # JAX would take one GPU for each task of a machine, whatever SLURM has given to the task.
-        if given := os.environ.get("CUDA_VISIBLE_DEVICES"):
-            arguments["local_device_ids"] = list(range(len(given.split(","))))
+        # JAX would use one GPU for each task, even if SLURM gave the task several.
+        if gpus := os.environ.get("CUDA_VISIBLE_DEVICES"):
+            arguments["local_device_ids"] = list(range(len(gpus.split(","))))
     if devices:
         arguments["local_device_ids"] = list(range(devices))
     atexit.register(_end)
     _put_off_aborting()
     try:
         with cluster.interruptible(), _together(), _patiently():
-            # Not through Keras, which notices a lost machine only after 100 seconds.
+            # Keras would notice a lost machine only after 100 seconds.
             jax.distributed.initialize(
                 heartbeat_timeout_seconds=HEARTBEAT,
                 # Longer than our own timeout, because JAX aborts at this one.
@@ -60,8 +60,9 @@ def join(devices):
         raise cluster.unreadable(error) from None
     if devices and jax.local_device_count() != devices:
         raise UsageError(
-            "There are not so many devices. Expected --devices of at most "
-            f"{jax.local_device_count()}, or none. Received: --devices={devices}."
+            f"This worker cannot use {devices} devices: it has {jax.local_device_count()}. "
+            f"Expected --devices of at most {jax.local_device_count()}, or leave the flag out. "
+            f"Received: --devices={devices}."
         )
     workers = jax.process_count()
     data_parallel = keras.distribution.DataParallel(auto_shard_dataset=False)
@@ -72,11 +73,11 @@ def join(devices):
             yield
 
     def gather(values):
-        # As bytes, because JAX would round the numbers to 32 bits.
-        own = np.asarray(values, "float64").view("uint8")
+        # Sent as bytes, because JAX would round the numbers to 32 bits.
+        sent = np.asarray(values, "float64").view("uint8")
         with _together():
-            answers = np.asarray(multihost_utils.process_allgather(own))
-        return answers.reshape(workers, -1).view("float64").tolist()
+            received = np.asarray(multihost_utils.process_allgather(sent))
+        return received.reshape(workers, -1).view("float64").tolist()
 
     def leave():
         gather([0])
@@ -89,7 +90,7 @@ def join(devices):
 
 @contextlib.contextmanager
 def _together():
-    """Turns the errors that JAX raises when a worker is gone into a UsageError."""
+    """Turns the errors that JAX raises for a lost worker into a UsageError."""
     try:
         yield
     except (ValueError, jax.errors.JaxRuntimeError) as error:
@@ -117,11 +118,11 @@ def _give_up():
 
 
 def _put_off_aborting():
-    """Gives a step that fails because a worker is gone the time to report it.
+    """Gives a step that fails because of a lost worker the time to report it.
 
-    JAX aborts the process from a thread of its own as soon as it loses the first worker. This makes
-    C's `sleep` the handler of that signal. Only that thread then sleeps, and it does so for 6
-    seconds, because the handler's argument is the signal's number, 6.
+    JAX aborts the process from a separate thread as soon as it loses the first worker. This makes
+    C's `sleep` the handler of that signal. Then only that thread sleeps. It sleeps for 6 seconds,
+    because the handler's argument is the number of the signal, 6.
     """
     if os.name == "posix":
         c = ctypes.CDLL(None)
@@ -129,7 +130,7 @@ def _put_off_aborting():
 
 
 def _end():
-    """Ends a process that failed alone. JAX would wait for the others, which wait for it."""
+    """Ends a process that failed. JAX would wait for the other workers, which wait for this one."""
     if jax.distributed.is_initialized():
         sys.stdout.flush()
         sys.stderr.flush()
@@ -138,14 +139,14 @@ def _end():
 
 @contextlib.contextmanager
 def _silent():
-    """Hides what C++ prints on stdout about connections between workers."""
+    """Hides what C++ prints to stdout about connections between workers."""
     sys.stdout.flush()
     kept = os.dup(1)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, 1)
     try:
         yield
     finally:
         os.dup2(kept, 1)
         os.close(kept)
-        os.close(nowhere)
+        os.close(devnull)

@@ -29,11 +29,10 @@ class Layout(NamedTuple):
         training: function that returns the context in which to train it.
         workers: int, number of processes that train together, each with its own devices.
         index: int, number of this worker; 0 is the chief, the only one that writes.
-        gather: function that takes a list of numbers, of the same length on each worker, and
-            returns the lists of all workers, in their order. It waits until all workers have called
-            it.
-        leave: function that waits until all workers have called it. Call it at the end: a worker
-            that ends without it ends the others.
+        gather: function that takes a list of numbers, equally long on each worker, and returns the
+            lists of all workers in order. It waits until all workers have called it.
+        leave: function to call at the end. It waits until all workers have called it. A worker that
+            ends without this call also ends the others.
     """
 
     replicas: int = 1
@@ -53,16 +52,17 @@ ALONE = Layout()
 
 
 def check_devices(devices):
-    """Raises UsageError for a number of devices that no machine has, before a library is asked."""
+    """Raises UsageError for a number of devices that no machine has, before any library sees it."""
     if devices is not None and not 1 <= devices <= MOST_DEVICES:
         raise UsageError(
-            f"Expected --devices between 1 and {MOST_DEVICES}: how many GPUs, or without any, into "
-            f"how many parts the CPU is divided. Received: --devices={devices}."
+            f"Expected --devices between 1 and {MOST_DEVICES}. It sets how many GPUs to use or, "
+            "on a machine without GPUs, how many parts to split the CPU into. Received: "
+            f"--devices={devices}."
         )
 
 
 def part_of(batch, index, count):
-    """Returns part `index` of a batch whose arrays are cut into `count` equal parts."""
+    """Cuts the arrays of a batch into `count` equal parts and returns part `index`."""
 
     def part(array):
         size = len(array) // count
@@ -72,26 +72,26 @@ def part_of(batch, index, count):
 
 
 def chosen(strategy, devices, names, kind):
-    """Returns the names of the devices to use: a list, also for a single device.
+    """Returns a list with the names of the devices to use, even if there is only one.
 
     Args:
         strategy: "auto", "none" or "mirrored".
-        devices: int or None, how many are asked for.
+        devices: int or None, the number of devices that the user asked for.
         names: list of str, the devices of this process.
         kind: str, the kind of these devices, for messages.
 
     Raises:
-        UsageError: `devices` is not between 1 and the number of names, or "none" is asked for
-            several.
+        UsageError: `devices` is not between 1 and the number of names, or it is more than 1 with
+            the strategy "none".
     """
     if devices is not None and not 1 <= devices <= len(names):
         raise UsageError(
-            f"There are not so many devices. Expected --devices between 1 and {len(names)}, for "
-            f"this process has {len(names)} {kind}. Received: --devices={devices}."
+            f"This process cannot use {devices} devices: it has {len(names)} {kind}. Expected "
+            f"--devices between 1 and {len(names)}. Received: --devices={devices}."
         )
     if strategy == "none" and (devices or 1) > 1:
         raise UsageError(
-            "--strategy=none is one device. Leave out --devices, or take --strategy=mirrored. "
-            f"Received: --strategy=none --devices={devices}."
+            "--strategy=none uses only one device. Leave out --devices, or use "
+            f"--strategy=mirrored. Received: --strategy=none --devices={devices}."
         )
     return names[:1] if strategy == "none" else names[:devices]

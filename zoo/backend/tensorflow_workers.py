@@ -14,9 +14,9 @@ from zoo.errors import UsageError
 
 
 def join(devices):
-    """Waits until all workers of the cluster have connected; returns the layout of this one.
+    """Waits for all workers of the cluster to connect and returns the layout of this one.
 
-    Returns None for a cluster of one process.
+    Returns None if the cluster has only one process.
     """
     addresses, index = cluster.described() or _slurm()
     workers = len(addresses)
@@ -25,10 +25,11 @@ def join(devices):
     gpus = tf.config.list_physical_devices("GPU")
     if devices is not None and not 1 <= devices <= max(len(gpus), 1):
         raise UsageError(
-            "Of several workers each has its GPUs, or else its CPU as a whole. Expected --devices "
-            f"between 1 and {max(len(gpus), 1)}, or none. Received: --devices={devices}."
+            f"This worker cannot use {devices} devices. Each worker uses its GPUs, or its CPU as "
+            f"one device. Expected --devices between 1 and {max(len(gpus), 1)}, or leave the flag "
+            f"out. Received: --devices={devices}."
         )
-    # Before the strategy: it takes all devices that it can see.
+    # This comes before the strategy, which uses all devices that it can see.
     tf.config.set_visible_devices(gpus[:devices], "GPU")
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
         tf.train.ClusterSpec({"worker": addresses}),
@@ -38,7 +39,7 @@ def join(devices):
         rpc_layer="grpc",
     )
     if index == 0:
-        print(f"waiting until all {workers} workers are there", flush=True)
+        print(f"waiting for all {workers} workers to connect", flush=True)
     with _together(), cluster.interruptible(), _patiently():
         strategy = tf.distribute.MultiWorkerMirroredStrategy(resolver)
 
@@ -48,10 +49,10 @@ def join(devices):
             yield
 
     def gather(values):
-        own = np.zeros((workers, len(values)))
-        own[index] = values
+        rows = np.zeros((workers, len(values)))
+        rows[index] = values
         with _together():
-            return strategy.reduce("SUM", tf.constant(own), axis=None).numpy().tolist()
+            return strategy.reduce("SUM", tf.constant(rows), axis=None).numpy().tolist()
 
     def leave():
         gather([0])
@@ -60,7 +61,7 @@ def join(devices):
     return Layout(replicas, making, _together, workers, index, gather, leave)
 
 
-# Kills process argv[1] after argv[2] seconds, unless stdin is closed before.
+# Kills process argv[1] after argv[2] seconds, unless stdin is closed first.
 _WATCH = """
 import os, sys, threading
 def give_up():
@@ -77,7 +78,7 @@ sys.stdin.read()
 def _patiently():
     """Ends the process with a message if a worker is still missing after `cluster.PATIENCE`.
 
-    Another process does this, because TensorFlow lets no Python thread run while it waits.
+    A second process does this, because no Python thread can run while TensorFlow waits.
     """
     arguments = [str(x) for x in (os.getpid(), cluster.PATIENCE, cluster.late())]
     with subprocess.Popen(
@@ -90,11 +91,11 @@ def _patiently():
 
 
 def _slurm():
-    """Returns the addresses and index as `cluster.described` does, from SLURM's variables."""
-    # Several jobs may have workers on one machine, so each job takes a port of its own.
+    """Reads SLURM's variables and returns addresses and index, as `cluster.described` does."""
+    # Several jobs may have workers on one machine, so each job uses a different port.
     port = 10_000 + int(os.environ.get("SLURM_JOB_ID", 0)) % 20_000
     try:
-        # The GPU arguments are only numbers: SLURM decides which GPUs a task has.
+        # The GPU arguments are placeholders: SLURM decides which GPUs a task has.
         slurm = tf.distribute.cluster_resolver.SlurmClusterResolver(
             port_base=port, gpus_per_node=1024, gpus_per_task=1, auto_set_gpu=False
         )
@@ -104,7 +105,7 @@ def _slurm():
     return addresses, slurm.get_task_info()[1]
 
 
-# Errors that TensorFlow raises, in one worker or another, when a worker is gone.
+# Errors that TensorFlow may raise when a worker is lost.
 _GONE = (
     tf.errors.AbortedError,
     tf.errors.CancelledError,
@@ -118,7 +119,7 @@ _GONE = (
 
 @contextlib.contextmanager
 def _together():
-    """Turns the errors that TensorFlow raises when a worker is gone into a UsageError."""
+    """Turns the errors that TensorFlow raises for a lost worker into a UsageError."""
     try:
         yield
     except _GONE as error:

@@ -103,8 +103,8 @@ def prepare(network):
     half = [x for x in network.layers if getattr(x, "compute_dtype", None) == "float16"]
     if any(isinstance(x, _CONVOLUTIONS) for x in half) and not torch.cuda.is_available():
         raise UsageError(
-            "PyTorch differentiates convolutions in float16 on a GPU only. Expected a dtype of "
-            "mixed_bfloat16 or float32 here, or another backend. Received: mixed_float16."
+            "PyTorch can train convolutions in float16 only on a GPU. Expected mixed_bfloat16 or "
+            "float32 on this machine, or another backend. Received: mixed_float16."
         )
 
 
@@ -112,8 +112,8 @@ def distribute(strategy, devices):
     if strategy in ("mirrored", "multiworker") or (devices or 1) > 1:
         # Keras uses several devices by wrapping the model, and the step would bypass the wrapper.
         raise UsageError(
-            "Under PyTorch a run trains on one device. Expected --backend=tensorflow or "
-            f"--backend=jax for several. Received: --strategy={strategy}"
+            "With PyTorch a run trains on one device only. For several devices, use "
+            f"--backend=tensorflow or --backend=jax. Received: --strategy={strategy}"
             f"{f' --devices={devices}' if devices else ''}."
         )
     return Layout()

@@ -56,8 +56,8 @@ def load(name, *, split, image_size, channels, resize, data_dir=None, strict=Fal
     parts = _NAME.fullmatch(source)
     if not parts:
         raise UsageError(
-            "Expected a TFDS set as tfds:NAME, tfds:NAME/CONFIG or either with :VERSION, such as "
-            f"tfds:mnist:3.0.1. Received: {name!r}."
+            "Expected a TFDS set as tfds:NAME or tfds:NAME/CONFIG, optionally with :VERSION, such "
+            f"as tfds:mnist:3.0.1. Received: {name!r}."
         )
     folders = _folders(data_dir)
     prepared = _find_prepared(parts, folders)
@@ -141,7 +141,7 @@ def _versions(path):
 
 
 def _folders(data_dir):
-    """Returns the folders where prepared sets may lie, in order of search."""
+    """Returns the folders to search for prepared sets, in order."""
     if data_dir:
         folders = [data_dir, os.path.join(data_dir, "tfds")]
     else:
@@ -172,7 +172,7 @@ def _find_prepared(parts, folders):
         if len(ready) > 1:
             configs = [os.path.basename(os.path.dirname(path)) for path in ready]
             raise UsageError(
-                f"Several configurations of {parts['set']} lie in {folder}: say which as "
+                f"{folder} has several configurations of {parts['set']}. Choose one with "
                 f"tfds:{parts['set']}/CONFIG. Valid: {', '.join(configs)}."
             )
         if ready:
@@ -193,8 +193,8 @@ def _stamp(prepared):
             return cache.stamp_of(json.load(file)["splits"])
     except (OSError, ValueError, KeyError) as error:
         raise UsageError(
-            f"The prepared set {prepared} is damaged: {path} cannot be read ({error}). Remove the "
-            "folder, so that it is prepared again."
+            f"The prepared set {prepared} is damaged: {path} cannot be read ({error}). Delete the "
+            "folder and start again to prepare it anew."
         ) from error
 
 
@@ -223,20 +223,20 @@ def _convert_elsewhere(source, split, image_size, channels, resize, data_dir):
     if result.returncode == 2 and answer.startswith("error: "):
         raise UsageError(answer.removeprefix("error: "))
     raise UsageError(
-        f"The conversion of {source} stopped with exit code {result.returncode} (-9 is what the "
-        f"system does when memory runs out): run `{shlex.join(command)}` to see why."
+        f"The conversion of {source} stopped with exit code {result.returncode} (-9 usually means "
+        f"that memory ran out). Run `{shlex.join(command)}` to see why."
     )
 
 
 def main(arguments=None):
     """Converts one split of a set; prints the folder of its cache entry, or `error: ...`."""
     parser = argparse.ArgumentParser(prog="python -m zoo.data.tfds", description=__doc__)
-    parser.add_argument("name", help="NAME, NAME/CONFIG, either with :VERSION")
-    parser.add_argument("--split", default="train")
-    parser.add_argument("--image_size", help="HEIGHTxWIDTH in pixels, for sets of mixed sizes")
+    parser.add_argument("name", help="NAME or NAME/CONFIG, optionally followed by :VERSION")
+    parser.add_argument("--split", default="train", help="split or slice to convert, such as test")
+    parser.add_argument("--image_size", help="HEIGHTxWIDTH in pixels, if image sizes vary")
     parser.add_argument("--channels", type=int, choices=images.CHANNELS)
     parser.add_argument("--resize", choices=images.RESIZES, default="crop")
-    parser.add_argument("--data_dir", help="where prepared sets lie")
+    parser.add_argument("--data_dir", help="folder of prepared sets")
     flags = parser.parse_args(arguments)
     try:
         # TFDS prints progress, but the last line of stdout must be the answer.
@@ -253,7 +253,9 @@ def main(arguments=None):
 def _convert(name, split, image_size, channels, resize, data_dir):
     parts = _NAME.fullmatch(name)
     if not parts:
-        raise UsageError(f"Expected NAME, NAME/CONFIG, either with :VERSION. Received: {name!r}.")
+        raise UsageError(
+            f"Expected NAME or NAME/CONFIG, optionally with :VERSION. Received: {name!r}."
+        )
     tfds = _import_tfds(name, _folder_name(parts))
     folders = _folders(data_dir)
     prepared = _find_prepared(parts, folders)
@@ -272,7 +274,7 @@ def _convert(name, split, image_size, channels, resize, data_dir):
     except Exception as error:
         raise UsageError(f"The split {split!r} of {name} cannot be read: {error}") from error
     if not count:
-        raise UsageError(f"The split {split!r} of {name} is empty: choose another.")
+        raise UsageError(f"The split {split!r} of {name} is empty. Choose another split.")
     image_key, label_key = _features(tfds, name, builder.info.features)
     shape = builder.info.features[image_key].shape
     fixed = None not in shape and shape[-1] in (1, 3)
@@ -314,13 +316,13 @@ def _convert(name, split, image_size, channels, resize, data_dir):
         raise
     except Exception as error:
         raise UsageError(
-            f"The prepared set {prepared} cannot be read ({_first_line(error)}): remove the folder "
+            f"The prepared set {prepared} cannot be read ({_first_line(error)}). Delete the folder "
             "and prepare it again."
         ) from error
 
 
 def _import_tfds(name, folder):
-    # TensorFlow's C++ writes to file descriptor 2 whatever its settings; Python's stderr stays.
+    # TensorFlow's C++ always writes to file descriptor 2. Silence that, but keep Python's stderr.
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
     with open(os.devnull, "w") as nothing:
         os.dup2(nothing.fileno(), 2)
@@ -330,9 +332,9 @@ def _import_tfds(name, folder):
     except ImportError as error:
         raise UsageError(
             f"{name} is not in the cache, and preparing it needs TensorFlow and "
-            f"tensorflow-datasets ({_first_line(error)}): either `pip install tensorflow "
-            f"tensorflow-datasets`, or run `python -m zoo.data.tfds {name}` where they are "
-            f"installed and copy the folder {os.path.join('tfds', folder)} of the cache there to "
+            f"tensorflow-datasets ({_first_line(error)}). Either `pip install tensorflow "
+            f"tensorflow-datasets`, or run `python -m zoo.data.tfds {name}` on a machine that has "
+            f"them, and copy the folder {os.path.join('tfds', folder)} of its cache to "
             f"{os.path.join(cache.folder(), 'tfds', folder)}."
         ) from error
     import logging
@@ -358,7 +360,7 @@ def _download(tfds, parts, target, folders):
         guess = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
         raise UsageError(
             f"TFDS has no set {parts['set']!r}, and none is prepared in {', '.join(folders)}."
-            f"{guess} The names stand at https://www.tensorflow.org/datasets/catalog."
+            f"{guess} See all names at https://www.tensorflow.org/datasets/catalog."
         )
     version = f":{parts['version']}" if parts["version"] else ""
     try:
@@ -366,7 +368,7 @@ def _download(tfds, parts, target, folders):
         builder.info.features  # noqa: B018, fails here for sets that need more packages
     except Exception as error:
         raise UsageError(
-            f"TFDS cannot make {name}{version}: {' '.join(str(error).split())[:500]}"
+            f"TFDS cannot load {name}{version}: {' '.join(str(error).split())[:500]}"
         ) from error
     _features(tfds, name, builder.info.features)
     try:
@@ -400,7 +402,7 @@ def _check_network(builder, manual):
             hosts.setdefault(urllib.parse.urlsplit(url).netloc, url)
     for url in hosts.values():
         request = urllib.request.Request(url, method="HEAD")
-        # A refusal is an answer too, and TFDS asks in its own way.
+        # Even an error status shows that the server answers, and TFDS requests files differently.
         with contextlib.suppress(urllib.error.HTTPError):
             urllib.request.urlopen(request, timeout=10).close()
 
@@ -410,14 +412,14 @@ def _features(tfds, name, features):
     image_keys = [key for key, value in features.items() if type(value) is tfds.features.Image]
     if not image_keys or ("image" not in image_keys and len(image_keys) > 1):
         raise UsageError(
-            f"{name} is not a set of single images: expected a feature 'image', or only one image "
-            f"feature. Received: {', '.join(features)}."
+            f"{name} is not a set of single images. Expected a feature 'image', or exactly one "
+            f"image feature. Received: {', '.join(features)}."
         )
     image_key = "image" if "image" in image_keys else image_keys[0]
     if features[image_key].np_dtype not in (np.uint8, np.uint16):
         raise UsageError(
-            f"The images of {name} are {np.dtype(features[image_key].np_dtype).name}: expected "
-            "uint8 or uint16."
+            f"The images of {name} have a dtype that cannot be used. Expected uint8 or uint16. "
+            f"Received: {np.dtype(features[image_key].np_dtype).name}."
         )
     is_class = "label" in features and isinstance(features["label"], tfds.features.ClassLabel)
     return image_key, "label" if is_class else None

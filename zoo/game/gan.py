@@ -141,10 +141,12 @@ class GAN(Game):
             labels: int32 `(batch,)` where the model has classes.
             network: one of `discriminator_networks`; by default the first.
         """
-        inputs = self.seen(samples)
+        seen = self.seen(samples)
+        inputs = [*seen] if isinstance(seen, list | tuple) else [seen]
         if self.num_classes:
-            inputs = [inputs, labels]
-        logits = (network or self.discriminator_networks[0])(inputs, training=True)
+            inputs.append(labels)
+        network = network or self.discriminator_networks[0]
+        logits = network(inputs if len(inputs) > 1 else inputs[0], training=True)
         return ops.reshape(ops.cast(logits, "float32"), (-1,))
 
     def _every(self, labels, network, samples, every=1):
@@ -154,7 +156,7 @@ class GAN(Game):
         return self.discriminate(samples, labels, network)
 
     def seen(self, samples):
-        """Returns samples as the discriminator sees them: augmented, noisy, packed."""
+        """Returns samples as the discriminator sees them: augmented, noisy, packed, or features."""
         for part in self.part.values():
             samples = part.seen(self, samples)
         return samples

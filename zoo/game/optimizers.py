@@ -11,7 +11,7 @@ DECAYS = ("linear", "cosine")
 
 
 class Optimizers(Part):
-    """The optimizer of every player. Settings named after a player apply to that player only.
+    """The optimizer of every player.
 
     Args:
         optimizer: "adam", "rmsprop" or "sgd", for all players.
@@ -40,8 +40,9 @@ class Optimizers(Part):
     }
 
     def new_optimizer(self, game, player):
-        """Returns a new optimizer, with the rate `<player>_learning_rate` if there is one."""
-        rate = getattr(game, f"{player.name}_learning_rate", None)
+        """Returns a new optimizer. Players that judge have a rate of their own if there is one."""
+        judges = player in game.players and not player.makes
+        rate = getattr(game, "discriminator_learning_rate", None) if judges else None
         rate = float(self.learning_rate if rate is None else rate)
         if self.decay_steps:
             rate = self._falling(rate, game.moves_of(player))
@@ -64,11 +65,11 @@ class Optimizers(Part):
 
 
 class DiscriminatorRate(Part):
-    """A separate learning rate for the discriminator (two time-scale update rule).
+    """A separate learning rate for the players that judge (two time-scale update rule).
 
     Args:
-        discriminator_learning_rate: float or None, the discriminator's; None for `learning_rate`
-            (two time-scale update rule, Heusel et al. 2017).
+        discriminator_learning_rate: float or None, that of each discriminator or critic; None for
+            `learning_rate` (two time-scale update rule, Heusel et al. 2017).
     """
 
     settings = {

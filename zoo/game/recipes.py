@@ -4,6 +4,7 @@ import functools
 import importlib
 import inspect
 
+# Those of every model; a recipe may list more under the same name.
 PRESETS = ("default", "paper")
 _FOLDER = "zoo.models."
 
@@ -15,7 +16,7 @@ def recipe_of(cls, preset="default", dataset=""):
     Args:
         cls: a subclass of `zoo.game.Game`. A class from outside this package has the
             recipe of the variant it derives from, or none.
-        preset: "default" or "paper".
+        preset: str, one of `presets`.
         dataset: str, name of the data set; by default the recipe for no particular one.
     """
     for owner in cls.__mro__:
@@ -38,4 +39,13 @@ def at(value, shape, rounds=0):
 
 def read(model, preset="default", dataset=""):
     """Returns the recipe of a model by name, including the settings of its runs."""
-    return importlib.import_module(f"configs.{model}").get_config(dataset, preset)
+    return _module(model).get_config(dataset, preset)
+
+
+def presets(model):
+    """Returns the names of a model's presets, `default` first."""
+    return getattr(_module(model), "PRESETS", PRESETS)
+
+
+def _module(model):
+    return importlib.import_module(f"configs.{model}")

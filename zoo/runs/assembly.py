@@ -12,6 +12,7 @@ from zoo import backend, data
 from zoo.backend import ALONE
 from zoo.errors import UsageError
 from zoo.game import inputs
+from zoo.parts.projected import weights_hash
 from zoo.runs import checkpoints, network_files
 from zoo.runs import config as configs
 
@@ -43,12 +44,14 @@ def data_options(config, source):
 def complete(config, dataset):
     """Returns the config with the values that depend on the data and the process."""
     samples = dataset.samples
-    shape, images = samples.shape[1:], {}
+    shape, known = samples.shape[1:], {}
     if samples.dtype == np.uint8:
-        images = {"image_size": configs.size_of(shape), "channels": shape[-1]}
+        known |= {"image_size": configs.size_of(shape), "channels": shape[-1]}
+    if "discriminator_features" in config:
+        known["features_hash"] = weights_hash(config["discriminator_features"])
     return {
         **configs.sized(config, shape, dataset.count // batch_size(config)),
-        **images,
+        **known,
         "sample_shape": list(shape),
         "samples": dataset.count,
         "class_names": list(dataset.class_names),

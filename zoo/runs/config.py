@@ -5,7 +5,6 @@ from zoo import config_file
 from zoo.data.images import RESIZES, parse_size
 from zoo.errors import UsageError, nearest
 from zoo.game import recipes
-from zoo.game.recipes import PRESETS
 from zoo.settings import REQUIRED, Setting
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
@@ -98,15 +97,16 @@ def resolve(model, dataset, preset="default", overrides=None):
     Args:
         model: str, name of a variant.
         dataset: str, name of a data set as `zoo.data.load` takes it.
-        preset: "default" or "paper".
+        preset: str, such as "default" or "paper".
         overrides: name -> value, or -> str as written after `--set`.
 
     Raises:
         UsageError: an unknown name, or a value of the wrong type.
     """
     settings = known_settings(model)
-    if preset not in PRESETS:
-        raise UsageError(f"There is no preset {preset!r}.{nearest(preset, PRESETS)}")
+    presets = recipes.presets(model)
+    if preset not in presets:
+        raise UsageError(f"{model} has no preset {preset!r}.{nearest(preset, presets)}")
     recipe = recipes.read(model, preset, dataset)
     overrides = asked(model, dataset, preset, overrides or {})
     config = {name: recipe.get(name, setting.default) for name, setting in settings.items()}

@@ -24,7 +24,8 @@ def names(config):
 def find(source):
     """Returns network name -> file path, for a run directory or a network file.
 
-    A file counts as `generator` unless it is named after a direction, as in `a_to_b-best.keras`.
+    A file counts as `generator` unless it is named after a direction, as in `a_to_b-best.keras`. A
+    directory of an unknown model may hold one file for each direction.
 
     Raises:
         UsageError: one is missing.
@@ -34,7 +35,9 @@ def find(source):
         stem = os.path.splitext(os.path.basename(path))[0].removesuffix("-best")
         return {stem if stem in DIRECTIONS else GENERATOR: path}
     config = config_file.read(source) or {}
-    return {name: directory.find_generator(source, name) for name in names(config)}
+    of_directions = all(os.path.exists(os.path.join(source, f"{n}.keras")) for n in DIRECTIONS)
+    drawing = DIRECTIONS if of_directions else names(config)
+    return {name: directory.find_generator(source, name) for name in drawing}
 
 
 def translates(config):

@@ -17,6 +17,7 @@ from zoo.backend import ALONE
 from zoo.data import batches
 from zoo.drawing import pictures
 from zoo.errors import UsageError
+from zoo.parts.projected import weights_hash
 from zoo.report import report
 from zoo.runs import assembly, checkpoints, directory
 from zoo.runs import config as configs
@@ -112,6 +113,13 @@ def resume(path, *, source, changes=None, layout=ALONE):
             "cannot go on as it began. Expected the fingerprint "
             f"{config['data_fingerprint'][:12]}; restore the data or start a new run with "
             f"--init_from={path}. Received: {dataset.fingerprint[:12]}."
+        )
+    features = weights_hash(config.get("discriminator_features", "none"))
+    if features != config.get("features_hash", features):
+        raise UsageError(
+            f"The discriminator of {path} saw features of other weights than this version of the "
+            f"zoo has, so the run cannot go on as it began. Expected {config['features_hash']}; "
+            f"start a new run with --init_from={path}. Received: {features}."
         )
     # Only the chief writes.
     with directory.locked(path) if layout.chief else contextlib.nullcontext():
