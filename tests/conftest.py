@@ -8,17 +8,17 @@ import pytest
 
 # What TensorFlow's C++ side says while it is imported.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# As the processes that tests start: PyTorch's sums depend in their last bit on the threads, and
-# threads that must share the cores make it many times slower.
+# The same as in the processes that tests start. The last bit of PyTorch's sums depends on the
+# number of threads, and PyTorch is many times slower when threads share a core.
 os.environ["OMP_NUM_THREADS"] = "1"
-# What JAX compiles for one test another finds, in this process and in those that tests start.
+# Tests share what JAX compiles, in this process and in those that they start.
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(pathlib.Path(__file__).parent / ".jax_cache")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "0"
 
-# What all tests of a process have in common: models by name, and how JAX compiles.
+# What all tests of a process share: models by name, and how JAX compiles.
 SHARED = {}
-# What takes longest comes first: of two test processes none should be left with it at the end.
+# The slowest files run first, so that no test process is left alone with one at the end.
 LONGEST = ("test_readme.py", "test_replicas.py", "test_parity.py", "test_workers.py")
 
 
@@ -28,7 +28,7 @@ def pytest_collection_modifyitems(items):
 
     def place(item):
         longest = LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST)
-        # Together, so that what JAX has compiled serves all of them; the larger ones first.
+        # These files run together and so share what JAX has compiled; the larger ones first.
         return longest, item.path in quick, -sizes[item.path] if item.path in quick else 0
 
     items.sort(key=place)
@@ -36,16 +36,16 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="module")
 def quick_compilation():
-    """For toys: JAX compiles each step anew, and they do not repay the time its optimiser takes.
+    """Turns off JAX's optimiser for small models: it takes longer than it saves.
 
-    Where one test of a module asks for it, all have it.
+    If one test of a module uses this fixture, all of its tests do.
     """
 
 
 @pytest.fixture(scope="module", autouse=True)
 def compilation(request):
-    own = (item for item in request.session.items if item.path == request.path)
-    _optimise(not any("quick_compilation" in item.fixturenames for item in own))
+    items = (item for item in request.session.items if item.path == request.path)
+    _optimise(not any("quick_compilation" in item.fixturenames for item in items))
 
 
 def _optimise(wanted):
@@ -59,12 +59,12 @@ def _optimise(wanted):
     if SHARED.setdefault("optimised", True) != wanted:
         SHARED["optimised"] = wanted
         jax.config.update("jax_disable_most_optimizations", not wanted)
-        # What was compiled otherwise would be used again, and rounds differently.
+        # JAX would reuse what it compiled with the other setting, which rounds differently.
         jax.clear_caches()
 
 
 def fresh(name):
-    """A small compiled model as it was when it was made. All tests share one of each variant."""
+    """Returns a small compiled model in its initial state. All tests share one of each variant."""
     import helpers
 
     if name not in SHARED:
@@ -92,20 +92,20 @@ def made(tmp_path_factory):
     """A folder with one folder for each installed backend, as `parity.py make` fills it."""
     import helpers
 
-    # One for all test processes: whoever comes second waits for it.
-    own = tmp_path_factory.getbasetemp()
-    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "made"
+    # All test processes share one: the first makes it, and the others wait.
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "made"
     with filelock.FileLock(f"{folder}.lock"):
         if not folder.exists():
-            part = pathlib.Path(tempfile.mkdtemp(dir=folder.parent))
-            helpers.on_each_backend(lambda backend: (helpers.PARITY, "make", part / backend))
-            part.rename(folder)
+            temporary = pathlib.Path(tempfile.mkdtemp(dir=folder.parent))
+            helpers.on_each_backend(lambda backend: (helpers.PARITY, "make", temporary / backend))
+            temporary.rename(folder)
     return folder
 
 
 @pytest.fixture(scope="session")
 def straight(tmp_path_factory):
-    """A small run of 4 epochs without interruption: its session and the History of its `fit`."""
+    """The session and the `fit` History of a small run of 4 uninterrupted epochs."""
     import running
 
     from zoo.game import GAN

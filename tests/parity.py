@@ -25,31 +25,31 @@ def cases():
     from zoo.parts.losses import LOSSES
     from zoo.parts.penalties import PENALTIES
 
-    found = {name: (name, settings) for name, settings in helpers.SHAPES.items()}
-    # Every loss and every penalty, in as few cases as hold them all.
+    result = {name: (name, settings) for name, settings in helpers.SHAPES.items()}
+    # Every loss and every penalty, in as few cases as possible.
     pairs = itertools.zip_longest(LOSSES, PENALTIES)
     for loss, penalty in pairs:
-        found[f"{loss} {penalty}"] = ("vanilla", {"loss": loss, "penalty": penalty})
+        result[f"{loss} {penalty}"] = ("vanilla", {"loss": loss, "penalty": penalty})
     # Second derivatives of convolutions. A penalty is per sample without batch normalisation only.
-    found["unnormalised"] = ("dcgan", {"penalty": "r1_r2", "discriminator_norm": "none"})
-    found["augment"] = ("vanilla", {"augment": ",".join(TRANSFORMATIONS), "augment_target": 0.6})
-    found["n_critic"] = ("dcgan", {"n_critic": 2, "loss": "hinge"})
-    found["weight_clip"] = ("vanilla", {"weight_clip": 0.05, "loss": "wasserstein"})
-    found["discriminators"] = ("vanilla", {"discriminators": 2, "combination": "softmax"})
-    found["accumulate"] = ("conditional", {"accumulate": 2})
-    found["packing"] = ("dcgan", {"packing": 2, "discriminator_norm": "spectral"})
-    found["decay"] = ("vanilla", {"decay_steps": 2, "decay": "cosine"})
-    found["warm_start"] = ("vanilla", {"warm_start_rounds": 2})
-    found["adam"] = ("dcgan", {"optimizer": "adam"})
-    found["compiled"] = ("dcgan", {})
-    return found
+    result["unnormalised"] = ("dcgan", {"penalty": "r1_r2", "discriminator_norm": "none"})
+    result["augment"] = ("vanilla", {"augment": ",".join(TRANSFORMATIONS), "augment_target": 0.6})
+    result["n_critic"] = ("dcgan", {"n_critic": 2, "loss": "hinge"})
+    result["weight_clip"] = ("vanilla", {"weight_clip": 0.05, "loss": "wasserstein"})
+    result["discriminators"] = ("vanilla", {"discriminators": 2, "combination": "softmax"})
+    result["accumulate"] = ("conditional", {"accumulate": 2})
+    result["packing"] = ("dcgan", {"packing": 2, "discriminator_norm": "spectral"})
+    result["decay"] = ("vanilla", {"decay_steps": 2, "decay": "cosine"})
+    result["warm_start"] = ("vanilla", {"warm_start_rounds": 2})
+    result["adam"] = ("dcgan", {"optimizer": "adam"})
+    result["compiled"] = ("dcgan", {})
+    return result
 
 
 def injected(owner):
-    """A subclass that takes what it draws from numpy, the same on every backend.
+    """Returns a subclass that draws from numpy tables, the same on every backend.
 
-    The numbers drawn depend on the moves so far of those that judge, not on the calls, so that they
-    are the same whether the step is compiled or not.
+    Which numbers it draws depends on how often the judges have moved, not on the number of calls.
+    So a compiled step draws the same numbers as an eager one.
     """
     import keras
 
@@ -92,7 +92,7 @@ def play(name, variant, settings):
     import zoo
 
     # SGD moves by the gradient itself. Adam's first steps are nearly its sign, which turns the last
-    # bit of a gradient near zero into a whole step: its case has an epsilon that stops that.
+    # bit of a gradient near zero into a full step. The epsilon of its case stops that.
     settings = {"optimizer": "sgd", "learning_rate": 0.05} | settings
     gan = helpers.small(variant, make=lambda name, **s: injected(zoo.get(name))(**s), **settings)
     eager = {"run_eagerly": name != "compiled"}
@@ -112,7 +112,7 @@ def play(name, variant, settings):
     for i in range(STEPS):
         where = slice(i * size, (i + 1) * size)
         losses = helpers.step(gan, helpers.part(x, where), helpers.part(y, where))
-        # In one phase other numbers are reported than in the next.
+        # Each phase reports different losses.
         steps += [losses[key] for key in sorted(losses)]
     yield "losses", np.array(steps)
     for i, (variable, value) in enumerate(zip(gan.weights, before, strict=True)):
@@ -136,7 +136,7 @@ def write(folder):
     for name in helpers.SHAPES:
         gan = helpers.small(name)
         drawing = gan.averaged[0]
-        # Moving averages that say something, and kernels that saturate nothing.
+        # Moving averages that make a difference, and kernels that do not saturate.
         for i, variable in enumerate(gan.network(f"ema_{drawing}").weights):
             value = np.random.default_rng(i).uniform(0.1, 1, variable.shape)
             if len(variable.shape) > 1:
@@ -150,7 +150,7 @@ def write(folder):
 
 
 def read(folder, out):
-    sys.modules["zoo"] = None  # an import of it fails
+    sys.modules["zoo"] = None  # makes `import zoo` fail
     import keras
 
     results = {}
@@ -165,7 +165,7 @@ def draw(network):
     import keras
 
     random = np.random.default_rng(0)
-    # Of pictures of any size some that every network takes.
+    # If any size is allowed, use one that every network takes.
     shape = [32 if side is None else side for side in network.inputs[0].shape[1:]]
     inputs = [random.normal(size=(5, *shape)).astype("float32")]
     if len(network.inputs) > 1:

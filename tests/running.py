@@ -11,7 +11,7 @@ import traceback
 
 ROOT = pathlib.Path(__file__).parents[1]
 
-# 1,618 digits make 16 steps an epoch, with a ragged rest of 18.
+# 1,618 digits make 16 steps an epoch and leave 18 samples over.
 SETTINGS = {"image_size": 16, "width": 4, "latent_dim": 8, "batch_size": 100, "epochs": 4}
 SETTINGS["score_every"] = None
 STEPS = 16
@@ -81,7 +81,7 @@ def assert_equal_runs(path, other):
 
 
 def launch(arguments, **options):
-    """Starts train.py as a process of its own."""
+    """Starts train.py in a new process."""
     return subprocess.Popen(
         [sys.executable, "train.py", *arguments],
         cwd=ROOT,
@@ -93,10 +93,10 @@ def launch(arguments, **options):
 
 
 def ask(folder, cases):
-    """Calls train.py with each of `cases`, name -> arguments, one after the other in one process.
+    """Runs train.py for each of `cases` (name -> arguments), one after another in one process.
 
     Args:
-        folder: the working directory of all of them.
+        folder: the working directory.
 
     Returns:
         dict of name -> (exit code, stdout, stderr, list of files that are new or gone).
@@ -132,7 +132,7 @@ def answer(arguments):
         except BaseException:
             traceback.print_exc()
             code = 1
-    # As a new process would begin.
+    # Reset what a new process would not have.
     sys.meta_path[:] = finders
     for flag in train.FLAGS:
         train.FLAGS[flag].unparse()
@@ -145,7 +145,7 @@ def tree():
 
 
 def fill_the_disk():
-    """Saves in a small file system, the working directory, that holds more and more of a filler."""
+    """Saves again and again in the small file system of the working directory as it fills up."""
     import keras
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""Networks from pictures to pictures whose result is known, and runs of them made by hand."""
+"""Networks from pictures to pictures with known results, and hand-made runs of them."""
 
 import json
 
@@ -16,8 +16,8 @@ NETWORKS = {"pix2pix": ("generator",), "cyclegan": ("a_to_b", "b_to_a")}
 def linear(factor=-1.0, channels=3, step=4, size=(None, None)):
     """Returns a network that multiplies a picture by `factor`, -1 for its negative.
 
-    Beside that it halves and doubles the picture, by `step` in all, and adds nothing of it: like a
-    U-Net it fails on sides that `step` does not divide.
+    It also downsamples and upsamples the picture by `step` and adds the result times zero. So, like
+    a U-Net, it fails on sides that `step` does not divide.
     """
     image = keras.Input((*size, channels), name="image")
     kernel = keras.initializers.Constant(factor * np.eye(channels)[np.newaxis, np.newaxis])

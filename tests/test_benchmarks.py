@@ -57,14 +57,14 @@ def test_quick_measures_every_column(tmp_path):
 
 
 def test_what_is_compared_has_the_batch_of_the_references():
-    found = runpy.run_module("benchmarks", run_name="benchmarks")["candidates"]
-    beside = [c for c in found(["dcgan"], ["jax"], [64]) if "no penalty" in c.label]
-    assert len(beside) == 2
-    assert {c.spec["overrides"]["batch_size"] for c in beside} == {BATCH}
+    candidates = runpy.run_module("benchmarks", run_name="benchmarks")["candidates"]
+    compared = [c for c in candidates(["dcgan"], ["jax"], [64]) if "no penalty" in c.label]
+    assert len(compared) == 2
+    assert {c.spec["overrides"]["batch_size"] for c in compared} == {BATCH}
 
 
 @pytest.mark.parametrize(
-    ("flag", "said"),
+    ("flag", "message"),
     [
         ("--models=dcgn", "--models=dcgn"),
         ("--backends=cntk", "Received: --backends=cntk"),
@@ -75,11 +75,11 @@ def test_what_is_compared_has_the_batch_of_the_references():
         ("--fast", "fast"),
     ],
 )
-def test_a_bad_flag_is_one_sentence(flag, said):
+def test_a_bad_flag_is_one_sentence(flag, message):
     done = run(flag)
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
-    assert said in done.stderr
+    assert message in done.stderr
 
 
 def test_a_page_without_a_place_for_the_table_is_refused(tmp_path):
@@ -240,7 +240,7 @@ def measured(round, implementation, backend, rate, operations=2.0):
 
 def test_ratios_are_taken_within_a_round_and_the_limit_is_the_fastest_product():
     product = {"label": table.PRODUCT, "devices": ["CPU"], "side": 8}
-    found = table.summary(
+    summary = table.summary(
         [
             # In the second round the whole machine is ten times slower.
             *(measured(i, table.OURS, "jax", r) for i, r in enumerate((100, 10))),
@@ -249,10 +249,10 @@ def test_ratios_are_taken_within_a_round_and_the_limit_is_the_fastest_product():
             {"round": 1, "backend": "torch", "operations_per_second": 800.0, **product},
         ]
     )
-    assert found["limit"]["backend"] == "torch"
-    (ratio,) = found["ratios"]
+    assert summary["limit"]["backend"] == "torch"
+    (ratio,) = summary["ratios"]
     assert [ratio[name] for name in ("median", "min", "max")] == [2, 2, 2]
-    first, second = found["rows"]
+    first, second = summary["rows"]
     assert first["of_limit"] == {"median": 110 / 800, "min": 20 / 800, "max": 200 / 800}
     assert second["of_limit"] is None
-    assert "| jax | 2 |" in table.markdown({**found, "about": "", "notes": []})
+    assert "| jax | 2 |" in table.markdown({**summary, "about": "", "notes": []})

@@ -1,4 +1,4 @@
-"""What the doctor says of an installation that works, and of each thing that can be wrong."""
+"""What the doctor reports for a working installation and for each possible fault."""
 
 import argparse
 import json
@@ -25,8 +25,8 @@ def by_name(lines):
     return {line.check: line for line in lines}
 
 
-def told(several=WEIGHTS, kind="CPU", finite=doctor.STEPS, moved=0.1, one=WEIGHTS):
-    """What a process of a backend tells."""
+def process_report(several=WEIGHTS, kind="CPU", finite=doctor.STEPS, moved=0.1, one=WEIGHTS):
+    """Returns what the process of a backend reports."""
     rates = {"rate": 1000.0, "finite": finite, "moved": moved}
     return {
         "devices": {"names": [kind], "kind": kind},
@@ -37,7 +37,7 @@ def told(several=WEIGHTS, kind="CPU", finite=doctor.STEPS, moved=0.1, one=WEIGHT
 
 @pytest.fixture
 def installed(monkeypatch):
-    """Sets which backends there are, and what their processes tell."""
+    """Returns a function that sets the installed backends and what their processes report."""
     monkeypatch.setattr(doctor, "nvidia", list)
 
     def choose(**processes):
@@ -86,9 +86,9 @@ def test_help_and_bad_flags_need_no_keras():
         )
         imported = [line.split("|")[-1].strip() for line in done.stderr.splitlines() if "|" in line]
         assert "zoo.errors" in imported and not {"keras", "numpy"} & set(imported)
-        said = [line for line in done.stderr.splitlines() if not line.startswith("import time")]
+        lines = [line for line in done.stderr.splitlines() if not line.startswith("import time")]
         assert done.returncode == code
-        assert [line[:7] for line in said] == ["error: "] * (code == 2), said
+        assert [line[:7] for line in lines] == ["error: "] * (code == 2), lines
 
 
 @pytest.mark.parametrize(
@@ -119,15 +119,15 @@ def test_a_backend_that_cannot_be_imported_fails_in_one_line(tmp_path, monkeypat
 
 def test_a_check_that_crashes_is_a_line_and_the_others_go_on(monkeypatch, capsys):
     def data(flags):
-        yield doctor.Line("ok", "first", "still said")
+        yield doctor.Line("ok", "first", "still printed")
         raise ValueError("two\nlines")
 
     monkeypatch.setattr(doctor, "data", data)
     monkeypatch.setattr(doctor, "backends", lambda flags: [doctor.Line("ok", "last", "")])
     assert doctor.main([]) == 1
-    said = capsys.readouterr().out
-    assert "still said" in said and "ok    last" in said and "Traceback" not in said
-    assert "fail  data                  ValueError: two lines\n      mend: " in said
+    output = capsys.readouterr().out
+    assert "still printed" in output and "ok    last" in output and "Traceback" not in output
+    assert "fail  data                  ValueError: two lines\n      mend: " in output
 
 
 def test_json_is_one_object_with_the_lines(monkeypatch, capsys):
@@ -136,9 +136,9 @@ def test_json_is_one_object_with_the_lines(monkeypatch, capsys):
         monkeypatch.setattr(doctor, name, lambda flags: [])
     monkeypatch.setattr(doctor, "backends", lambda flags: lines)
     assert doctor.main(["--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["ok"] is True
-    assert found["checks"][0] == {"state": "warn", "check": "a", "text": "b", "mend": "c"}
+    result = json.loads(capsys.readouterr().out)
+    assert result["ok"] is True
+    assert result["checks"][0] == {"state": "warn", "check": "a", "text": "b", "mend": "c"}
     lines.append(doctor.Line("fail", "f", "g", "h"))
     assert doctor.main(["--json"]) == 1
     assert json.loads(capsys.readouterr().out)["ok"] is False
@@ -263,20 +263,20 @@ def test_data_folders_and_what_they_hold(tmp_path, monkeypatch):
 
 def test_replicas_and_backends_that_disagree_fail(installed):
     near, far = [0.25, -0.5 + 5e-6], [0.25, -0.49]
-    installed(tensorflow=told(several=near), jax=told(several=far))
+    installed(tensorflow=process_report(several=near), jax=process_report(several=far))
     lines = by_name(doctor.backends(flags()))
     assert lines["tensorflow replicas"].state == "ok"
     assert lines["jax replicas"].state == "fail" and "1.0e-02" in lines["jax replicas"].text
     assert lines["all backends"].state == "ok"
-    installed(tensorflow=told(), jax=told(one=far, several=far))
+    installed(tensorflow=process_report(), jax=process_report(one=far, several=far))
     assert by_name(doctor.backends(flags()))["all backends"].state == "fail"
-    installed(jax=told(several=[0.25, float("nan")]))
+    installed(jax=process_report(several=[0.25, float("nan")]))
     assert by_name(doctor.backends(flags()))["jax replicas"].state == "fail"
 
 
 @pytest.mark.parametrize("wrong", [{"finite": doctor.STEPS - 1}, {"moved": 0.0}])
 def test_training_that_diverges_or_stands_still_fails(installed, wrong):
-    installed(jax=told(**wrong))
+    installed(jax=process_report(**wrong))
     assert by_name(doctor.backends(flags()))["jax training"].state == "fail"
 
 
@@ -288,8 +288,8 @@ def test_a_gpu_that_the_backend_does_not_see_warns(monkeypatch, tmp_path):
     monkeypatch.delenv("JAX_PLATFORMS", raising=False)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
     assert doctor.nvidia() == ["Great Card 9"]
-    (line, *_) = doctor.judged("jax", told(), doctor.nvidia())
+    (line, *_) = doctor.judged("jax", process_report(), doctor.nvidia())
     assert line.state == "warn" and "Great Card 9" in line.text
     assert "unset CUDA_VISIBLE_DEVICES; or" in line.mend and "jax[cuda12]>=" in line.mend
-    (line, *_) = doctor.judged("jax", told(kind="GPU"), doctor.nvidia())
+    (line, *_) = doctor.judged("jax", process_report(kind="GPU"), doctor.nvidia())
     assert line.state == "ok"

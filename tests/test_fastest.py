@@ -28,7 +28,7 @@ def run(*command, **environment):
 
 
 @pytest.mark.parametrize(
-    ("found", "chosen"),
+    ("measured", "chosen"),
     [
         ({"jax": {"float32": 5.0}, "torch": {"float32": 7.0}}, ("torch", "float32")),
         ({"jax": {"float32": 5.0, "mixed_bfloat16": 5.6}}, ("jax", "mixed_bfloat16")),
@@ -44,13 +44,13 @@ def run(*command, **environment):
         ({"jax": {"mixed_bfloat16": 1.0}}, ("jax", "mixed_bfloat16")),
     ],
 )
-def test_the_fastest_wins_and_rounding_must_pay(found, chosen):
-    assert fastest.choose(found) == chosen
+def test_the_fastest_wins_and_rounding_must_pay(measured, chosen):
+    assert fastest.choose(measured) == chosen
 
 
 @pytest.fixture
 def asked(monkeypatch, tmp_path):
-    """Measures nothing; a list of what would have been."""
+    """Replaces the measurements; returns the list of requests."""
     monkeypatch.setenv("ZOO_CACHE_DIR", str(tmp_path / "cache"))
     specs = []
 
@@ -71,7 +71,7 @@ def test_what_was_measured_is_measured_once(asked):
 
     first = measure()
     assert [backend for backend, _ in asked] == ["jax", "torch"]
-    # A backend that failed is tried again; settings that cost nothing change nothing.
+    # A backend that failed is tried again. Settings that do not affect speed change nothing.
     assert measure(seed="3", epochs="9") == first
     assert [backend for backend, _ in asked[2:]] == ["torch"]
     count = len(asked)
@@ -79,7 +79,7 @@ def test_what_was_measured_is_measured_once(asked):
     assert measure(again=True) != first
     both = measure(("float32", "mixed_bfloat16"))
     assert set(both) == {"float32", "mixed_bfloat16"}
-    # The other precision was added to what was known.
+    # The other precision was added to the cache.
     count = len(asked)
     assert measure(("mixed_bfloat16",)) == {"mixed_bfloat16": both["mixed_bfloat16"]}
     assert [backend for backend, _ in asked[count:]] == ["torch"]
@@ -110,11 +110,11 @@ def test_train_names_a_folder_as_another_working_directory_understands_it(tmp_pa
 
 
 def test_a_backend_without_float16_is_left_out_and_a_bad_setting_is_refused(monkeypatch):
-    said = subprocess.CompletedProcess([], 2, "", "error: no float16 here")
-    monkeypatch.setattr(fastest.subprocess, "run", lambda *_, **__: said)
+    failed = subprocess.CompletedProcess([], 2, "", "error: no float16 here")
+    monkeypatch.setattr(fastest.subprocess, "run", lambda *_, **__: failed)
     spec = {**SMALL, "overrides": {}, "data_dir": None}
-    found = fastest.ask({**spec, "precisions": ["mixed_float16"]}, "torch")
-    assert found == ({}, "no float16 here")
+    result = fastest.ask({**spec, "precisions": ["mixed_float16"]}, "torch")
+    assert result == ({}, "no float16 here")
     with pytest.raises(UsageError, match="no float16 here"):
         fastest.ask({**spec, "precisions": ["float32"]}, "torch")
 
@@ -124,9 +124,9 @@ def test_help_and_bad_flags_need_no_keras():
         done = run("-X", "importtime", "-m", "zoo.fastest", *arguments)
         imported = [line.split("|")[-1].strip() for line in done.stderr.splitlines() if "|" in line]
         assert "zoo.errors" in imported and "keras" not in imported
-        said = [line for line in done.stderr.splitlines() if not line.startswith("import time")]
+        lines = [line for line in done.stderr.splitlines() if not line.startswith("import time")]
         assert done.returncode == code
-        assert [line[:7] for line in said] == ["error: "] * (code == 2), said
+        assert [line[:7] for line in lines] == ["error: "] * (code == 2), lines
 
 
 @pytest.mark.slow  # a process for each backend
@@ -143,7 +143,7 @@ def test_auto_trains_with_what_was_measured_and_a_bad_setting_is_one_sentence(tm
     assert set(rates) == set(fastest.PRECISIONS) and min(rates.values()) > 0
     assert answer["backend"] == name and answer["precision"] in rates
 
-    # What is kept decides, so that the test knows the answer.
+    # The cache decides, so the test knows the answer.
     file = tmp_path / "cache" / "fastest.json"
     kept = json.loads(file.read_text())
     assert len(kept) == 1

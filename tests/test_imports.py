@@ -13,7 +13,7 @@ HEAVY = ("matplotlib", "PIL", "sklearn", "tensorflow_datasets", "tensorboard", "
 # For SavedModel and data; keras_alone.py is the process in which export.py works.
 NAMES_TENSORFLOW = ("outputs/export.py", "outputs/keras_alone.py", "data/tfds.py")
 
-# The rooms of the package from the ground up: a room imports those before it, and no other.
+# The parts of the package from the ground up: a part imports only the ones before it.
 ORDER = (
     *(
         "errors",
@@ -33,7 +33,7 @@ ORDER = (
 
 
 def imported(path):
-    """Names of the modules that a file imports, wherever in it, `from a import b` as a.b."""
+    """Yields the names of all modules that a file imports, `from a import b` as a.b."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -51,21 +51,21 @@ FILES = {
 @pytest.mark.parametrize("file", FILES)
 def test_only_the_backend_folder_names_a_backend(file):
     named = {name.split(".")[0] for name in FILES[file]} & set(BACKENDS)
-    own = pathlib.Path(file)
-    if own.parent.name == "backend":
-        assert named <= {own.stem.split("_")[0]}
+    path = pathlib.Path(file)
+    if path.parent.name == "backend":
+        assert named <= {path.stem.split("_")[0]}
     else:
         assert named <= ({"tensorflow"} if file in NAMES_TENSORFLOW else set())
 
 
 @pytest.mark.parametrize("file", FILES)
 def test_imports_run_one_way(file):
-    room = pathlib.Path(file).parts[0].removesuffix(".py")
-    if room == "__init__":
+    part = pathlib.Path(file).parts[0].removesuffix(".py")
+    if part == "__init__":
         return
-    assert room in ORDER, f"{room} has no place in the order of the rooms"
-    rooms = {name.split(".")[1] for name in FILES[file] if name.startswith("zoo.")} - {room}
-    assert rooms <= set(ORDER[: ORDER.index(room)])
+    assert part in ORDER, f"{part} has no place in ORDER"
+    others = {name.split(".")[1] for name in FILES[file] if name.startswith("zoo.")} - {part}
+    assert others <= set(ORDER[: ORDER.index(part)])
 
 
 @pytest.mark.parametrize("file", [file for file in FILES if file.startswith("models/")])
@@ -76,8 +76,8 @@ def test_variants_never_import_each_other(file):
 @pytest.mark.backend
 @pytest.mark.slow  # starts a process or three: what an import costs shows in a fresh one only
 def test_import_zoo_takes_under_100_ms_and_no_other_library():
-    # CPU time of the process: a busy machine does not count. Keras itself, or what it imports, may
-    # already have brought another backend along; that is not ours.
+    # CPU time of the process, so a busy machine does not matter. Keras may already have imported
+    # another backend; that does not count.
     code = f"""
 import json, sys, time
 import keras

@@ -7,7 +7,7 @@ import pytest
 import zoo
 from zoo.errors import UsageError
 
-# What is on at once; of these a variant takes those that it has.
+# All ingredients at once; a variant uses the ones that it has.
 EVERYTHING = {
     "loss": "least_squares",
     "label_smoothing": 0.1,
@@ -29,15 +29,17 @@ EVERYTHING = {
     "jitter": 0.2,
     "mirror": True,
     "pool_size": 4,
+    "discriminator_features": "random",
+    "feature_size": 32,
 }
 
 
 # Not under each backend: the cases of parity.py hold them to the same steps, one ingredient each.
 @pytest.mark.parametrize("name", zoo.names())
 def test_a_variant_takes_its_ingredients_together(name):
-    own = zoo.get(name).settings()
-    chosen = {setting: value for setting, value in EVERYTHING.items() if setting in own}
-    if "num_classes" in own and "packing" in own:
+    accepted = zoo.get(name).settings()
+    chosen = {setting: value for setting, value in EVERYTHING.items() if setting in accepted}
+    if "num_classes" in accepted and "packing" in accepted:
         chosen["packing"] = 1  # samples of several classes are not judged together
     gan = helpers.small(name, **chosen)
     gan.compile()
@@ -46,7 +48,7 @@ def test_a_variant_takes_its_ingredients_together(name):
     assert all(np.isfinite(value) for value in helpers.step(gan, x, y).values())
     moved = [not np.array_equal(a, b) for a, b in zip(before, gan.get_weights(), strict=True)]
     assert np.mean(moved) > 0.8
-    if "minibatch_std" not in own:
+    if "minibatch_std" not in accepted:
         return
     kinds = {
         type(layer).__name__ for network in gan.discriminator_networks for layer in network.layers
@@ -82,7 +84,7 @@ def test_every_ingredient_is_in_the_test_above():
         for part in zoo.get(name).parts
         for n, s in part.settings.items()
     }
-    # What has no neutral value to be moved from, or only says how much of another there is.
+    # Settings without a neutral value, or that only set the amount of another.
     shades = {"penalty_weight", "penalty_every", "augment_strength", "combination_sharpness"}
     shades |= {"instance_noise_images", "decay_to", "learning_rate", "beta_1", "beta_2"}
     shades |= {"ema_half_life", "ema_ramp_up", "n_critic", "warm_start_rounds"}

@@ -17,7 +17,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 @pytest.fixture
 def installed(monkeypatch):
-    """Sets which backends count as installed; KERAS_BACKEND is put back afterwards."""
+    """Returns a function that sets the installed backends; restores KERAS_BACKEND afterwards."""
     monkeypatch.setenv("KERAS_BACKEND", "")
 
     def choose(*names):
@@ -45,7 +45,7 @@ def test_a_program_imports_neither_another_backend_s_tensorflow_nor_sklearn(back
     pytest.importorskip(backend)
     command = ["train.py", "--model=gaussian", "--dataset=ring8", "--set=hidden=4", "--epochs=1"]
     command += ["--set=batch_size=5000", f"--backend={backend}", f"--runs_dir={tmp_path}"]
-    # What a process has imported is known when it ends.
+    # What a process imported is known only when it ends.
     code = "import atexit, runpy, sys; atexit.register(lambda: print(*sorted(sys.modules)));"
     code += "sys.argv = sys.argv[1:]; sys.path[:0] = ['.'];"
     code += "runpy.run_path(sys.argv[0], run_name='__main__')"
@@ -66,15 +66,16 @@ def test_what_jax_compiles_is_kept_in_our_cache_unless_somebody_says_where(tmp_p
     say += "print(c.jax_compilation_cache_dir)"
     environment = {k: v for k, v in os.environ.items() if not k.startswith("JAX_")}
     environment["ZOO_CACHE_DIR"] = str(tmp_path)
-    for own, where in ({}, f"{tmp_path}/jax/"), ({"JAX_COMPILATION_CACHE_DIR": "/own"}, "/own\n"):
+    cases = [({}, f"{tmp_path}/jax/"), ({"JAX_COMPILATION_CACHE_DIR": "/other"}, "/other\n")]
+    for overrides, expected in cases:
         done = subprocess.run(
             [sys.executable, "-c", say],
             cwd=ROOT,
-            env=environment | own,
+            env=environment | overrides,
             capture_output=True,
             text=True,
         )
-        assert done.stdout.startswith(where), done.stderr
+        assert done.stdout.startswith(expected), done.stderr
 
 
 def test_what_was_not_used_for_longest_leaves_the_cache_first(tmp_path):
@@ -125,7 +126,7 @@ def exits(code):
 
 
 @pytest.mark.parametrize(
-    ("code", "status", "said"),
+    ("code", "status", "message"),
     [
         ("raise UsageError('two\\nlines')", 2, "error: two lines\n"),
         (f"raise OSError({errno.ENOSPC}, 'No space left', '/x')", 2, "error: No space left: /x\n"),
@@ -133,9 +134,9 @@ def exits(code):
         ("return", 0, ""),
     ],
 )
-def test_what_a_person_can_mend_has_no_traceback(code, status, said):
+def test_what_a_person_can_mend_has_no_traceback(code, status, message):
     done = exits(code)
-    assert (done.returncode, done.stderr) == (status, said)
+    assert (done.returncode, done.stderr) == (status, message)
 
 
 def test_a_mistake_in_the_code_keeps_its_traceback():

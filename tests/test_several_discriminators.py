@@ -26,8 +26,8 @@ LOSSES = np.array([0.5, 2.0, 1.0], "float32")
 def test_the_losses_are_combined_as_the_paper_says(combination, sharpness, expected):
     gan = small("vanilla", combination=combination, combination_sharpness=sharpness)
     combined = gan.part["Discriminators"].combined
-    found = combined([keras.ops.convert_to_tensor(loss) for loss in LOSSES])
-    assert float(numpy(found)) == pytest.approx(expected, rel=1e-5)
+    result = combined([keras.ops.convert_to_tensor(loss) for loss in LOSSES])
+    assert float(numpy(result)) == pytest.approx(expected, rel=1e-5)
     assert float(numpy(combined([keras.ops.convert_to_tensor(3.0)]))) == 3
 
 

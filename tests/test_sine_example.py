@@ -127,8 +127,8 @@ def test_the_program_writes_a_picture_and_says_its_score(tmp_path, capsys):
     example.main(["--updates=30", "--seed=1", f"--out={out}"])
     assert out.read_bytes().startswith(b"\x89PNG")
     assert list(tmp_path.iterdir()) == [out]
-    said = capsys.readouterr().out
-    assert "residual RMS" in said and str(out) in said
+    output = capsys.readouterr().out
+    assert "residual RMS" in output and str(out) in output
 
 
 def test_a_folder_that_is_not_there_is_refused_before_training(tmp_path, capsys):

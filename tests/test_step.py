@@ -35,12 +35,12 @@ def watch(patch):
     def watched(move):
         def moving(game, player, minibatch, made, pullback):
             weights = {name: watched_variables(game, name) for name in game.network_names}
-            before = {name: [ops.copy(v) for v in own] for name, own in weights.items()}
+            before = {name: [ops.copy(v) for v in variables] for name, variables in weights.items()}
             result = move(game, player, minibatch, made, pullback)
             number = sum(name.startswith(player.name) for name in game.seen_now if "real" in name)
             seen = {"real": minibatch[game.sample_field], "fake": next(iter(made.values()))}
-            for name, own in weights.items():
-                pairs = zip(own, before[name], strict=True)
+            for name, variables in weights.items():
+                pairs = zip(variables, before[name], strict=True)
                 seen[f"moved_{name}"] = ops.stack([_far(new, old) for new, old in pairs])
             game.seen_now |= {f"{player.name}{number}_{name}": x for name, x in seen.items()}
             return result
@@ -74,7 +74,7 @@ def observed(request, quick_compilation):
     gan.compile()
     x, y = data(gan)
     before = snapshot(gan)
-    # Only while it is watched: what other tests of the file trace must not be.
+    # Watch only this step, not the steps that other tests of the file trace.
     with pytest.MonkeyPatch.context() as patch:
         watch(patch)
         seen = step(gan, x, y)
@@ -250,7 +250,7 @@ def test_the_averages_follow_the_networks_that_draw(variant):
 def test_the_average_halves_an_old_generators_share_in_the_half_life(gan):
     x, _ = data(gan, BATCH)
     expected = [numpy(v) for v in gan.generator.weights]
-    # After 16 million images the half-life is no longer held down by the ramp.
+    # After 16 million images the ramp no longer limits the half-life.
     for past in (0, 1, 2, 1_999_999):
         gan.optimizer.generator.iterations.assign(past)
         step(gan, x)
@@ -265,7 +265,7 @@ def test_the_average_halves_an_old_generators_share_in_the_half_life(gan):
 
 @pytest.mark.parametrize("player", PLAYERS)
 def test_an_update_lowers_the_players_own_loss(gan, player):
-    # With the other player and the noise held still, the next step meets the same loss again.
+    # With the other player and the noise fixed, the next step has the same loss.
     for name in PLAYERS:
         if name != player:
             getattr(gan.optimizer, name).learning_rate = 0.0
@@ -296,7 +296,7 @@ def test_fit_gives_each_update_the_batch_size_asked_for(observed):
     if gan.minibatches == 1:
         pytest.skip("a game of one move each")
     helpers.restore(gan, before)
-    # 5 minibatches are 2 steps of 2; the rest is no whole step.
+    # 5 minibatches make 2 steps of 2; the last one is left over.
     x, y = data(gan, 5 * BATCH)
     gan.fit(x, y, batch_size=BATCH, verbose=0)
     assert int(numpy(gan.optimizer.discriminator.iterations)) == 4
@@ -354,15 +354,15 @@ def test_a_penalty_of_every_other_sample_is_that_of_these_samples_alone():
     def penalty(gan, real):
         judge = functools.partial(gan._every, None, None)
         fakes = ops.convert_to_tensor(fake)
-        *_, found = gan.part["Penalty"].judged(judge, ops.convert_to_tensor(real), fakes, gan)
-        return float(numpy(found))
+        *_, value = gan.part["Penalty"].judged(judge, ops.convert_to_tensor(real), fakes, gan)
+        return float(numpy(value))
 
-    found = penalty(gan, real)
-    assert found == pytest.approx(
+    value = penalty(gan, real)
+    assert value == pytest.approx(
         penalty(small("dcgan", **settings, penalty_every=1), real[::2]), rel=1e-5
     )
     gan.part["Penalty"].penalty_every = 1
-    assert penalty(gan, real) != pytest.approx(found, rel=1e-3)
+    assert penalty(gan, real) != pytest.approx(value, rel=1e-3)
 
 
 @pytest.mark.parametrize("norm", ["none", "batch"])
@@ -382,7 +382,7 @@ def test_a_penalty_that_shares_the_forward_pass_of_the_loss_is_the_same(penalty,
     def shared():
         return gan.discriminator_loss({"image": real}, {"fake": fake})[0], ()
 
-    def apart():
+    def separate():
         logits = [gan.discriminate(x) for x in samples]
         penalise = gan.part["Penalty"].penalise
         return gan.objective.discriminator(*logits) + 3 * penalise(
@@ -392,9 +392,9 @@ def test_a_penalty_that_shares_the_forward_pass_of_the_loss_is_the_same(penalty,
     passes = []
     judge = gan.discriminate
     gan.discriminate = lambda *args, **kwargs: passes.append(1) or judge(*args, **kwargs)
-    found = [backend.value_and_grad(objective, variables) for objective in (shared, apart)]
+    results = [backend.value_and_grad(objective, variables) for objective in (shared, separate)]
     assert len(passes) == 2 + 2 + len(penalties.AT[penalty])
-    (loss, _, grads), (expected, _, expected_grads) = found
+    (loss, _, grads), (expected, _, expected_grads) = results
     assert float(numpy(loss)) == pytest.approx(float(numpy(expected)), rel=1e-5)
     for one, other in zip(grads, expected_grads, strict=True):
         one, other = numpy(one), numpy(other)

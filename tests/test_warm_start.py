@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
 
 
 def easy(gan, count=64):
-    """Data whose mean is far from what an untrained generator draws."""
+    """Returns data whose mean is far from what an untrained generator draws."""
     random = np.random.default_rng(0)
     if len(gan.sample_shape) == 3:
         samples = random.integers(0, 64, (count, *gan.sample_shape)).astype("uint8")
@@ -39,7 +39,7 @@ def warm(gan, epochs):
     return gan.fit(samples, labels, batch_size=16, epochs=epochs, shuffle=False, verbose=0).history
 
 
-# With classes and images, and for vectors, whose deviation is another.
+# Images with classes, and vectors, which have a different deviation.
 @pytest.mark.parametrize(("name", "rounds"), [("conditional", 24), ("gaussian", 160)])
 def test_it_learns_and_moves_the_generator_alone(name, rounds):
     gan = small(name, rounds)
@@ -126,11 +126,11 @@ def test_the_loss_is_the_negative_bound():
 
     def loss(difference, learned):
         tensors = [ops.convert_to_tensor(x) for x in (difference, mean, log_variance)]
-        found, seen = warm_start.bound(*tensors, learned)
-        np.testing.assert_allclose(helpers.numpy(seen["divergence"]), divergence.mean(), rtol=1e-4)
+        value, logs = warm_start.bound(*tensors, learned)
+        np.testing.assert_allclose(helpers.numpy(logs["divergence"]), divergence.mean(), rtol=1e-4)
         error = np.sqrt(np.mean(difference**2))
-        np.testing.assert_allclose(helpers.numpy(seen["error"]), error, rtol=1e-4)
-        return helpers.numpy(found)
+        np.testing.assert_allclose(helpers.numpy(logs["error"]), error, rtol=1e-4)
+        return helpers.numpy(value)
 
     # Up to d/2 log(2 pi) the negative log likelihood: of deviation 1, then of the best one.
     images = np.sum(difference**2, axis=(1, 2, 3)) / 2
@@ -158,7 +158,7 @@ def test_images_have_convolutions_and_a_deviation_of_1_and_vectors_their_own(
 
 
 def test_saved_in_the_middle_of_it_a_model_goes_on_exactly(tmp_path):
-    """Of 8 rounds of warm start 4, then 4 and 4 of the game, with and without a file between."""
+    """Plays 4 of 8 warm start rounds, then 4 more and 4 of the game, with and without a file."""
     gan = small("gaussian", rounds=8, penalty=None)
     warm(gan, epochs=1)
     gan.save(tmp_path / "gan.keras")
@@ -176,10 +176,10 @@ def test_a_game_of_phases_is_not_compiled_to_several_steps_at_once():
         gan.compile(steps_per_execution=2)
 
 
-# Three trainings, each of which compiles two steps anew.
+# Trains three times and compiles two steps each time.
 @pytest.mark.slow
 def test_a_run_with_a_warm_start_resumes_bit_for_bit(tmp_path):
-    # Of 8 steps an epoch: interrupted in the warm start, which ends in the second epoch.
+    # 8 steps an epoch. The warm start is interrupted; it ends in the second epoch.
     settings = {"warm_start_rounds": 12, "batch_size": 200}
     straight = running.start(tmp_path, "straight", epochs=3, **settings)
     part = running.start(tmp_path, "part", epochs=1, **settings)

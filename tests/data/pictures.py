@@ -1,4 +1,4 @@
-"""Pictures as they are found in the wild, good and bad."""
+"""Pictures as users have them, good and bad."""
 
 import os
 import struct
@@ -15,7 +15,7 @@ def picture(colour, size=(40, 40), mode="RGB"):
 
 
 def halves(first, second):
-    """A picture whose left half is `first` and whose right half is `second`."""
+    """Returns a picture with `first` as its left half and `second` as its right half."""
     image = picture(first)
     image.paste(second, (20, 0, 40, 40))
     return image
@@ -27,7 +27,7 @@ def save(image, path, **options):
 
 
 def header_of_a_large_png(path, width, height):
-    """A valid PNG that claims a size, as a decompression bomb does, without being large."""
+    """Returns a small valid PNG that claims a large size, as a decompression bomb does."""
 
     def chunk(kind, data):
         checksum = struct.pack(">I", zlib.crc32(kind + data))

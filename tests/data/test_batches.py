@@ -16,7 +16,7 @@ FIRST, TENTH = [16, 12, 18, 8, 3], [4, 12, 13, 1, 7]
 
 
 def numbered(count, labelled=True):
-    """A data set whose samples tell their own index."""
+    """A data set in which each sample holds its index."""
     fields = {"image": images(count)}
     if labelled:
         fields["label"] = np.arange(count, dtype="int32")
@@ -45,10 +45,10 @@ def take(count, *args, **kwargs):
 
 def test_an_iteration_begun_anywhere_equals_the_tail_of_a_whole_one():
     dataset = numbered(103)
-    whole = take(31, dataset, 10, seed=5)
+    expected = take(31, dataset, 10, seed=5)
     for start in (0, 1, 9, 10, 11, 19, 20, 30):
         np.testing.assert_array_equal(
-            take(31 - start, dataset, 10, seed=5, start=start), whole[start:]
+            take(31 - start, dataset, 10, seed=5, start=start), expected[start:]
         )
 
 
@@ -84,7 +84,7 @@ def test_batches_have_the_types_of_the_data_and_keep_labels_beside_samples():
 
 
 def test_the_order_is_the_one_that_resumed_runs_have_seen():
-    # Written down before fields had names.
+    # Recorded before fields had names.
     assert take(1, numbered(20), 5, seed=3)[0].tolist() == FIRST
     assert take(1, numbered(20), 5, seed=3, start=9)[0].tolist() == TENTH
 
@@ -158,7 +158,7 @@ def test_a_batch_of_the_whole_data_is_one_step_and_a_larger_one_is_refused():
 
 @pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="tf.data is TensorFlow's")
 def test_no_tuner_holds_up_the_end_of_training(gan):
-    # One that is not woken lets go of the iterator at its next look, a minute later at worst.
+    # A thread that is not woken frees the iterator at its next check, up to a minute later.
     stream = backend.stream(gan, lambda: batches(numbered(8), 4))
     assert stream.options().autotune.enabled is False
     batch = next(iter(stream))

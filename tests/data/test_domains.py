@@ -131,7 +131,7 @@ def test_the_cache_holds_domains_of_unequal_size_and_sees_changes(tmp_path, monk
         again = load(name, image_size=4)
     check(again, 300, 2, ("cat", "dog"))
     assert again.fingerprint == first.fingerprint
-    # The same pictures in the other domain are other data.
+    # Moving a picture to the other domain gives different data.
     os.rename(tmp_path / "in" / "dog" / "dog0.png", tmp_path / "in" / "cat" / "x.png")
     save(picture(GREEN), tmp_path / "in" / "dog" / "new.png")
     assert load(name, image_size=4).fingerprint != first.fingerprint

@@ -1,4 +1,4 @@
-"""`folder:PATH` against folders as they are found in the wild."""
+"""`folder:PATH` with folders as users have them."""
 
 import os
 import shutil
@@ -100,7 +100,7 @@ def test_a_name_that_is_not_unicode_is_read_and_reported(tmp_path):
 
 @pytest.mark.parametrize(
     ("orientation", "side"),
-    # Where red, the left half of what is stored, belongs: at the top, bottom, left or right.
+    # The side of the picture where red, the stored left half, must appear.
     [(1, "left"), (2, "right"), (3, "right"), (6, "top"), (8, "bottom")],
 )
 def test_rotation_by_exif_is_applied(tmp_path, orientation, side):
@@ -325,7 +325,7 @@ def gradient(width, height):
 
 
 def slopes(image):
-    """How much red changes to the right and green downwards, in the middle of a picture."""
+    """Returns how fast red changes to the right and green downwards, mid-picture."""
     height, width, _ = image.shape
     part = image[height // 4 : -height // 4 or None, width // 4 : -width // 4 or None].astype(float)
     return np.diff(part[..., 0], axis=1).mean(), np.diff(part[..., 1], axis=0).mean()
@@ -509,7 +509,7 @@ def test_a_changed_folder_is_decoded_again_and_has_a_new_fingerprint(photographs
     if change == "content":
         save(picture(WHITE), path)
     elif change == "quietly":
-        # As many bytes, and the modification time set back.
+        # Same number of bytes, and the modification time is set back.
         save(picture(WHITE), path)
         assert path.stat().st_size == state.st_size
         os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))

@@ -44,7 +44,7 @@ def colours(data):
 @pytest.mark.parametrize(
     ("train", "test"),
     [
-        # Of three pairs the first two are to train on.
+        # The first two of three pairs are for training.
         ("{n}.png", None),
         ("train/{n}.png", "test/{n}.png"),
         ("train/{n}.png", "val/{n}.png"),
@@ -98,7 +98,7 @@ def test_a_fingerprint_is_that_of_the_fields_as_they_stand(tmp_path):
     for direction in ("a_to_b", "b_to_a"):
         data = load(name, direction=direction)
         assert data.fingerprint == fingerprint(data.fields, ())
-    # The other order on the disk, and the other direction: the same data.
+    # Another order on the disk and another direction give the same data.
     for path in ("1.png", "2.png"):
         save(both(BLUE, RED), tmp_path / "other" / path)
     assert load(f"pairs:{tmp_path / 'other'}").fingerprint == data.fingerprint
@@ -143,7 +143,7 @@ def test_channels_are_those_of_both_sides(tmp_path, channels):
 
 def test_pictures_that_are_no_pair_are_skipped_with_a_reason(tmp_path):
     folder = tmp_path / "in"
-    # Before their pixels the size of two is looked at.
+    # The sizes of two pictures are compared before their pixels are read.
     expected = make_unreadable(folder) | dict.fromkeys(("float.tif", "wide.tif"), "too narrow")
     name = make(folder, "good.png")
     for path, size in {"square.png": (60, 60), "tall.png": (40, 80), "1.1.png": (66, 60)}.items():

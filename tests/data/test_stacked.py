@@ -10,7 +10,7 @@ from zoo.errors import UsageError
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch):
-    """The digits of scikit-learn in the place of MNIST's, and few triples."""
+    """Uses the digits of scikit-learn instead of MNIST, and few triples."""
     load = zoo.data.load
 
     def instead(name, **options):

@@ -53,7 +53,7 @@ def prepared(tmp_path_factory):
 
 
 def forbid_tensorflow(monkeypatch):
-    """From here on TensorFlow cannot be imported and no process can be started."""
+    """Makes importing TensorFlow and starting a process fail from here on."""
     for name in ("tensorflow", "tensorflow_datasets"):
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("started a process"))
@@ -160,7 +160,7 @@ def test_mnist_is_found_converted_and_then_loaded_without_tensorflow(monkeypatch
     monkeypatch.setenv("ZOO_DATA_DIR", SHARED)
     data = load("mnist", split="test")
     assert data.samples.shape == (10000, 28, 28, 1)
-    # Of the original test files: the mean of all pixels, and how often each digit occurs.
+    # From the original test files: the mean of all pixels, and the count of each digit.
     assert abs(data.samples.mean() / 255 - 0.1325) < 1e-4
     counts = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
     assert np.bincount(data.labels).tolist() == counts

@@ -15,7 +15,7 @@ from zoo.runs import config
 
 CASES = 5000 if ALL_FAULTS else 60
 
-# Such as a person types, mistypes, or a script makes of an empty variable.
+# Values that a person types or mistypes, or that a script makes from an empty variable.
 NUMBERS = st.one_of(
     st.integers(-2, 40).map(str),
     st.floats(-2, 2).map(str),
@@ -71,7 +71,7 @@ def test_any_flags_give_a_dry_run_or_one_sentence(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ZOO_CACHE_DIR", str(tmp_path.parent / f"{tmp_path.name}-cache"))
     helpers.picture_folder(tmp_path / "sides", 4, ("A", "B"))
-    # Another backend in this process would be none.
+    # This process cannot switch to another backend.
     monkeypatch.setattr("zoo.cli.programs.choose_backend", lambda *_: None)
     seen = {0: 0, 2: 0}
 

@@ -21,7 +21,7 @@ def test_a_run_killed_again_and_again_equals_one_that_was_not(tmp_path):
     epochs = 4 if ALL else 1
     expected = running.start(tmp_path, "expected", epochs=epochs)
     path = tmp_path / "killed"
-    # A checkpoint after each step: about half of the moments are within the writing of one.
+    # Checkpoints follow every step, so about half of the kills hit the writing of one.
     arguments = [*running.flags(checkpoint_minutes=0, epochs=epochs), f"--runs_dir={tmp_path}"]
     arguments.append("--name=killed")
     torn = 0

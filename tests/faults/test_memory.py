@@ -43,7 +43,7 @@ print(*Watch.marks)
 """
 
 
-# Thousands of steps.
+# Takes thousands of steps.
 @pytest.mark.slow
 @pytest.mark.backend
 @pytest.mark.skipif(
@@ -74,7 +74,7 @@ def test_what_each_library_raises_without_memory_is_known():
 
 @pytest.fixture
 def exhausted(monkeypatch):
-    """Lets the memory end within the third step; gives a function that starts such a run."""
+    """Returns a function that starts a run which runs out of memory in its third step."""
 
     def no_memory(self, batch, logs=None):
         if self.session.step == 2:
@@ -87,10 +87,10 @@ def exhausted(monkeypatch):
 def test_memory_that_ends_under_way_is_a_sentence_with_the_batch_that_fits(tmp_path, exhausted):
     with pytest.raises(UsageError, match="The memory was not enough at step 3") as caught:
         exhausted(tmp_path, batch_size=100)
-    said = str(caught.value)
-    assert "\n" not in said and "for the step" in said
-    assert "--batch_size=50 or smaller, or --set accumulate=2" in said
-    assert f"--init_from={tmp_path / 'one'}" in said and "batch_size=100" in said
+    message = str(caught.value)
+    assert "\n" not in message and "for the step" in message
+    assert "--batch_size=50 or smaller, or --set accumulate=2" in message
+    assert f"--init_from={tmp_path / 'one'}" in message and "batch_size=100" in message
     assert (tmp_path / "one" / "generator.keras").exists()
 
 
@@ -106,22 +106,25 @@ def test_networks_that_memory_does_not_hold_are_a_sentence(monkeypatch):
 def test_the_largest_batch_fits_into_the_machine_by_the_estimate(monkeypatch):
     gan, config = running.build(batch_size=96, accumulate=3, packing=2)
     monkeypatch.setattr(memory, "computes_on_cpu", lambda: True)
-    whole = memory.estimate(gan, config)
+    needed = memory.estimate(gan, config)
     for share, data in ((1.0, 0), (0.5, 0), (0.5, 10**6)):
-        room = int(whole * share)
-        monkeypatch.setattr(machine, "memory", lambda there=room + data: (there, None))
-        found = memory.largest_batch(gan, config, data)
-        assert found % 6 == 0 and found <= 48
-        assert found == 0 or memory.estimate(gan, {**config, "batch_size": found}) <= room
+        available = int(needed * share)
+        monkeypatch.setattr(machine, "memory", lambda there=available + data: (there, None))
+        batch_size = memory.largest_batch(gan, config, data)
+        assert batch_size % 6 == 0 and batch_size <= 48
+        assert (
+            batch_size == 0
+            or memory.estimate(gan, {**config, "batch_size": batch_size}) <= available
+        )
     monkeypatch.setattr(machine, "memory", lambda: (1, None))
     assert memory.largest_batch(gan, config, 0) == 0
-    # What a GPU holds is not known: half of what did not fit.
+    # The memory of a GPU is unknown, so the answer is half of what did not fit.
     monkeypatch.setattr(memory, "computes_on_cpu", lambda: False)
     assert memory.largest_batch(gan, config, 0) == 48
 
 
 def test_pictures_and_a_checkpoint_are_made_before_the_first_step(tmp_path, monkeypatch):
-    # What takes memory beside the step fails in the first minute or not at all.
+    # Anything else that needs memory must fail in the first minute or not at all.
     made = []
     begin = Clock.on_train_batch_begin
 

@@ -87,7 +87,7 @@ def test_wherever_a_number_goes_wrong_the_run_ends_and_the_last_checkpoint_is_go
     assert all(np.isfinite(a).all() for a in arrays.values() if a.dtype.kind == "f")
     for weight in keras.models.load_model(path / "generator.keras").get_weights():
         assert np.isfinite(weight).all()
-    # And it goes on from there.
+    # The run can be resumed from there.
     session = running.resume(path)
     assert (session.first_step, session.step) == (3, running.STEPS)
 
@@ -110,7 +110,7 @@ def test_a_discriminator_that_explodes_ends_the_run(tmp_path):
 
 
 def generator_that_collapses(monkeypatch, step):
-    """Lets samples be noise before a step, and all the same from it on."""
+    """Makes samples noise before a step, and all identical from then on."""
 
     def generate(self, count=16, seed=0, labels=None, ema=True):
         samples = np.random.default_rng(seed).uniform(-1, 1, (count, *self.image_shape))
@@ -151,7 +151,7 @@ def test_samples_that_differ_raise_no_alarm(tmp_path, monkeypatch):
     assert not (session.directory / "warnings.csv").exists()
 
 
-@pytest.mark.slow  # trains for as long as the patience lasts
+@pytest.mark.slow  # trains until the patience runs out
 def test_samples_that_never_differed_raise_it_after_patience(tmp_path, monkeypatch):
     generator_that_collapses(monkeypatch, 0)
     session = running.start(tmp_path, "early", epochs=1, sample_every=1)

@@ -28,7 +28,7 @@ with directory.locked(sys.argv[1]):
 
 
 def at_step(monkeypatch, step, do):
-    """Lets `do()` happen after a step of whatever is trained."""
+    """Calls `do()` after the given step of any training."""
     before = Clock.on_train_batch_end
 
     def then(self, batch, logs=None):
@@ -44,7 +44,7 @@ def untrained(monkeypatch):
     monkeypatch.setattr(train, "train", lambda gan, dataset, session: session)
 
 
-# A process of its own has to import Keras.
+# Starts a process that imports Keras.
 @pytest.mark.slow
 def test_of_two_processes_in_one_run_the_second_is_refused(tmp_path, untrained):
     session = running.start(tmp_path, "one")
@@ -68,23 +68,22 @@ def test_of_two_processes_in_one_run_the_second_is_refused(tmp_path, untrained):
     finally:
         holder.kill()
         holder.communicate()
-    # A dead process holds nothing.
+    # A dead process holds no lock.
     with directory.locked(path):
         pass
 
 
 def test_a_run_is_locked_only_while_it_is_trained(tmp_path, monkeypatch):
-    found = []
+    run = tmp_path / "one"
 
     def look(gan, dataset, session):
-        with pytest.raises(UsageError, match="Another process"), directory.locked(found[0]):
+        with pytest.raises(UsageError, match="Another process"), directory.locked(run):
             pass
         return session
 
-    found.append(tmp_path / "one")
     monkeypatch.setattr(train, "train", look)
     running.start(tmp_path, "one")
-    with directory.locked(found[0]):
+    with directory.locked(run):
         pass
 
 
@@ -93,7 +92,7 @@ def test_a_directory_deleted_under_way_ends_the_run_with_a_sentence(tmp_path, mo
     with pytest.raises(UsageError, match=r"gone has been moved or deleted.*step 1?\d\b") as caught:
         running.start(tmp_path, "gone", epochs=1, sample_every=1)
     assert "\n" not in str(caught.value)
-    # Nothing that looks like a run was begun anew in its place.
+    # No new run was started in its place.
     assert not (tmp_path / "gone" / "config.json").exists()
 
 
@@ -138,7 +137,7 @@ def test_a_disk_that_refuses_under_way_ends_the_run_and_keeps_the_checkpoints(
 
 def test_a_clock_that_jumps_changes_nothing(tmp_path, monkeypatch):
     expected = running.start(tmp_path, "expected", epochs=1)
-    # Years back and forth, within those that a zip file can name.
+    # Jumps of years in both directions, within the years that a zip file can store.
     real, jumps = time.time, iter([0, 1e6, -1e9, 2e9, -5e8] * 10_000)
     monkeypatch.setattr(time, "time", lambda: real() + next(jumps))
     session = running.start(tmp_path, "jumping", epochs=1, max_minutes=60, checkpoint_minutes=1)

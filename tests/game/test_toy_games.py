@@ -1,4 +1,4 @@
-"""Games that no variant plays: what the round carries beside one generator against one judge."""
+"""Games that no variant plays: what a round supports besides one generator and one judge."""
 
 import functools
 
@@ -37,7 +37,7 @@ class Toy(Game):
 
 
 class Cycle(Toy):
-    """There and back by two makers, each judged by its own."""
+    """Two makers translate there and back; each has its own judge."""
 
     players = (
         Player("judges", ("d_a", "d_b"), losses=("a", "b"), seen=("logits",)),
@@ -103,7 +103,7 @@ class Informed(Toy):
 
 
 class Busy(Informed):
-    """The maker moves oftener than the judge."""
+    """The maker moves more often than the judge."""
 
     players = (
         Player("judge", ("judge",)),
@@ -180,7 +180,7 @@ def test_every_player_moves_by_the_gradient_of_its_composed_loss(kind, accumulat
 
     after = {name: game.network(name).get_weights() for name in game.network_names}
     judge, maker = game.players
-    # Each moves in the state that those before it have left.
+    # Each player moves in the state that the players before it left.
     for player, moved in ((judge, ()), (maker, judge.networks)):
         for name in game.network_names:
             game.network(name).set_weights((after if name in moved else before)[name])
@@ -197,7 +197,7 @@ def test_a_player_that_rests_keeps_everything_while_the_others_move(optimizer):
     game = made(Resting, optimizer)
 
     def judges():
-        # The moving averages of its normalisation too.
+        # Includes the moving averages of its normalisation.
         return [numpy(v) for v in (*game.judge.variables, *game.optimizer.judge.variables)]
 
     def others():
@@ -205,13 +205,13 @@ def test_a_player_that_rests_keeps_everything_while_the_others_move(optimizer):
 
     for sure in (1.0, 0.0, 1.0):
         game.sure.assign(sure)
-        own, rest = judges(), others()
+        before, rest = judges(), others()
         losses = helpers.step(game, data())
         assert np.isfinite(losses["j_loss"])
-        for value, new in zip(own, judges(), strict=True):
+        for value, new in zip(before, judges(), strict=True):
             if sure:
                 np.testing.assert_array_equal(new, value)
-        moved = [not np.array_equal(a, b) for a, b in zip(own, judges(), strict=True)]
+        moved = [not np.array_equal(a, b) for a, b in zip(before, judges(), strict=True)]
         assert sure or np.mean(moved) > 0.8
         assert not any(np.array_equal(a, b) for a, b in zip(rest, others(), strict=True))
     assert int(numpy(game.optimizer.judge.iterations)) == 1

@@ -17,7 +17,7 @@ from zoo.metrics.extractors import extractor as extractor_of
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch, tmp_path):
-    """A recipe of 12 steps, and a cache of its own."""
+    """Uses a recipe of 12 steps and a separate cache."""
     monkeypatch.setattr(classifier, "EPOCHS", 1)
     monkeypatch.setattr(classifier, "LEAST_STEPS", 1)
     monkeypatch.setenv("ZOO_CACHE_DIR", str(tmp_path / "cache"))
@@ -38,7 +38,7 @@ def trained(tmp_path_factory):
 
 @pytest.fixture
 def cached(trained, tmp_path, monkeypatch):
-    """The path of a copy of that file, where it is looked for; training is counted, not done."""
+    """Puts a copy of that file where it is looked for, and counts trainings instead of training."""
     monkeypatch.setattr(classifier, "LEAST_STEPS", 30)
     path = tmp_path / "cache" / "features" / trained[1].name
     path.parent.mkdir(parents=True)
@@ -55,13 +55,13 @@ def digits():
 def test_the_classifier_tells_digits_apart(trained):
     extractor, _ = trained
     test = data.load("digits", split="test")
-    found, probabilities = extractor.extract(test.samples)
-    assert found.shape == (179, 128) and found.dtype == np.float32 and found.min() == 0
+    vectors, probabilities = extractor.extract(test.samples)
+    assert vectors.shape == (179, 128) and vectors.dtype == np.float32 and vectors.min() == 0
     assert probabilities.shape == (179, 10) and extractor.classes == 10 and extractor.dim == 128
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
     accuracy = (probabilities.argmax(axis=1) == test.labels).mean()
     assert accuracy == extractor.accuracy > 0.9
-    np.testing.assert_array_equal(extractor.features(test.samples), found)
+    np.testing.assert_array_equal(extractor.features(test.samples), vectors)
     np.testing.assert_array_equal(extractor.probabilities(test.samples), probabilities)
     assert extractor.comparable is None
 
@@ -107,16 +107,16 @@ def test_other_data_are_trained_on_anew(cached, monkeypatch):
     load = data.load
 
     def fewer(name, **options):
-        found = load(name, **options)
-        return splits._part(found, {n: array[:100] for n, array in found.fields.items()})
+        dataset = load(name, **options)
+        return splits._part(dataset, {n: array[:100] for n, array in dataset.fields.items()})
 
     monkeypatch.setattr(data, "load", fewer)
     extractor_of("classifier:digits")
     assert cached[1] == [1]
 
 
-def change_a_weight(whole):
-    with np.load(io.BytesIO(whole)) as file:
+def change_a_weight(content):
+    with np.load(io.BytesIO(content)) as file:
         arrays = dict(file)
     arrays["weight03"] = arrays["weight03"] + 1e-3
     changed = io.BytesIO()
@@ -127,10 +127,10 @@ def change_a_weight(whole):
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda whole: b"",
-        lambda whole: b"hello",
-        lambda whole: whole[: len(whole) // 2],
-        lambda whole: whole[:5000] + b"12345678" + whole[5008:],
+        lambda content: b"",
+        lambda content: b"hello",
+        lambda content: content[: len(content) // 2],
+        lambda content: content[:5000] + b"12345678" + content[5008:],
         change_a_weight,
     ],
 )
@@ -138,8 +138,8 @@ def test_what_is_damaged_is_trained_again(trained, cached, damage, capsys):
     path, trainings = cached
     path.write_bytes(damage(path.read_bytes()))
     extractor_of("classifier:digits")
-    said = capsys.readouterr().err
-    assert trainings == [1] and "is damaged" in said and path.name in said
+    message = capsys.readouterr().err
+    assert trainings == [1] and "is damaged" in message and path.name in message
     extractor_of("classifier:digits")
     assert trainings == [1]
 
@@ -155,13 +155,13 @@ def test_a_cache_that_cannot_be_written_costs_the_time_only(tmp_path, monkeypatc
 
 @pytest.mark.backend
 def test_every_backend_finds_the_same_features():
-    # Of weights and pictures that numpy draws; the numbers are TensorFlow's.
+    # numpy draws the weights and pictures; TensorFlow computed the numbers.
     network = classifier._network((28, 28, 1), 10)
     images = np.random.default_rng(0).integers(0, 256, (3, 28, 28, 1)).astype("uint8")
-    found, probabilities = features.Extractor("mine", network).extract(images)
-    assert found.argmax(axis=1).tolist() == [25, 95, 125]
-    np.testing.assert_allclose(found.max(axis=1), [6.67476, 5.81469, 5.83847], rtol=1e-4)
-    np.testing.assert_allclose(found.sum(axis=1), [99.1528, 104.71, 108.368], rtol=1e-4)
+    vectors, probabilities = features.Extractor("mine", network).extract(images)
+    assert vectors.argmax(axis=1).tolist() == [25, 95, 125]
+    np.testing.assert_allclose(vectors.max(axis=1), [6.67476, 5.81469, 5.83847], rtol=1e-4)
+    np.testing.assert_allclose(vectors.sum(axis=1), [99.1528, 104.71, 108.368], rtol=1e-4)
     np.testing.assert_allclose(probabilities.max(axis=1), [0.317963, 0.350344, 0.362696], rtol=1e-4)
 
 
@@ -209,11 +209,11 @@ def test_grey_is_repeated_and_colour_becomes_luma():
 
 def test_raw_features_are_pixels():
     raw = extractor_of("raw")
-    found = raw.features(np.array([[[[0], [255]], [[51], [204]]]], "uint8"))
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, [[-1, 1, -0.6, 0.6]], atol=1e-6)
+    vectors = raw.features(np.array([[[[0], [255]], [[51], [204]]]], "uint8"))
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(vectors, [[-1, 1, -0.6, 0.6]], atol=1e-6)
     assert raw.probabilities(digits()) is None and raw.dim is None
-    # SHA-256 of nothing.
+    # SHA-256 of no bytes.
     assert raw.hash.startswith("e3b0c44298fc1c14")
     assert raw.resizer((5, 5, 1)) == "none"
 
@@ -233,10 +233,10 @@ def test_other_arrays_are_refused(images):
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("inceptoin", "'inception'"),
-        ("", "Valid: classifier:DATASET, imagenet, inception, raw"),
+        ("", "Valid: classifier:DATASET, imagenet, imagenet_lite1, inception, raw"),
         ("classifier", "classifier:DATASET"),
         ("classifier:", "classifier:DATASET"),
         ("raw:mnist", "Valid"),
@@ -245,10 +245,10 @@ def test_other_arrays_are_refused(images):
         ("classifier:ring8", "vectors"),
     ],
 )
-def test_an_unknown_extractor_is_one_sentence(name, said):
+def test_an_unknown_extractor_is_one_sentence(name, message):
     with pytest.raises(UsageError) as caught:
         extractor_of(name)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_a_folder_without_classes_has_no_classifier(tmp_path):
@@ -268,13 +268,14 @@ def test_the_stacked_classifier_names_each_channel(trained):
     extractor = features.StackedExtractor("classifier:stacked_mnist", single)
     test = data.load("digits", split="test")
     pictures = np.concatenate([test.samples[i : i + 100] for i in (0, 30, 60)], axis=-1)
-    found, likely = extractor.extract(pictures)
+    vectors, probabilities = extractor.extract(pictures)
     alone = [single.extract(test.samples[i : i + 100]) for i in (0, 30, 60)]
-    np.testing.assert_array_equal(found, np.concatenate([f for f, _ in alone], axis=1))
+    np.testing.assert_array_equal(vectors, np.concatenate([f for f, _ in alone], axis=1))
     digits = [p.argmax(axis=1) for _, p in alone]
     number = 100 * digits[0] + 10 * digits[1] + digits[2]
-    np.testing.assert_array_equal(likely.argmax(axis=1), number)
-    np.testing.assert_allclose(likely.sum(axis=1), 1, rtol=1e-4)
-    assert (extractor.dim, extractor.classes) == (384, 1000) == (found.shape[1], likely.shape[1])
+    np.testing.assert_array_equal(probabilities.argmax(axis=1), number)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-4)
+    assert (extractor.dim, extractor.classes) == (384, 1000)
+    assert (vectors.shape[1], probabilities.shape[1]) == (384, 1000)
     with pytest.raises(UsageError, match="three channels"):
         extractor.extract(test.samples)

@@ -63,8 +63,8 @@ def test_covariances_without_spread_in_most_directions_cost_no_precision():
 def few(n, seed, shift=0.0):
     """Like a network's features: 1,280 of n pictures, float32, never negative, mostly zero."""
     mixing = np.random.default_rng(99).standard_normal((200, 1280)) / 15
-    found = np.random.default_rng(seed).standard_normal((n, 200)) @ mixing - 1 + shift
-    return np.clip(found, 0, 6).astype("float32")
+    values = np.random.default_rng(seed).standard_normal((n, 200)) @ mixing - 1 + shift
+    return np.clip(values, 0, 6).astype("float32")
 
 
 def test_the_moments_of_few_samples_in_many_dimensions_cost_no_precision():

@@ -27,8 +27,8 @@ def test_inception_takes_a_file_with_or_without_classes(tmp_path, monkeypatch, t
     path.write_text(str(top))
     extractor = inception(str(path))
     images = np.full((2, 8, 8, 1), 204, "uint8")
-    found, probabilities = extractor.extract(images)
-    np.testing.assert_allclose(found, np.full((2, 3), 0.6), atol=2e-3)
+    vectors, probabilities = extractor.extract(images)
+    np.testing.assert_allclose(vectors, np.full((2, 3), 0.6), atol=2e-3)
     assert extractor.resizer((8, 8, 1)).endswith("to 299x299")
     assert "not comparable with published FID" in extractor.comparable
     assert (probabilities is not None) == top

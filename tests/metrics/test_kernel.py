@@ -32,8 +32,8 @@ def test_subsets_are_drawn_without_replacement_from_each_side_anew():
         for i in range(4)
         for j in range(4)
     ]
-    found = [kernel_distance(x, y, subsets=1, subset_size=3, seed=s)[0] for s in range(200)]
-    gaps = abs(np.subtract.outer(found, possible))
+    distances = [kernel_distance(x, y, subsets=1, subset_size=3, seed=s)[0] for s in range(200)]
+    gaps = abs(np.subtract.outer(distances, possible))
     assert gaps.min(axis=1).max() < 1e-9
     assert set(gaps.argmin(axis=1)) == set(range(16))
 
@@ -93,8 +93,8 @@ def test_broken_features_are_refused(bad):
 def features_of_few(n, seed, shift=0.0):
     """Like a network's features: 1,280 of n pictures, float32, never negative, mostly zero."""
     mixing = np.random.default_rng(0).standard_normal((200, 1280)) / 15
-    found = np.random.default_rng(seed).standard_normal((n, 200)) @ mixing - 1 + shift
-    return np.clip(found, 0, 6).astype("float32")
+    values = np.random.default_rng(seed).standard_normal((n, 200)) @ mixing - 1 + shift
+    return np.clip(values, 0, 6).astype("float32")
 
 
 def test_few_samples_in_many_dimensions_are_unbiased():

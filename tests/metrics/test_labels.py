@@ -85,8 +85,8 @@ def test_the_diversity_agrees_with_loops():
     ratios = [
         spread(features[labels == c]) / spread(reference[reference_labels == c]) for c in (0, 7)
     ]
-    found = diversity_within_class(features, labels, reference, reference_labels)
-    assert found == pytest.approx(np.mean(ratios), rel=1e-12)
+    diversity = diversity_within_class(features, labels, reference, reference_labels)
+    assert diversity == pytest.approx(np.mean(ratios), rel=1e-12)
 
 
 def test_as_diverse_as_real_is_one_and_one_picture_per_class_is_zero():
@@ -107,8 +107,8 @@ def test_large_classes_are_thinned_by_the_seed(monkeypatch):
     # The order in which the samples come says nothing: a sorted class must not be cut off.
     features, labels = classes(200)
     order = np.argsort(features[:, 0])
-    found = diversity_within_class(features[order], labels[order], *pair[2:])
-    assert found == pytest.approx(1, abs=0.2)
+    diversity = diversity_within_class(features[order], labels[order], *pair[2:])
+    assert diversity == pytest.approx(1, abs=0.2)
 
 
 def test_classes_that_one_side_lacks_are_refused():

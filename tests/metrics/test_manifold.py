@@ -50,8 +50,8 @@ def test_the_scores_agree_with_the_code_published_with_the_paper(k):
     expected = prdc.compute_prdc(real_features=reference, fake_features=features, nearest_k=k)
     precision, recall = precision_recall(features, reference, k)
     density, coverage = density_coverage(features, reference, k)
-    found = {"precision": precision, "recall": recall, "density": density, "coverage": coverage}
-    assert found == pytest.approx(expected)
+    scores = {"precision": precision, "recall": recall, "density": density, "coverage": coverage}
+    assert scores == pytest.approx(expected)
 
 
 def test_copies_of_the_real_samples_score_one():
@@ -68,11 +68,11 @@ def test_half_the_modes_halve_recall_and_coverage_but_not_precision():
     centres = 20 * rng.standard_normal((10, 8))
     reference = centres[np.arange(1000) % 10] + 0.1 * rng.standard_normal((1000, 8))
     features = centres[np.arange(1000) % 5] + 0.1 * rng.standard_normal((1000, 8))
-    whole = centres[np.arange(1000) % 10] + 0.1 * rng.standard_normal((1000, 8))
+    complete = centres[np.arange(1000) % 10] + 0.1 * rng.standard_normal((1000, 8))
     (precision, recall), (density, coverage) = (
         score(features, reference) for score in (precision_recall, density_coverage)
     )
-    best_precision, best_recall = precision_recall(whole, reference)
+    best_precision, best_recall = precision_recall(complete, reference)
     assert recall == pytest.approx(best_recall / 2, abs=0.05)
     assert precision == pytest.approx(best_precision, abs=0.05)
     assert coverage == pytest.approx(0.5, abs=0.03)
@@ -116,9 +116,9 @@ def test_the_true_distribution_scores_what_the_docstring_says(d):
 def test_distances_agree_with_differences_and_copies_are_near_zero():
     a, b = (np.float32(100 + draws(n, 5, n)) for n in (30, 20))
     b[0] = a[0]
-    found = np.concatenate([square.copy() for _, square in squared_distances(a, b)])
+    distances = np.concatenate([square.copy() for _, square in squared_distances(a, b)])
     expected = np.square(a.astype(float)[:, None] - b).sum(axis=2)
-    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(distances, expected, rtol=1e-12, atol=1e-13)
 
 
 @pytest.mark.parametrize("score", [precision_recall, density_coverage])

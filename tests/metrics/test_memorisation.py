@@ -20,9 +20,9 @@ def test_nearest_neighbours_agree_with_loops(chunk, monkeypatch):
     monkeypatch.setattr(module, "TRAIN", chunk)
     samples, train = draws(40), draws(55, seed=1)
     expected = [min((math.dist(x, y), i) for i, y in enumerate(train)) for x in samples]
-    found = nearest_neighbours(samples, train)
-    np.testing.assert_allclose(found[0], [distance for distance, _ in expected], rtol=1e-12)
-    assert found[1].tolist() == [i for _, i in expected]
+    distances, indices = nearest_neighbours(samples, train)
+    np.testing.assert_allclose(distances, [distance for distance, _ in expected], rtol=1e-12)
+    assert indices.tolist() == [i for _, i in expected]
 
 
 def test_closer_is_the_probability_over_all_pairs_with_ties_by_half():
@@ -55,13 +55,13 @@ def test_copies_score_one_new_samples_a_half_and_strays_zero():
 
 def test_samples_of_the_true_distribution_spread_around_a_half_as_the_docstring_says():
     n, m = 100, 150
-    found = [
+    scores = [
         memorisation(draws(n, 3, s), draws(500, 3, s + 1000), draws(m, 3, s + 2000))["closer"]
         for s in range(200)
     ]
     expected = np.sqrt((n + m + 1) / (12 * n * m))
-    assert np.mean(found) == pytest.approx(0.5, abs=4 * expected / np.sqrt(200))
-    assert np.std(found) == pytest.approx(expected, rel=0.25)
+    assert np.mean(scores) == pytest.approx(0.5, abs=4 * expected / np.sqrt(200))
+    assert np.std(scores) == pytest.approx(expected, rel=0.25)
 
 
 def test_pictures_are_taken_as_they_are():

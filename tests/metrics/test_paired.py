@@ -56,23 +56,23 @@ def test_psnr_of_one_grey_level_is_known_and_that_of_no_error_is_a_number():
 
 def by_the_paper(x, y):
     """SSIM of two grey pictures as Wang et al. 2004 write it, window by window."""
-    place = np.arange(11) - 5
-    window = np.exp(-(place[:, None] ** 2 + place**2) / (2 * 1.5**2))
+    offsets = np.arange(11) - 5
+    window = np.exp(-(offsets[:, None] ** 2 + offsets**2) / (2 * 1.5**2))
     window /= window.sum()
     first, second = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    found = []
+    values = []
     for i in range(x.shape[0] - 10):
         for j in range(x.shape[1] - 10):
             p, q = (a[i : i + 11, j : j + 11].astype(float) for a in (x, y))
             mean_p, mean_q = (window * p).sum(), (window * q).sum()
             var_p, var_q = (window * (p - mean_p) ** 2).sum(), (window * (q - mean_q) ** 2).sum()
-            both = (window * (p - mean_p) * (q - mean_q)).sum()
-            found.append(
+            covariance = (window * (p - mean_p) * (q - mean_q)).sum()
+            values.append(
                 (2 * mean_p * mean_q + first)
-                * (2 * both + second)
+                * (2 * covariance + second)
                 / ((mean_p**2 + mean_q**2 + first) * (var_p + var_q + second))
             )
-    return np.mean(found)
+    return np.mean(values)
 
 
 def test_ssim_is_that_of_the_paper():

@@ -31,12 +31,12 @@ def test_noise_of_known_rms_leaves_what_three_fitted_parameters_leave():
 
 def test_no_frequency_fits_better_than_the_one_found():
     signals = np.random.default_rng(1).standard_normal((20, 10))
-    found = fit_sines(signals)["residual"]
+    residuals = fit_sines(signals)["residual"]
     for frequency in np.linspace(0.2, 3, 2000):
         angle = frequency * np.arange(10)
         basis = np.stack([np.sin(angle), np.cos(angle)], axis=1)
         rest = signals.T - basis @ np.linalg.lstsq(basis, signals.T, rcond=None)[0]
-        assert (np.sqrt(np.square(rest).mean(axis=0)) >= found - 1e-6).all()
+        assert (np.sqrt(np.square(rest).mean(axis=0)) >= residuals - 1e-6).all()
 
 
 def test_true_signals_score_near_zero():

@@ -76,12 +76,12 @@ def test_tensors_of_both_kinds_in_one_storage_transposed_and_of_no_dimension():
         },
         {"a": FLOATS, "b": np.array([2**40], "<i8")},
     )
-    found = read_tensors(content)
-    assert list(found) == ["whole", "turned", "count"]
-    np.testing.assert_array_equal(found["whole"], FLOATS.reshape(3, 4))
-    np.testing.assert_array_equal(found["turned"], FLOATS.reshape(3, 4)[1:].T)
-    assert found["count"] == 2**40 and found["count"].shape == ()
-    assert found["whole"].dtype == np.float32 and found["count"].dtype == np.int64
+    tensors = read_tensors(content)
+    assert list(tensors) == ["whole", "turned", "count"]
+    np.testing.assert_array_equal(tensors["whole"], FLOATS.reshape(3, 4))
+    np.testing.assert_array_equal(tensors["turned"], FLOATS.reshape(3, 4)[1:].T)
+    assert tensors["count"] == 2**40 and tensors["count"].shape == ()
+    assert tensors["whole"].dtype == np.float32 and tensors["count"].dtype == np.int64
 
 
 @pytest.mark.parametrize(
@@ -127,11 +127,11 @@ def test_another_format_is_refused(other):
 
 
 def test_what_was_cut_off_anywhere_is_refused():
-    whole = written(GOOD, {"a": FLOATS})
-    read_tensors(whole)
-    for length in range(len(whole)):
+    content = written(GOOD, {"a": FLOATS})
+    read_tensors(content)
+    for length in range(len(content)):
         with pytest.raises(UsageError, match="another one"):
-            read_tensors(whole[:length])
+            read_tensors(content[:length])
 
 
 @pytest.mark.backend
@@ -139,12 +139,12 @@ def test_torch_reads_the_same():
     torch = pytest.importorskip("torch")
     from zoo.metrics import efficientnet
 
-    path = efficientnet._path()
+    path = efficientnet._path(efficientnet.VERSIONS["lite0"])
     with open(path, "rb") as stream:
-        found = read_tensors(stream.read())
+        tensors = read_tensors(stream.read())
     expected = torch.load(path, weights_only=True, map_location="cpu")
-    assert list(found) == list(expected) and len(found) == 296
-    for name, array in found.items():
+    assert list(tensors) == list(expected) and len(tensors) == 296
+    for name, array in tensors.items():
         assert str(expected[name].dtype) == f"torch.{array.dtype}"
         np.testing.assert_array_equal(array, expected[name].numpy())
 

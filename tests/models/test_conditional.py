@@ -59,13 +59,13 @@ def test_the_projection_is_the_formula():
     gan = ConditionalGAN(**SMALL)
     network = gan.discriminator
     x = pictures(5)
-    found = logits(gan, x, LABELS)
+    result = logits(gan, x, LABELS)
     inner = keras.Model(network.inputs[0], network.get_layer("features").output)
     h = helpers.numpy(inner(x))
     code = helpers.numpy(network.get_layer("label_code").embeddings)[LABELS]
     kernel, bias = (helpers.numpy(w) for w in network.get_layer("psi").weights)
     expected = h @ kernel[:, 0] + bias + np.sum(code * h, axis=1)
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_concat_puts_one_plane_of_the_label_beside_the_image():
@@ -178,8 +178,8 @@ def test_the_paper_preset_is_the_network_of_the_tutorial():
     config = conditional.get_config("mnist", "paper")
     assert (config["image_size"], config["width"], config["batch_size"]) == (32, 64, 128)
     assert conditional.get_config("mnist", "default")["batch_size"] == 32
-    own = ConditionalGAN.settings()
-    settings = {k: v for k, v in config.items() if k in own} | {"width": 2}
+    accepted = ConditionalGAN.settings()
+    settings = {k: v for k, v in config.items() if k in accepted} | {"width": 2}
     gan = ConditionalGAN((32, 32, 1), num_classes=10, **settings)
     assert gan.n_critic == 5 and gan.conditioning == "concat" and gan.penalty is None
     ups = [x for x in gan.generator.layers if isinstance(x, keras.layers.Conv2DTranspose)]

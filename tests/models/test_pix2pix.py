@@ -56,12 +56,12 @@ def test_a_logit_looks_at_a_patch_of_the_size_that_is_documented(count, side):
         size = (size - 1) * stride + kernel
     assert size == side
     gan = small("pix2pix", patch_halvings=count)
-    found = [
+    layer_strides = [
         layer.strides[0]
         for layer in gan.discriminator.layers
         if isinstance(layer, keras.layers.Conv2D)
     ]
-    assert found == strides
+    assert layer_strides == strides
 
 
 def test_the_losses_are_the_formulas():

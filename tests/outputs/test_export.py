@@ -27,7 +27,7 @@ def has(*modules):
     return all(importlib.util.find_spec(module) for module in modules)
 
 
-# JAX starts fastest; most tests here are about what happens around the conversion.
+# JAX starts fastest, and most tests here check what happens around the conversion.
 QUICK = "jax" if has("jax") else BACKEND
 needs_tensorflow = pytest.mark.skipif(not has("tensorflow"), reason="TensorFlow is not installed")
 needs_onnx = pytest.mark.skipif(
@@ -37,7 +37,7 @@ needs_onnx = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def labelled(tmp_path_factory):
-    # Named unlike the contract: the export names its inputs by itself.
+    # The names differ from the contract, because the export sets the names of the inputs.
     model = pictures(channels=3, classes=4, names=("noise", "digit"))
     return make_run(tmp_path_factory.mktemp("runs") / "labelled", model, backend=BACKEND)
 
@@ -58,7 +58,7 @@ def run_python(code, cwd, backend):
     return done.stdout
 
 
-# Runs what was printed for each format and keeps what came out: {format: (z, label, images)}.
+# Runs the printed code of each format and stores its results: {format: (z, label, images)}.
 REPLAY = """
 import json, sys
 import numpy as np
@@ -84,12 +84,12 @@ np.savez({out!r}, **results)
 @pytest.mark.slow  # TensorFlow starts four times.
 @needs_onnx
 def test_every_format_is_the_same_function_and_its_printed_lines_run(labelled, tmp_path):
-    said = []
+    messages = []
     formats = list(ARTEFACTS)
-    paths = export(labelled, formats, out=str(tmp_path / "out"), say=said.append)
+    paths = export(labelled, formats, out=str(tmp_path / "out"), say=messages.append)
     assert paths == [str(tmp_path / "out" / ARTEFACTS[name]) for name in formats]
     assert sorted(os.listdir(tmp_path / "out")) == sorted(ARTEFACTS.values())
-    blocks = dict(zip(formats, said, strict=True))
+    blocks = dict(zip(formats, messages, strict=True))
     savedmodel = {"savedmodel": blocks.pop("savedmodel")}
     # The lines for SavedModel choose TensorFlow by themselves.
     other = "jax" if has("jax") else BACKEND
@@ -145,7 +145,7 @@ def test_the_fresh_process_cannot_import_zoo(tmp_path):
         "except ImportError:\n"
         "    print('blocked')\n"
     )
-    # Found otherwise, whether it is installed or not.
+    # With this path zoo could be imported, installed or not.
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True
@@ -163,11 +163,11 @@ def test_a_run_that_trains_on_is_copied_first(tmp_path, monkeypatch):
         pathlib.Path(source).write_bytes(b"the next one, still being written")
 
     monkeypatch.setattr(export_module.shutil, "copyfile", copy_and_go_on)
-    said = []
-    (path,) = export(run, ["h5", "h5"], backend=QUICK, say=said.append)
+    messages = []
+    (path,) = export(run, ["h5", "h5"], backend=QUICK, say=messages.append)
     assert path == f"{run}/export/generator.h5"
     assert os.listdir(f"{run}/export") == ["generator.h5"]
-    assert "samples = generator.predict(z, verbose=0)" in said[0]
+    assert "samples = generator.predict(z, verbose=0)" in messages[0]
     assert network_files.load(path).inputs[0].shape == (None, 3)
 
 
@@ -176,10 +176,10 @@ def test_an_artefact_is_replaced_only_by_one_that_agrees(tmp_path, plain, monkey
     out.mkdir()
     (out / "generator.keras").write_bytes(b"older")
     monkeypatch.setattr(export_module, "TOLERANCE", -1.0)
-    said = []
+    messages = []
     with pytest.raises(UsageError, match=r"differs from the generator: keras by .*nothing was"):
-        export(plain, ["keras"], out=str(out), backend=QUICK, say=said.append)
-    assert said == []
+        export(plain, ["keras"], out=str(out), backend=QUICK, say=messages.append)
+    assert messages == []
     assert os.listdir(out) == ["generator.keras"]
     assert (out / "generator.keras").read_bytes() == b"older"
 
@@ -244,8 +244,8 @@ def test_a_lambda_layer_is_refused(suffix, tmp_path):
 def test_a_damaged_file_is_refused_in_one_sentence(damage, suffix, tmp_path):
     path = tmp_path / f"generator.{suffix}"
     points().save(path)
-    whole = path.read_bytes()
-    contents = {"empty": b"", "half": whole[: len(whole) // 2], "text": b"hello"}
+    complete = path.read_bytes()
+    contents = {"empty": b"", "half": complete[: len(complete) // 2], "text": b"hello"}
     path.write_bytes(contents[damage])
     with pytest.raises(ValueError, match=r"cannot be loaded: .*damaged") as caught:
         network_files.load(str(path))
@@ -333,8 +333,8 @@ def test_a_discriminator_is_exported(variant, request, tmp_path):
     # With the layers that Keras lacks where a variant can have them.
     spectral = {"discriminator_norm": "spectral"} if name == "dcgan" else {}
     path, gan = trained(tmp_path / "run", name, dataset, **spectral)
-    said = []
-    export(path, ["keras"], backend=QUICK, say=said.append, discriminator=True)
+    messages = []
+    export(path, ["keras"], backend=QUICK, say=messages.append, discriminator=True)
     assert sorted(os.listdir(f"{path}/export")) == ["discriminator.keras", "generator.keras"]
     discriminator = network_files.load(f"{path}/export/discriminator.keras", "discriminator")
     first = "image" if dataset == "digits" else "sample"
@@ -347,7 +347,7 @@ def test_a_discriminator_is_exported(variant, request, tmp_path):
     np.testing.assert_allclose(logits, helpers.numpy(gan.discriminator(inputs)), atol=1e-4)
     assert np.ptp(logits) > 1e-5
     space = {}
-    exec(said[1], space)
+    exec(messages[1], space)
     assert space["logits"].shape == (16, 1)
 
 
@@ -369,14 +369,14 @@ def test_cats_and_dogs_h5_files_have_the_names_of_the_tutorial(tmp_path):
 @needs_onnx
 def test_a_discriminator_with_classes_becomes_savedmodel_and_onnx(tmp_path):
     path, _ = trained(tmp_path / "run", "conditional")
-    said = []
+    messages = []
     formats = ["savedmodel", "onnx"]
-    paths = export(path, formats, say=said.append, discriminator=True)
+    paths = export(path, formats, say=messages.append, discriminator=True)
     assert [os.path.basename(p) for p in paths] == [
         *(ARTEFACTS[name] for name in formats),
         *(DISCRIMINATORS[name] for name in formats),
     ]
-    for code in said[2:]:
+    for code in messages[2:]:
         run_python(f"{code}\nassert logits.shape == (16, 1)", tmp_path, BACKEND)
 
 
@@ -421,17 +421,17 @@ def test_the_program_prints_nothing_but_python(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--run=mien"], "mine"),
         (["--run=mine", "--format=onx"], "Valid: h5, keras, onnx, savedmodel"),
         (["--run=mine", "--backend=cntk"], "tensorflow|jax|torch"),
     ],
 )
-def test_wrong_flags_are_one_sentence_and_exit_2(tmp_path, arguments, said):
+def test_wrong_flags_are_one_sentence_and_exit_2(tmp_path, arguments, message):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "config.json").write_text(json.dumps({"backend": QUICK}))
     done = run_program(f"--runs_dir={tmp_path}", *arguments)
     assert done.returncode == 2
     assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
-    assert said in done.stderr
+    assert message in done.stderr

@@ -106,12 +106,12 @@ def test_a_network_of_unknown_channels_is_refused(tmp_path):
 
 
 def test_every_network_is_exported_under_its_name_and_its_lines_run(unpaired, tmp_path):
-    said = []
-    paths = export(unpaired, ["keras", "h5"], str(tmp_path / "out"), QUICK, said.append)
+    messages = []
+    paths = export(unpaired, ["keras", "h5"], str(tmp_path / "out"), QUICK, messages.append)
     expected = [files_of(name)[f] for name in ("a_to_b", "b_to_a") for f in ("keras", "h5")]
     assert [os.path.basename(path) for path in paths] == expected
     assert sorted(os.listdir(tmp_path / "out")) == sorted(expected)
-    for code, factor in zip(said, (-1, -1, 0.5, 0.5), strict=True):
+    for code, factor in zip(messages, (-1, -1, 0.5, 0.5), strict=True):
         assert "any that 4 divides" in code
         space = {}
         exec(code, space)
@@ -146,17 +146,17 @@ np.savez({out!r}, **results)
 @needs_onnx
 @pytest.mark.parametrize("model", ["pix2pix", "cyclegan"])
 def test_every_format_takes_any_size_and_any_batch(model, tmp_path):
-    # The networks as they are: instance normalisation, and padding by reflection.
-    own = {"blocks": 1, "padding": "reflect"} if model == "cyclegan" else {}
-    gan = zoo.create(model, image_shape=(32, 32, 3), width=4, **own)
+    # Real networks, with instance normalisation and padding by reflection.
+    extra = {"blocks": 1, "padding": "reflect"} if model == "cyclegan" else {}
+    gan = zoo.create(model, image_shape=(32, 32, 3), width=4, **extra)
     networks = [gan.inference_network(name) for name in gan.averaged]
-    run = small.make_run(tmp_path / "run", model, networks, width=4, **own)
+    run = small.make_run(tmp_path / "run", model, networks, width=4, **extra)
     formats = ["keras", "savedmodel", "onnx"]
-    said = []
+    messages = []
     source = run if model == "pix2pix" else f"{run}/a_to_b.keras"
-    export(source, formats, str(tmp_path / "out"), say=said.append)
+    export(source, formats, str(tmp_path / "out"), say=messages.append)
     out = str(tmp_path / "out.npz")
-    code = REPLAY.format(blocks=json.dumps(dict(zip(formats, said, strict=True))), out=out)
+    code = REPLAY.format(blocks=json.dumps(dict(zip(formats, messages, strict=True))), out=out)
     done = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.modules['zoo'] = None\n{code}"],
         env=os.environ | {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"},
@@ -197,18 +197,18 @@ def test_an_artefact_that_takes_one_size_only_is_found_out(tmp_path):
     small.linear(size=(32, 32)).save(tmp_path / "fixed.keras")
     with pytest.raises(ValueError, match="keras artefact of the generator does not work"):
         keras_alone.check({"keras": str(tmp_path / "fixed.keras")}, reference)
-    # As the original in squares, and otherwise in what is wide.
+    # Square, as in the original, and also wide.
     image = keras.Input((None, None, 3), name="image")
     column = ops.cumsum(ops.ones_like(image), axis=2)
     keras.Model(image, -image - ops.relu(column - 32)).save(tmp_path / "wide.keras")
     assert keras_alone.check({"keras": str(tmp_path / "wide.keras")}, reference)["keras"] > 1
 
 
-def trained(folder, model, **own):
+def trained(folder, model, **extra):
     """Writes a run with a checkpoint; returns `(path, gan)`."""
     dataset = small.pairs(folder / "data", test=0) if model == "pix2pix" else None
     dataset = dataset or small.domains(folder / "data", test=(0, 0))
-    settings = {"image_size": 32, "width": 4, **own}
+    settings = {"image_size": 32, "width": 4, **extra}
     resolved = configs.resolve(model, dataset, overrides=settings)
     resolved = assembly.complete(resolved, assembly.load_data(resolved, assembly.Source()))
     gan = assembly.build(resolved)
@@ -226,12 +226,12 @@ def test_a_discriminator_of_two_pictures_is_exported_with_the_names_of_its_input
 ):
     monkeypatch.setenv("ZOO_CACHE_DIR", str(tmp_path / "cache"))
     run, gan = trained(tmp_path, "pix2pix", patch_halvings=2)
-    said = []
-    export(run, ["keras"], say=said.append, discriminator=True)
+    messages = []
+    export(run, ["keras"], say=messages.append, discriminator=True)
     assert sorted(os.listdir(f"{run}/export")) == ["discriminator.keras", "generator.keras"]
-    assert "image = " in said[1] and "judged = " in said[1] and "[image, judged]" in said[1]
+    assert all(text in messages[1] for text in ("image = ", "judged = ", "[image, judged]"))
     space = {}
-    exec(said[1], space)
+    exec(messages[1], space)
     assert space["logits"].shape == (2, 8, 8, 1)
     expected = gan.discriminator([space["image"], space["judged"]])
     np.testing.assert_allclose(space["logits"], helpers.numpy(expected), atol=1e-4)

@@ -59,14 +59,14 @@ def test_another_seed_gives_other_samples(plain, tmp_path):
 
 
 def test_npz_holds_what_the_generator_makes(labelled, tmp_path):
-    found = arrays(labelled, tmp_path, seed=[9, 4, 2**40], classes="dog")
+    result = arrays(labelled, tmp_path, seed=[9, 4, 2**40], classes="dog")
     z = np.stack([np.random.default_rng((s, 0)).standard_normal(6) for s in (9, 4, 2**40)])
     label = np.full(3, 1, "int32")
     expected = keras.ops.convert_to_numpy(load_generator(labelled)([z.astype("float32"), label]))
-    assert found["images"].dtype == np.uint8 and found["images"].shape == (3, 8, 8, 3)
-    assert np.abs(found["images"] - (expected + 1) * 127.5).max() < 0.51
-    assert found["labels"].dtype == np.int32 and found["labels"].tolist() == [1, 1, 1]
-    assert found["seeds"].tolist() == [9, 4, 2**40] and found["indices"].tolist() == [0, 0, 0]
+    assert result["images"].dtype == np.uint8 and result["images"].shape == (3, 8, 8, 3)
+    assert np.abs(result["images"] - (expected + 1) * 127.5).max() < 0.51
+    assert result["labels"].dtype == np.int32 and result["labels"].tolist() == [1, 1, 1]
+    assert result["seeds"].tolist() == [9, 4, 2**40] and result["indices"].tolist() == [0, 0, 0]
 
 
 def test_a_model_without_classes_has_no_labels(plain, tmp_path):
@@ -102,8 +102,8 @@ def test_in_a_grid_classes_that_take_turns_keep_their_columns(labelled, tmp_path
 
 
 def test_classes_of_a_bare_file_are_read_off_the_model(labelled, tmp_path):
-    found = arrays(f"{labelled}/generator.keras", tmp_path, count=5)
-    assert found["labels"].tolist() == [0, 1, 2, 3, 0]
+    result = arrays(f"{labelled}/generator.keras", tmp_path, count=5)
+    assert result["labels"].tolist() == [0, 1, 2, 3, 0]
 
 
 @pytest.mark.parametrize("name", ["dgo", "4", "-1", ""])
@@ -158,9 +158,9 @@ def test_samples_that_are_not_pictures_go_into_npz_only(tmp_path):
     for format in ("png", "grid", "walk"):
         with pytest.raises(UsageError, match="--format=npz"):
             generate(source, format=format)
-    found = arrays(source, tmp_path, count=5)
-    assert "images" not in found
-    assert found["samples"].dtype == np.float32 and found["samples"].shape == (5, 2)
+    result = arrays(source, tmp_path, count=5)
+    assert "images" not in result
+    assert result["samples"].dtype == np.float32 and result["samples"].shape == (5, 2)
 
 
 def test_a_walk_turns_on_the_sphere_and_closes():
@@ -207,8 +207,8 @@ def test_seeds_are_numbers_and_ranges():
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "half", "text"])
 def test_a_damaged_generator_is_one_sentence(tmp_path, plain, damage):
-    whole = (pathlib.Path(plain) / "generator.keras").read_bytes()
-    contents = {"empty": b"", "half": whole[: len(whole) // 2], "text": b"hello"}
+    complete = (pathlib.Path(plain) / "generator.keras").read_bytes()
+    contents = {"empty": b"", "half": complete[: len(complete) // 2], "text": b"hello"}
     run = tmp_path / "run"
     run.mkdir()
     if damage != "missing":
@@ -245,7 +245,7 @@ def test_the_program_takes_the_backend_of_the_run_and_is_quiet(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--run=mnits"], "'mnits'"),
         ([], "exactly one of --run"),
@@ -258,8 +258,8 @@ def test_the_program_takes_the_backend_of_the_run_and_is_quiet(tmp_path):
         (["--run=mnist", "--sed=0"], "seed"),
     ],
 )
-def test_wrong_flags_are_one_sentence_and_exit_2(tmp_path, arguments, said):
+def test_wrong_flags_are_one_sentence_and_exit_2(tmp_path, arguments, message):
     done = run_program(f"--runs_dir={tmp_path}", *arguments)
     assert done.returncode == 2
     assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
-    assert said in done.stderr
+    assert message in done.stderr

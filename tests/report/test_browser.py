@@ -92,14 +92,14 @@ def test_the_report_shows_everything_and_nothing_is_cut_off(page, tmp_path, widt
     top, left, height, across = box(shot, LATEST)
     assert (left, across, height) == (margin, min(520, column), min(520, column)) and top < 250
     assert box(shot, EARLIER)[2:] == (96, 96)
-    found = [top]
-    for colour, wanted in ((WALK, 520), (NEIGHBOURS, 2080)):
+    tops = [top]
+    for colour, expected in ((WALK, 520), (NEIGHBOURS, 2080)):
         top, left, height, across = box(shot, colour)
-        assert (left, across) == (margin, min(wanted, column))
+        assert (left, across) == (margin, min(expected, column))
         assert height == pytest.approx(across / (2 if colour == WALK else 4), abs=1)
-        found.append(top)
+        tops.append(top)
     for colour in CURVES:
         curve = (np.abs(shot.astype(int) - colour) <= 8).all(-1)
         assert curve.any(0).sum() > 200, "the curves lead across the page"
-        found.append(np.flatnonzero(curve.any(1))[0])
-    assert found[:4] == sorted(found[:4])
+        tops.append(np.flatnonzero(curve.any(1))[0])
+    assert tops[:4] == sorted(tops[:4])

@@ -23,24 +23,24 @@ class Page(HTMLParser):
 
     def __init__(self, path):
         super().__init__()
-        self.found, self.open = [], []
+        self.elements, self.open = [], []
         self.html = path.read_text("utf-8")
         self.feed(self.html)
         assert self.open == []
 
     def handle_starttag(self, tag, attributes):
-        self.found.append((tag, dict(attributes)))
+        self.elements.append((tag, dict(attributes)))
         if tag not in VOID:
             self.open.append(tag)
 
     def handle_startendtag(self, tag, attributes):
-        self.found.append((tag, dict(attributes)))
+        self.elements.append((tag, dict(attributes)))
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
 
     def all(self, tag):
-        return [attributes for name, attributes in self.found if name == tag]
+        return [attributes for name, attributes in self.elements if name == tag]
 
     @property
     def text(self):
@@ -123,7 +123,7 @@ def test_large_samples_do_not_make_a_large_file(tmp_path):
 
 def test_report_fetches_nothing(tmp_path):
     page = Page(report.write_report(make_run(tmp_path / "run")))
-    for tag, attributes in page.found:
+    for tag, attributes in page.elements:
         for name in ("src", "href", "xlink:href", "srcset", "action"):
             assert attributes.get(name, "data:").startswith("data:"), (tag, attributes)
     assert not page.all("link")
@@ -200,13 +200,14 @@ def test_curves_of_what_a_variant_adds_are_drawn_too(tmp_path):
     (run / "metrics.csv").write_text("step,d_loss,g_loss,mode_seeking_loss\n1,1,1,1\n2,2,2,7.25\n")
     page = Page(report.write_report(run))
     assert "mode seeking 7.25" in re.sub(r"\s+", " ", page.text)
-    assert len([tag for tag, found in page.found if found.get("class") == "chart"]) == 1
+    classes = [attributes.get("class") for _, attributes in page.elements]
+    assert classes.count("chart") == 1
 
 
 def charts(page):
-    """Title -> the names in its legend, of each chart."""
-    found = re.findall(r'<svg role="img" aria-label="([^"]*): ([^"]*) over step"', page.html)
-    return {title: names.split(", ") for title, names in found}
+    """Returns title -> the names in the legend, for each chart."""
+    matches = re.findall(r'<svg role="img" aria-label="([^"]*): ([^"]*) over step"', page.html)
+    return {title: names.split(", ") for title, names in matches}
 
 
 def test_every_number_of_every_player_is_a_curve_by_its_name(tmp_path):
@@ -229,7 +230,7 @@ def test_a_player_that_did_not_move_has_a_curve_of_the_epochs_in_which_it_did(tm
     page = Page(report.write_report(run))
     shown = [json.loads(figure["data-chart"])["curves"] for figure in page.all("figure")]
     assert shown == [[[[24], [1]], [[8, 16], [9, 8]]], [[[8, 16], [2, 1]]]]
-    # What is no number is told, what was not there is no mistake.
+    # A value that is not finite is reported; an empty cell is no mistake.
     assert page.text.count("not finite") == 1 and "d: 1 values were not finite" in page.text
 
 
@@ -298,12 +299,12 @@ def test_the_scores_of_the_training_are_a_curve_above_their_floor(tmp_path):
     page = Page(report.write_report(run))
     assert len(page.all("figure")) == charts + 1
     shown = json.loads(page.all("figure")[-1]["data-chart"])
-    # Only scores of the latest protocol, which the floor tells.
+    # Only scores of the latest protocol, known by its floor.
     assert shown["curves"] == [
         [[10, 20, 30], [30, 20, 10]],
         [[0, 10, 20, 30], [0.125] * 4],
     ]
-    # Also before the first epoch has ended, and of one score.
+    # Also before the end of the first epoch, and with only one score.
     (run / "metrics.csv").unlink()
     (run / "scores.csv").write_text("".join(lines[:2]))
     assert len(Page(report.write_report(run)).all("figure")) == 1
@@ -328,7 +329,7 @@ def test_walk_and_neighbours_are_shown_with_what_they_say_of_themselves(tmp_path
     assert base64.b64decode(walk["src"].partition(",")[2]) == (run / "walk.png").read_bytes()
     assert neighbours["src"].startswith("data:image/jpeg;")
     assert len(neighbours["src"]) < 1.4 * embedded.BESIDE and neighbours["width"] == "900"
-    # Also one without a description.
+    # A file without a description works too.
     (run / "walk.png").write_bytes(b"damaged")
     pictures.save_png(run / "neighbours.png", image[:9])
     text = Page(report.write_report(run)).text

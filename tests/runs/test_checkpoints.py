@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not there, checked when read, and only the newest three."""
+"""Checkpoints: complete or absent, checked when read, and only the newest three."""
 
 import contextlib
 import errno
@@ -60,7 +60,7 @@ def test_a_checkpoint_holds_every_variable(tmp_path, gan):
     checkpoints.restore(fresh, arrays, groups=("trainable", "other", "optimizer", "metrics"))
     after = weights(fresh)
     assert all(np.array_equal(after[name], before[name]) for name in before)
-    # Nothing that a model has is in none of the groups.
+    # Every variable of a model is in one of the groups.
     known = {id(v) for variables in checkpoints._groups(gan).values() for v in variables}
     assert {id(v) for v in [*gan.variables, *gan.optimizer.variables]} <= known
     assert id(gan.noise.state) in known
@@ -81,7 +81,7 @@ def truncate(path):
 
 
 def flip(path):
-    """One bit of a weight changes: still a zip, still an array, another number."""
+    """Changes one bit of a weight: the file is still a zip with arrays, but one number differs."""
     content = bytearray(path.read_bytes())
     with zipfile.ZipFile(path) as file:
         last = file.infolist()[-2]
@@ -104,7 +104,7 @@ def test_a_damaged_newest_falls_back_to_the_one_before(tmp_path, gan, capsys, da
 
 
 class Two:
-    """As little of a model as makes a checkpoint."""
+    """The smallest model that can be saved in a checkpoint."""
 
     trainable_variables = (keras.Variable(np.arange(3, dtype="float32")),)
     non_trainable_variables = (keras.Variable(7, dtype="int32", trainable=False),)
@@ -114,14 +114,14 @@ class Two:
 
 
 def test_no_flipped_byte_goes_unnoticed(tmp_path):
-    """Wherever a byte is wrong, reading it gives a UsageError or the arrays that were saved."""
+    """With any one byte wrong, reading gives a UsageError or the arrays that were saved."""
     (path,) = save(tmp_path, Two(), 1)
-    whole = path.read_bytes()
+    original = path.read_bytes()
     _, saved = checkpoints.read(path)
     assert len(saved) == 2
     wrong = []
-    for i in range(len(whole)):
-        content = bytearray(whole)
+    for i in range(len(original)):
+        content = bytearray(original)
         content[i] ^= 0xFF
         path.write_bytes(content)
         try:
@@ -175,7 +175,7 @@ def test_weights_that_are_not_finite_are_never_written(tmp_path, bad):
 
 
 def watcher(folder, gan):
-    """The callback of a run that is about to save step 20."""
+    """Returns the callback of a run that is about to save step 20."""
     session = Session(folder, {}, steps_per_epoch=10, step=20)
     callback = callbacks.Checkpoints(session)
     callback.set_model(gan)
@@ -211,10 +211,10 @@ def test_a_generator_that_cannot_be_written_leaves_the_one_before(tmp_path, gan,
     assert {p.name for p in tmp_path.iterdir()} == {"generator.keras", "checkpoints"}
 
 
-# Keras is imported once more, in a process that has a disk of its own.
+# Starts a process with a separate small disk, which imports Keras.
 @pytest.mark.slow
 def test_a_disk_that_is_really_full(tmp_path):
-    """Saves on a file system with less and less room: each failure is the sentence."""
+    """Saves on a file system that fills up: each failure gives the error message."""
     mount = "mount -t tmpfs -o size=4m tmpfs"
     isolated = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
     try:

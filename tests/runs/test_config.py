@@ -17,9 +17,11 @@ def resolve(preset="default", **overrides):
 def test_a_config_has_every_setting_of_the_run_and_the_model():
     resolved = resolve()
     assert set(resolved) == {"model", "dataset", "preset", *config.known_settings("dcgan")}
-    own = config.model_settings(resolved)
-    assert "width" in own and not {"batch_size", "seed", "image_shape", "dtype"} & set(own)
-    zoo.create("dcgan", **own)
+    settings = config.model_settings(resolved)
+    assert "width" in settings and not {"batch_size", "seed", "image_shape", "dtype"} & set(
+        settings
+    )
+    zoo.create("dcgan", **settings)
     assert json.loads(json.dumps(resolved)) == resolved
 
 
@@ -52,7 +54,7 @@ def test_values_get_the_type_of_their_setting(name, text, value):
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "said"),
+    ("name", "text", "message"),
     [
         ("kernel_size", "abc", r"`kernel_size` has the wrong type\. Expected int, .*='abc'"),
         ("width", "1.5", "Expected int"),
@@ -78,8 +80,8 @@ def test_values_get_the_type_of_their_setting(name, text, value):
         ("resize", "squash", "crop, pad, stretch"),
     ],
 )
-def test_a_wrong_setting_is_one_sentence(name, text, said):
-    with pytest.raises(UsageError, match=said) as caught:
+def test_a_wrong_setting_is_one_sentence(name, text, message):
+    with pytest.raises(UsageError, match=message) as caught:
         resolve(**{name: text})
     assert "\n" not in str(caught.value)
 

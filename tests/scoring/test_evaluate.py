@@ -25,7 +25,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 @pytest.fixture(scope="module", autouse=True)
 def quick(tmp_path_factory):
-    """Classifiers of 30 steps, in a cache of these tests' own."""
+    """Uses classifiers of 30 steps, in a separate cache."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ZOO_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
         patch.setattr(classifier, "EPOCHS", 1)
@@ -113,18 +113,18 @@ def test_wrong_labels_and_one_picture_for_each_class_are_told(tmp_path, train):
 
 
 def test_the_seed_fixes_the_numbers(run, tmp_path):
-    def found(**options):
-        return evaluate.evaluate(run, samples=300, **asked, **options)["scores"]
+    def compute(**options):
+        return evaluate.evaluate(run, samples=300, **settings, **options)["scores"]
 
-    asked = {"metrics": ["frechet", "kernel", "density_coverage"], "say": lambda _: None}
+    settings = {"metrics": ["frechet", "kernel", "density_coverage"], "say": lambda _: None}
 
-    first = found(seed=1)
-    assert first == found(seed=1)
-    other = found(seed=2)
+    first = compute(seed=1)
+    assert first == compute(seed=1)
+    other = compute(seed=2)
     assert all(first[name] != other[name] for name in ("frechet", "kernel", "density"))
     # The samples are those of generate.py.
     (path,) = generate.generate(run, count=300, seed=1, format="npz", out=str(tmp_path / "s.npz"))
-    of_file = evaluate.evaluate(samples=path, dataset="digits", seed=1, **asked)
+    of_file = evaluate.evaluate(samples=path, dataset="digits", seed=1, **settings)
     assert of_file["scores"] == first
 
 
@@ -160,22 +160,22 @@ def test_the_evaluation_of_a_run_is_added_to_and_not_mixed(run):
         return json.loads(path.read_text())
 
     content(metrics=["frechet"])
-    found = content(metrics=["kernel"])
-    assert (found["step"], found["wasserstein"]) == (5, 0.5)
-    record = found["evaluations"]["classifier:digits"]
+    result = content(metrics=["kernel"])
+    assert (result["step"], result["wasserstein"]) == (5, 0.5)
+    record = result["evaluations"]["classifier:digits"]
     assert set(record["scores"]) == {"frechet", "kernel", "kernel_deviation"}
     assert set(record["protocol"]["metrics"]) == {"frechet", "kernel"}
-    found = content(metrics=["precision_recall"], features="raw")
-    assert set(found["evaluations"]) == {"classifier:digits", "raw"}
-    # Of other samples.
-    found = content(metrics=["kernel"], seed=9)
-    assert set(found["evaluations"]["classifier:digits"]["scores"]) == {
+    result = content(metrics=["precision_recall"], features="raw")
+    assert set(result["evaluations"]) == {"classifier:digits", "raw"}
+    # With other samples the old scores are dropped.
+    result = content(metrics=["kernel"], seed=9)
+    assert set(result["evaluations"]["classifier:digits"]["scores"]) == {
         "kernel",
         "kernel_deviation",
     }
     pictures(classes=10, channels=1).save(pathlib.Path(run) / "generator.keras")
-    found = content(metrics=["frechet"], seed=9)
-    assert set(found["evaluations"]["classifier:digits"]["scores"]) == {"frechet"}
+    result = content(metrics=["frechet"], seed=9)
+    assert set(result["evaluations"]["classifier:digits"]["scores"]) == {"frechet"}
     path.write_text("{damaged")
     assert set(content(metrics=["frechet"])) == {"evaluations"}
 
@@ -193,16 +193,16 @@ def test_a_run_that_copies_is_shown_beside_what_it_copied(run, monkeypatch):
         sheet, description = np.asarray(picture), picture.info["Description"]
     for part in ("step 1,200", "training picture of digits", "classifier:digits"):
         assert part in description
-    # Two rows of eight pairs, each of a sample above itself.
+    # Two rows of eight pairs: a sample above its copy.
     height = 2 * 64 + 2
-    found = [
+    tops = [
         top
         for top in range(len(sheet) - height)
         if (sheet[top : top + 64, 16:-16] == sheet[top + 66 : top + height, 16:-16]).all()
         and sheet[top : top + 64, 16:-16].std() > 50
     ]
-    # Black margins of digits leave some play.
-    assert np.count_nonzero(np.diff(found) > 1) == 1 and found[-1] - found[0] > height
+    # Black margins of digits allow small shifts.
+    assert np.count_nonzero(np.diff(tops) > 1) == 1 and tops[-1] - tops[0] > height
 
 
 def read(path):
@@ -380,9 +380,11 @@ def test_what_takes_hours_must_be_asked_for():
 
 @pytest.mark.parametrize("name", ["raw:digits", "classifier", "classifier:", "imagenets", ""])
 def test_the_extractors_are_known_by_name(name):
-    for known in ("raw", "imagenet", "inception", "classifier:digits"):
+    for known in ("raw", "imagenet", "imagenet_lite1", "inception", "classifier:digits"):
         evaluate._check_names(None, known, 0)
-    with pytest.raises(UsageError, match=r"no feature extractor.*imagenet, inception, raw"):
+    with pytest.raises(
+        UsageError, match=r"no feature extractor.*imagenet, imagenet_lite1, inception, raw"
+    ):
         evaluate._check_names(None, name, 0)
 
 
@@ -395,8 +397,8 @@ def test_scoring_again_and_again_computes_the_reference_once(train, monkeypatch)
     extracted, extract = [], extractor.extract
     monkeypatch.setattr(extractor, "extract", lambda x, *_: extracted.append(len(x)) or extract(x))
     for _ in range(3):
-        found = scores.scores(train.samples[:300], None, reference, extractor, ["frechet"])
-    assert set(found) == {"frechet"} and 0 < found["frechet"] < 50
+        result = scores.scores(train.samples[:300], None, reference, extractor, ["frechet"])
+    assert set(result) == {"frechet"} and 0 < result["frechet"] < 50
     assert counted == [300, 179, 300, 300] and extracted == [300, 300, 300]
 
     balls, radii = [], manifold.squared_radii
@@ -405,11 +407,11 @@ def test_scoring_again_and_again_computes_the_reference_once(train, monkeypatch)
     )
     for _ in range(2):
         names = ["precision_recall", "density_coverage"]
-        found = scores.scores(train.samples[:300], None, reference, extractor, names)
+        result = scores.scores(train.samples[:300], None, reference, extractor, names)
     assert sorted(balls) == [(179, 3), (179, 5), (300, 3), (300, 3)]
     pair = extractor.features(train.samples[:300]), reference.features
     expected = manifold.precision_recall(*pair, k=3) + manifold.density_coverage(*pair, k=5)
-    assert (*found.values(),) == expected
+    assert (*result.values(),) == expected
 
 
 def test_a_run_is_told_when_its_data_have_changed(run):
@@ -420,7 +422,7 @@ def test_a_run_is_told_when_its_data_have_changed(run):
 
 
 @pytest.mark.parametrize(
-    ("arrays", "said"),
+    ("arrays", "message"),
     [
         ({"x": np.zeros(3)}, "holds no samples"),
         ({"images": np.zeros((5, 8, 8, 1)) + 3}, r"in \[-1, 1\]"),
@@ -432,9 +434,9 @@ def test_a_run_is_told_when_its_data_have_changed(run):
         ({"images": np.array([{}])}, "cannot|not an .npz"),
     ],
 )
-def test_a_file_that_holds_no_samples_is_one_sentence(tmp_path, arrays, said):
+def test_a_file_that_holds_no_samples_is_one_sentence(tmp_path, arrays, message):
     np.savez(tmp_path / "s.npz", **arrays)
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=message):
         evaluate.evaluate(samples=str(tmp_path / "s.npz"), dataset="digits")
 
 
@@ -454,8 +456,8 @@ def test_other_bad_input_is_one_sentence(run, tmp_path):
         ({"source": run, "samples": 50, "metrics": ["frechet"]}, "at least 128"),
         ({"source": run, "features": "raw", "metrics": ["classifier_score"]}, "does not apply"),
     ]
-    for arguments, said in cases:
-        with pytest.raises(UsageError, match=said) as caught:
+    for arguments, message in cases:
+        with pytest.raises(UsageError, match=message) as caught:
             evaluate.evaluate(**arguments)
         assert "\n" not in str(caught.value)
     assert sorted(p.name for p in pathlib.Path(run).iterdir()) == ["config.json", "generator.keras"]
@@ -473,7 +475,7 @@ def run_program(*arguments, **options):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ([], "exactly one of --run"),
         (["--run=x", "--samples=a.npz"], "exactly one of --run"),
@@ -482,9 +484,9 @@ def run_program(*arguments, **options):
         (["--metric=x", "--features=raw", "--sed=1"], "metric"),
     ],
 )
-def test_wrong_flags_are_one_sentence_and_exit_2(tmp_path, arguments, said):
+def test_wrong_flags_are_one_sentence_and_exit_2(tmp_path, arguments, message):
     done = run_program(*arguments, cwd=tmp_path)
-    assert done.returncode == 2 and said in done.stderr
+    assert done.returncode == 2 and message in done.stderr
     assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
     assert not list(tmp_path.iterdir())
 

@@ -32,9 +32,9 @@ def negatives(dataset, tmp_path_factory):
     """A run of two networks that draw negatives, and what it scores."""
     networks = [small.linear(), small.linear()]
     run = small.make_run(tmp_path_factory.mktemp("runs") / "run", "cyclegan", networks, dataset)
-    said, table = [], pathlib.Path(run) / "results.csv"
-    record = evaluate.evaluate(run, features="raw", results=str(table), say=said.append)
-    return run, record, said[0], table
+    messages, table = [], pathlib.Path(run) / "results.csv"
+    record = evaluate.evaluate(run, features="raw", results=str(table), say=messages.append)
+    return run, record, messages[0], table
 
 
 def test_negatives_of_dark_pictures_are_as_near_to_light_ones_as_real_ones(negatives):
@@ -42,10 +42,10 @@ def test_negatives_of_dark_pictures_are_as_near_to_light_ones_as_real_ones(negat
     for direction in DIRECTIONS:
         for metric in ("frechet", "kernel"):
             name = f"{direction}_{metric}"
-            found, floor = record["scores"][name], record["floor"][name]
+            score, floor = record["scores"][name], record["floor"][name]
             untouched = record["baselines"]["input"][name]
-            assert abs(found - floor) < (untouched - floor) / 3, name
-            assert record["baselines"]["mean"][name] not in (found, untouched, floor)
+            assert abs(score - floor) < (untouched - floor) / 3, name
+            assert record["baselines"]["mean"][name] not in (score, untouched, floor)
         assert record["scores"][f"{direction}_cycle_error"] < 1e-6
         assert record["baselines"]["mean"][f"{direction}_cycle_error"] > 0.05
     named = [name for name in record["scores"] if not name.endswith("_deviation")]
@@ -71,13 +71,13 @@ def test_networks_that_change_nothing_score_as_the_input_does(dataset, tmp_path)
 
 
 def test_each_direction_has_its_own_counts(negatives):
-    _, record, said, table = negatives
+    _, record, message, table = negatives
     counts = record["protocol"]["counts"]
     assert counts == {
         "a_to_b": {"samples": 5, "reference_count": 7, "floor_samples": 5},
         "b_to_a": {"samples": 7, "reference_count": 5, "floor_samples": 7},
     }
-    assert "5 of a and 7 of b" in said and "3,072 dimensions" in said
+    assert "5 of a and 7 of b" in message and "3,072 dimensions" in message
     with open(table, newline="") as file:
         rows = {row["metric"]: row for row in csv.DictReader(file)}
     assert rows["a_to_b_frechet"]["samples"] == "5"
@@ -99,10 +99,10 @@ def test_the_record_is_kept(negatives):
 
 
 def test_a_metric_alone_needs_no_features(negatives, dataset):
-    run, whole, _, _ = negatives
+    run, complete, _, _ = negatives
     record = evaluate.evaluate(run, metrics=["cycle_error"], features="raw", say=lambda _: None)
     assert record["scores"] == {
-        name: value for name, value in whole["scores"].items() if "cycle" in name
+        name: value for name, value in complete["scores"].items() if "cycle" in name
     }
     assert record["floor"] == {}
 

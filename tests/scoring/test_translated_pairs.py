@@ -85,11 +85,11 @@ def test_fewer_metrics_of_fewer_pictures_are_added_to_those_that_are_there(datas
 
 def test_the_table_the_rows_and_the_report_show_the_baselines(dataset, tmp_path):
     run = small.make_run(tmp_path / "run", "pix2pix", [small.linear(0.5)], dataset)
-    said, table = [], tmp_path / "results.csv"
-    record = evaluate.evaluate(run, features="raw", results=str(table), say=said.append)
-    heads = said[0].splitlines()[-len(METRICS) - 1]
-    assert "baseline input" in heads and "baseline mean" in heads and "floor" not in heads
-    psnr = next(line for line in said[0].splitlines() if line.startswith("psnr"))
+    messages, table = [], tmp_path / "results.csv"
+    record = evaluate.evaluate(run, features="raw", results=str(table), say=messages.append)
+    headings = messages[0].splitlines()[-len(METRICS) - 1]
+    assert "baseline input" in headings and "baseline mean" in headings and "floor" not in headings
+    psnr = next(line for line in messages[0].splitlines() if line.startswith("psnr"))
     shown = [record["scores"], *record["baselines"].values()]
     assert psnr.split() == ["psnr", *(f"{x['psnr']:.4g}" for x in shown), "higher"]
     with open(table, newline="") as file:

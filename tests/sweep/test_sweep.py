@@ -22,7 +22,7 @@ VALUES = {("2", 0): 1.0, ("2", 1): 2.0, ("2", 2): 4.0, ("3", 0): 0.5, ("3", 1): 
 
 
 class Programs:
-    """In the place of the processes: keeps their commands, and writes what they would."""
+    """Replaces the processes: records their commands and writes their files."""
 
     def __init__(self):
         self.commands, self.broken, self.kill_before = [], {}, None
@@ -107,8 +107,8 @@ def rows(folder):
 
 
 def test_a_grid_is_every_combination_and_commas_separate_values():
-    found = grid.parse_grid(["loss=hinge, least_squares", "penalty=none,r1"])
-    assert grid.combinations(found) == [
+    result = grid.parse_grid(["loss=hinge, least_squares", "penalty=none,r1"])
+    assert grid.combinations(result) == [
         {"loss": "hinge", "penalty": "none"},
         {"loss": "hinge", "penalty": "r1"},
         {"loss": "least_squares", "penalty": "none"},
@@ -219,25 +219,25 @@ def test_a_run_that_ended_before_its_first_checkpoint_begins_anew(stub, tmp_path
     (folder / "depth-2_seed-0").mkdir(parents=True)
     assert "--overwrite" in asked.train_command(asked.runs[0], None)
     assert "--overwrite" not in asked.train_command(asked.runs[1], None)
-    # Stopped when its budget was used up: nothing is left to train.
+    # The run stopped when its budget was used up, so nothing is left to train.
     assert asked.train_command(asked.runs[0], {"seconds": 120.0}) is None
 
 
 def test_what_fails_is_recorded_with_its_sentence_and_the_others_run(stub, tmp_path, capsys):
     folder = tmp_path / "sweep"
-    said = "compiling\nerror: The losses were no longer finite.\nbye\n"
-    stub.broken["train.py", "depth-2_seed-0"] = (2, said)
+    output = "compiling\nerror: The losses were no longer finite.\nbye\n"
+    stub.broken["train.py", "depth-2_seed-0"] = (2, output)
     stub.broken["evaluate.py", "depth-3_seed-1"] = (-9, "")
     assert main(command(folder)) == 1
     assert len(stub.called()) == 11
     out = capsys.readouterr().out
     assert "failed: depth=2 seed=0: The losses were no longer finite.\n" in out
     assert "depth=3 seed=1: It was ended by signal SIGKILL, as the system does where memory" in out
-    found = {row["run"]: row for row in rows(folder)}
-    assert found["depth-2_seed-0"]["sentence"] == "The losses were no longer finite."
-    assert found["depth-2_seed-0"]["value"] == ""
+    row_by_run = {row["run"]: row for row in rows(folder)}
+    assert row_by_run["depth-2_seed-0"]["sentence"] == "The losses were no longer finite."
+    assert row_by_run["depth-2_seed-0"]["value"] == ""
     assert "| depth=2 | 2 of 3 | 3 ± 1.4 |" in (folder / "sweep.md").read_text()
-    # Only where it is asked for again, and then no more than what is missing.
+    # Failed runs are repeated only with --retry, and only the missing parts.
     stub.broken.clear()
     assert main(command(folder)) == 1
     assert len(stub.called()) == 11

@@ -12,7 +12,7 @@ from zoo.tasks.task import task_of
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
-TILE = 64 + 2  # with the gap behind it
+TILE = 64 + 2  # with the gap after it
 WALK = task_of("pictures").walk
 
 
@@ -30,10 +30,10 @@ def test_a_walk_leads_from_one_sample_to_the_next_and_changes_nothing():
         tiles = [tile(sheet, row, column).astype(int) for column in range(views.STEPS)]
         assert np.abs(tiles[0] - shown[2 * row]).max() <= 1
         assert np.abs(tiles[-1] - shown[2 * row + 1]).max() <= 1
-        # In steps, none of which is the whole way.
-        whole = np.abs(tiles[-1] - tiles[0]).mean()
+        # The walk has steps, and none of them is large.
+        distance = np.abs(tiles[-1] - tiles[0]).mean()
         steps = [np.abs(a - b).mean() for a, b in zip(tiles[1:], tiles[:-1], strict=True)]
-        assert min(steps) > 0 and max(steps) < 0.5 * whole
+        assert min(steps) > 0 and max(steps) < 0.5 * distance
     assert "Each row leads from one latent point" in description
     for variable, value in zip(gan.variables, before, strict=True):
         np.testing.assert_array_equal(helpers.numpy(variable), value)
@@ -41,11 +41,11 @@ def test_a_walk_leads_from_one_sample_to_the_next_and_changes_nothing():
 
 def test_of_large_pictures_there_is_one_row(monkeypatch):
     gan = helpers.small("vanilla")
-    whole, _ = WALK(gan, None)
+    sheet, _ = WALK(gan, None)
     monkeypatch.setattr(views, "AREA", 1)
     row, _ = WALK(gan, None)
-    assert row.shape == (64, *whole.shape[1:])
-    assert np.abs(row.astype(int) - whole[:64]).max() <= 1
+    assert row.shape == (64, *sheet.shape[1:])
+    assert np.abs(row.astype(int) - sheet[:64]).max() <= 1
 
 
 def test_with_classes_every_row_is_the_same_walk_in_a_class_of_its_own():
@@ -60,8 +60,8 @@ def test_with_classes_every_row_is_the_same_walk_in_a_class_of_its_own():
         z = sampling.latents(2, gan.latent_dim, seed=0)[[point] * 3]
         expected = sampling.to_uint8(sampling.run_generator(gan.ema_generator, z, np.arange(3)))
         for row in range(3):
-            found = tile(sheet, row, column)[::4, ::4].astype(int)
-            assert np.abs(found - expected[row]).max() <= 1
+            picture = tile(sheet, row, column)[::4, ::4].astype(int)
+            assert np.abs(picture - expected[row]).max() <= 1
 
 
 def test_neighbours_are_below_the_samples_they_belong_to():
@@ -81,7 +81,7 @@ def test_neighbours_are_below_the_samples_they_belong_to():
     assert len(set(anyone)) == views.PAIRS and closest[:3] == [115, 104, 107]
     for above, under in ((anyone, below), (closest, nearest)):
         assert [value - 200 for value in under] == [which[value - 100] for value in above]
-    # Also of a few small pictures in colour.
+    # This also holds for a few small pictures in colour.
     few, many = (images[:, :8, :8].repeat(3, -1) for images in (samples[:3], train))
     assert views.neighbours(few, many, distance[:3], which[:3]).shape[-1] == 3
 

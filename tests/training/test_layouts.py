@@ -1,4 +1,4 @@
-"""Runs on several devices: the same run, whichever of its steps were taken on how many."""
+"""Runs on several devices: the number of devices may change and the run stays the same."""
 
 import json
 import subprocess
@@ -21,7 +21,7 @@ BASIC = ["--model=vanilla", "--dataset=digits", "--set=hidden=8", "--set=score_e
 
 
 def ask(folder, *arguments):
-    """Runs train.py in a new process, where the devices have not been looked for yet."""
+    """Runs train.py in a new process, where the backend has not looked for devices yet."""
     return subprocess.run(
         [sys.executable, running.ROOT / "train.py", *BASIC, *arguments],
         cwd=folder,
@@ -67,10 +67,10 @@ def test_torch_names_the_backends_that_do_it(tmp_path, flag):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.slow  # trains in a process with devices of its own
+@pytest.mark.slow  # trains in a process with other devices
 @several
 def test_a_run_may_change_its_devices(tmp_path):
-    """Begun on two, gone on with on one, finished on two: as if it had been on one all the time."""
+    """A run on two devices, then one, then two again equals a run on one device."""
     helpers.python(helpers.ROOT / "tests" / "replicas.py", "turns", tmp_path)
     paths = [tmp_path / name for name in ("1-1-1", "2-1-2")]
     alone, moved = (checkpoints.newest(path / "checkpoints") for path in paths)

@@ -35,7 +35,7 @@ def wait_for(ready, process):
 def test_two_epochs_resumed_to_four_equal_four(straight, tmp_path):
     first = running.start(tmp_path, "halves", epochs=2)
     assert first.step == 2 * running.STEPS
-    # None is the default, which the config of the run holds as a number.
+    # None means the default; the config of the run stores it as a number.
     second = running.resume(first.directory, epochs=4, learning_rate=None)
     assert (second.first_step, second.step) == (first.step, 4 * running.STEPS)
     running.assert_equal_runs(first.directory, straight[0].directory)
@@ -47,7 +47,7 @@ def test_two_epochs_resumed_to_four_equal_four(straight, tmp_path):
     keras.config.backend() == "torch", reason="PyTorch has no float16 convolutions on a CPU"
 )
 def test_a_run_in_float16_goes_on_with_its_scales(tmp_path, monkeypatch):
-    # So large that the first updates overflow: each halves it.
+    # So large that the first updates overflow, and each of them halves it.
     start = functools.partial(keras.optimizers.LossScaleOptimizer, initial_scale=2.0**30)
     monkeypatch.setattr(game, "scaling", start)
     whole, halves = (
@@ -60,7 +60,7 @@ def test_a_run_in_float16_goes_on_with_its_scales(tmp_path, monkeypatch):
     running.assert_equal_runs(halves, whole)
 
 
-# A process of its own, with a checkpoint after each step.
+# Starts a process that writes a checkpoint after each step.
 @pytest.mark.slow
 def test_killed_in_mid_epoch_and_resumed_equals_straight(straight, tmp_path):
     moment = random.choice([s for s in range(3, 50) if s % running.STEPS])
@@ -78,7 +78,7 @@ def test_killed_in_mid_epoch_and_resumed_equals_straight(straight, tmp_path):
     running.assert_equal_runs(path, straight[0].directory)
 
 
-# Two processes: one that is told to stop and one that goes on.
+# Starts two processes: one to stop and one to resume.
 @pytest.mark.slow
 def test_sigterm_saves_and_says_how_to_go_on(straight, tmp_path):
     path = tmp_path / "stopped"
@@ -105,7 +105,7 @@ def test_sigterm_saves_and_says_how_to_go_on(straight, tmp_path):
     running.assert_equal_runs(path, straight[0].directory)
 
 
-# Three trainings, each of which compiles a step anew.
+# Trains three times and compiles a step each time.
 @pytest.mark.slow
 def test_two_discriminator_updates_and_a_budget_of_time(tmp_path):
     expected = running.start(tmp_path, "expected", n_critic=2, epochs=2)
@@ -123,9 +123,9 @@ def test_two_discriminator_updates_and_a_budget_of_time(tmp_path):
     running.assert_equal_runs(part.directory, expected.directory)
 
 
-# Four trainings of two phases, each of which is compiled anew.
+# Trains four times and compiles two phases each time.
 @pytest.mark.slow
-def test_interrupted_in_the_warm_start_and_behind_it_equals_straight(tmp_path):
+def test_interrupted_in_the_warm_start_and_after_it_equals_straight(tmp_path):
     settings = {"warm_start_rounds": 20, "epochs": 2, "sample_every": 8}
     straight = running.start(tmp_path, "straight", **settings)
     assert straight.step == 2 * running.STEPS
@@ -135,7 +135,7 @@ def test_interrupted_in_the_warm_start_and_behind_it_equals_straight(tmp_path):
     assert files == ["step-0000000.npz", "step-0000001.npz"]
     assert (part.directory / "generator.keras").exists()
     assert (part.directory / "report.html").exists()
-    # In the middle of the warm start, at its last step, and behind it.
+    # In the middle of the warm start, at its last step, and after it.
     for end in (9, 20, 25):
         part = stopped_at(part.directory, end)
         assert part.step == end
@@ -143,7 +143,7 @@ def test_interrupted_in_the_warm_start_and_behind_it_equals_straight(tmp_path):
     assert (rest.first_step, rest.step) == (25, straight.step)
     running.assert_equal_runs(part.directory, straight.directory)
     rows = read_csv(straight.directory / "metrics.csv")
-    # The first epoch lies in the warm start; the second holds its end and the game.
+    # The first epoch is all warm start; the second has the end of it and then the game.
     assert [[bool(row[f"{name}_loss"]) for name in "adg"] for row in rows] == [
         [True, False, False],
         [True, True, True],
@@ -151,7 +151,7 @@ def test_interrupted_in_the_warm_start_and_behind_it_equals_straight(tmp_path):
 
 
 def stopped_at(path, step):
-    """Resumes a run until a step, where it is stopped as by Ctrl-C."""
+    """Resumes a run and stops it after a step, as Ctrl-C would."""
 
     class Until(callbacks.Checkpoints):
         def on_train_batch_end(self, batch, logs=None):

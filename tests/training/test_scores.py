@@ -25,12 +25,12 @@ from zoo.training.session import Session
 
 pytestmark = pytest.mark.backend
 
-# Every half epoch.
+# Scores every half epoch.
 SCORED = {"score_every": 0.8, "score_samples": 100, "score_features": "raw"}
 
 
 class Blocks:
-    """The means of 4x4 blocks as features: raw pixels would need more pictures than there are."""
+    """Uses the means of 4x4 blocks as features; raw pixels would need more pictures."""
 
     name, hash = "blocks", "0123456789abcdef"
 
@@ -93,7 +93,7 @@ def test_the_score_is_that_of_the_averaged_generator(scored):
     assert floor == pytest.approx(float(rows[-1]["floor"]), rel=1e-6)
 
 
-# Two more trainings, each of which compiles a step anew.
+# Trains twice more and compiles a step each time.
 @pytest.mark.slow
 def test_resuming_keeps_the_rows_and_the_best(scored, tmp_path):
     with quick_scores():
@@ -129,14 +129,14 @@ class NoEvents:
 
 
 def watcher(folder, judge, step=0, model=None, **changes):
-    """The callback of a run whose steps see 100 images."""
+    """Returns the scoring callback of a run with 100 images a step."""
     config = {"model": "dcgan", "batch_size": 100, "score_every": 1.0} | changes
     session = Session(folder, config, steps_per_epoch=16, step=step, judge=judge)
     session.started = 0.0
-    found = callbacks.ImageScores(session, NoEvents())
+    callback = callbacks.ImageScores(session, NoEvents())
     if model is not None:
-        found.set_model(model)
-    return found
+        callback.set_model(model)
+    return callback
 
 
 def move(gan, value):
@@ -145,14 +145,14 @@ def move(gan, value):
         variable.assign(np.full(variable.shape, value, "float32"))
 
 
-def score(found, step, gan):
-    found.session.step = step
+def score(callback, step, gan):
+    callback.session.step = step
     move(gan, step)
-    found.score()
+    callback.score()
 
 
 def kept(folder):
-    """The step whose weights lie in the file of the best generator."""
+    """Returns the step whose weights are in the file of the best generator."""
     (value,) = {
         float(v)
         for w in keras.models.load_model(folder / "generator-best.keras").get_weights()
@@ -167,9 +167,9 @@ def gan():
 
 
 def test_the_best_file_is_that_of_the_best_row(tmp_path, gan, capsys):
-    found = watcher(tmp_path, Given(5.0, 3.0, 4.0, 3.0, 7.0), model=gan)
+    callback = watcher(tmp_path, Given(5.0, 3.0, 4.0, 3.0, 7.0), model=gan)
     for step, best in ((10, 10), (20, 20), (30, 20), (40, 20), (50, 20)):
-        score(found, step, gan)
+        score(callback, step, gan)
         assert kept(tmp_path) == best
         assert best_of(tmp_path)["step"] == best
     meta, arrays = checkpoints.read(tmp_path / "checkpoints" / "best.npz")
@@ -178,21 +178,21 @@ def test_the_best_file_is_that_of_the_best_row(tmp_path, gan, capsys):
     checkpoints.restore(gan, arrays)
     assert all((np.asarray(w) == 20).all() for w in gan.ema_generator.get_weights())
     assert checkpoints.listing(tmp_path / "checkpoints") == []
-    found.say_best()
+    callback.say_best()
     assert "frechet 3 at step 20 (100 samples, blocks, floor 0.5)" in capsys.readouterr().out
 
 
 def test_a_run_that_diverges_keeps_its_best_generator(tmp_path, gan):
-    found = watcher(tmp_path, Given(5.0, None, 1.0), model=gan)
-    score(found, 10, gan)
-    score(found, 20, gan)  # samples that are not finite
+    callback = watcher(tmp_path, Given(5.0, None, 1.0), model=gan)
+    score(callback, 10, gan)
+    score(callback, 20, gan)  # the samples are not finite
     assert [row["step"] for row in read_csv(tmp_path / "scores.csv")] == ["10"]
     variable = gan.discriminator.weights[0]
     value = np.array(variable)
     variable.assign(np.full_like(value, np.nan))
-    score(found, 30, gan)  # what is averaged may be finite a little longer
+    score(callback, 30, gan)  # averaged weights may stay finite a little longer
     variable.assign(value)
-    assert best_of(tmp_path)["step"] == 10 and found.best["step"] == 10
+    assert best_of(tmp_path)["step"] == 10 and callback.best["step"] == 10
 
 
 def test_samples_that_are_not_finite_have_no_score():
@@ -201,10 +201,10 @@ def test_samples_that_are_not_finite_have_no_score():
     assert judge.score(bad) is None
 
 
-def test_rows_behind_the_checkpoint_are_dropped_but_for_the_best(tmp_path, gan):
-    found = watcher(tmp_path, Given(5.0, 4.0, 3.0, 6.0), model=gan)
+def test_rows_after_the_checkpoint_are_dropped_except_the_best(tmp_path, gan):
+    callback = watcher(tmp_path, Given(5.0, 4.0, 3.0, 6.0), model=gan)
     for step in (10, 20, 30, 40):
-        score(found, step, gan)
+        score(callback, step, gan)
     again = watcher(tmp_path, Given(3.5, 3.5, 2.0), step=25, model=gan)
     steps = [int(row["step"]) for row in read_csv(tmp_path / "scores.csv")]
     assert steps == [10, 20, 30]
@@ -230,37 +230,37 @@ def test_scores_take_at_most_a_twentieth_of_the_time(tmp_path, monkeypatch):
     def take():
         clock[0] += 3.0
 
-    # Due from step 10 on, at each step.
-    found = watcher(tmp_path, Given(*[1.0] * 1000, take=take), score_every=0.0)
-    monkeypatch.setattr(found, "save", lambda value: None)
+    # Scores are due at each step from step 10 on.
+    callback = watcher(tmp_path, Given(*[1.0] * 1000, take=take), score_every=0.0)
+    monkeypatch.setattr(callback, "save", lambda value: None)
     spent, when = 0.0, []
     for _ in range(2000):
         clock[0] += 0.25
-        found.session.step += 1
+        callback.session.step += 1
         before = clock[0]
-        found.on_train_batch_end(0)
+        callback.on_train_batch_end(0)
         if clock[0] > before:
             spent += clock[0] - before
             when.append(before)
-            # The first was taken to last a second, and so came early.
+            # The first score was expected to take a second, so it came early.
             assert spent <= 0.05 * before or len(when) == 1
     assert when[0] == 20.0 and len(when) >= 8
     assert 0.04 < spent / clock[0] <= 0.05
 
 
 def test_scores_come_at_multiples_whatever_was_put_off_or_resumed(tmp_path, monkeypatch):
-    found = watcher(tmp_path, Given(*[1.0] * 9))
-    monkeypatch.setattr(found, "save", lambda value: None)
+    callback = watcher(tmp_path, Given(*[1.0] * 9))
+    monkeypatch.setattr(callback, "save", lambda value: None)
 
-    def run(found, steps):
+    def run(callback, steps):
         for step in steps:
-            found.session.step = step
-            found.on_train_batch_end(0)
+            callback.session.step = step
+            callback.on_train_batch_end(0)
 
     monkeypatch.setattr(callbacks, "SCORING", 0.0)
-    run(found, range(1, 13))
+    run(callback, range(1, 13))
     monkeypatch.setattr(callbacks, "SCORING", float("inf"))
-    run(found, range(13, 26))
+    run(callback, range(13, 26))
     again = watcher(tmp_path, Given(*[1.0] * 9), step=25)
     monkeypatch.setattr(again, "save", lambda value: None)
     run(again, range(26, 45))
@@ -285,45 +285,45 @@ def config_of(**changes):
 
 
 def test_without_features_there_are_no_scores_and_a_line_says_how_to_get_them(own_cache):
-    said = []
-    assert find_judge(config_of(), say=said.append) is None
-    (own_cache / "features").mkdir(parents=True)  # as of another data set's
-    assert find_judge(config_of(), say=said.append) is None
-    line = said.pop()
-    assert said.pop() == line
+    messages = []
+    assert find_judge(config_of(), say=messages.append) is None
+    (own_cache / "features").mkdir(parents=True)  # as if from another data set
+    assert find_judge(config_of(), say=messages.append) is None
+    line = messages.pop()
+    assert messages.pop() == line
     assert line.startswith("no scores while training: classifier:digits has not been trained")
     assert "--set score_features=classifier:digits" in line and "\n" not in line
-    # Asked for by name it is trained, and from then on it is there.
-    named = find_judge(config_of(score_features="classifier:digits"), say=said.append)
-    again = find_judge(config_of(), say=said.append)
+    # If the user names it, it is trained, and later runs find it.
+    named = find_judge(config_of(score_features="classifier:digits"), say=messages.append)
+    again = find_judge(config_of(), say=messages.append)
     assert named.protocol == again.protocol and named.floor == again.floor > 0
     assert again.protocol["features"] == "classifier:digits" and again.samples == 150
-    assert find_judge(config_of(score_every=None), say=said.append) is None
-    assert not said
+    assert find_judge(config_of(score_every=None), say=messages.append) is None
+    assert not messages
 
 
 def test_a_set_without_classes(own_cache, monkeypatch):
     config = config_of() | {"class_names": []}
-    said = []
-    assert find_judge(config, say=said.append) is None
-    assert len(said) == 1 and re.search(
-        r"digits has no classes.*score_features=imagenet, inception or raw", said[0]
+    messages = []
+    assert find_judge(config, say=messages.append) is None
+    assert len(messages) == 1 and re.search(
+        r"digits has no classes.*score_features=imagenet, inception or raw", messages[0]
     )
     monkeypatch.setattr(extractors, "extractor", lambda name, **options: Blocks())
-    judge = find_judge(config | {"score_features": "raw"}, say=said.append)
-    assert judge.protocol["features"] == "blocks" and len(said) == 1
+    judge = find_judge(config | {"score_features": "raw"}, say=messages.append)
+    assert judge.protocol["features"] == "blocks" and len(messages) == 1
 
 
 def test_what_prevents_the_scores_of_a_default_run_does_not_prevent_the_run(own_cache):
     classifier.classifier("digits")
-    said = []
-    assert find_judge(config_of(score_samples=100), say=said.append) is None
-    (line,) = said
+    messages = []
+    assert find_judge(config_of(score_samples=100), say=messages.append) is None
+    (line,) = messages
     assert "128-dimensional features need at least 128 samples" in line
 
 
 @pytest.mark.parametrize(
-    "changes, said",
+    "changes, message",
     [
         ({"score_features": "clasifier:digits"}, "There is no feature extractor"),
         ({"score_features": "raw:digits"}, "There is no feature extractor"),
@@ -331,9 +331,9 @@ def test_what_prevents_the_scores_of_a_default_run_does_not_prevent_the_run(own_
     ],
 )
 def test_features_that_cannot_be_had_are_refused_before_anything_is_written(
-    tmp_path, changes, said
+    tmp_path, changes, message
 ):
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=message):
         running.start(tmp_path / "runs", "bad", score_every=1.0, **changes)
     assert not (tmp_path / "runs").exists()
 
@@ -351,12 +351,12 @@ def test_scores_of_vectors_leave_what_evaluate_wrote(tmp_path):
     path.write_text(json.dumps({"step": 1, "old": 2, "evaluations": {"known": {"scores": {}}}}))
     dataset = data.load("ring8")
     session = Session(tmp_path, {"target": None}, steps_per_epoch=4, step=8)
-    found = callbacks.Scores(session, NoEvents(), dataset, task_of("points"))
-    found.set_model(types.SimpleNamespace(generate=lambda n, seed: dataset.samples[:n]))
+    callback = callbacks.Scores(session, NoEvents(), dataset, task_of("points"))
+    callback.set_model(types.SimpleNamespace(generate=lambda n, seed: dataset.samples[:n]))
     for content in (None, "[1]", "{"):
         if content:
             path.write_text(content)
-        found.on_epoch_end(1)
+        callback.on_epoch_end(1)
         written = json.loads(path.read_text())
         assert written["step"] == 8 and written["modes"] == 8 and "old" not in written
         expected = {"known": {"scores": {}}} if content is None else None

@@ -1,4 +1,4 @@
-"""A run from the first step to the last: what it leaves behind, and how it ends early."""
+"""A run from the first step to the last: what it writes, and how it ends early."""
 
 import csv
 import json
@@ -127,7 +127,7 @@ def test_the_walk_is_that_of_the_last_step(straight):
     directory = straight[0].directory
     walk = np.asarray(Image.open(directory / "walk.png")).astype(int)
     last = np.asarray(Image.open(directory / "samples" / "step-0000064.png"))
-    # It leads from the first sample to the second.
+    # The walk leads from the first sample to the second.
     assert np.abs(walk[:64, :64] - last[:64, :64]).max() <= 1
     assert np.abs(walk[:64, -64:] - last[:64, 66 : 66 + 64]).max() <= 1
     assert "Latent walk" in (directory / "report.html").read_text("utf-8")
@@ -135,11 +135,11 @@ def test_the_walk_is_that_of_the_last_step(straight):
 
 def nan_from(step):
     """Returns a discriminator loss that is NaN from the given step on, counted from 1."""
-    whole = DCGAN.discriminator_loss
+    original = DCGAN.discriminator_loss
 
     def loss(self, *args, **kwargs):
         late = ops.cast(self.optimizer.iterations, "int32") >= step - 1
-        value, seen = whole(self, *args, **kwargs)
+        value, seen = original(self, *args, **kwargs)
         return ops.where(late, float("nan"), 1.0) * value, seen
 
     return loss
@@ -147,7 +147,7 @@ def nan_from(step):
 
 def test_losses_that_are_not_finite_stop_the_run_and_name_the_step(tmp_path, monkeypatch):
     monkeypatch.setattr(DCGAN, "discriminator_loss", nan_from(6))
-    # Noticed only later, before the picture of step 8; no checkpoint may keep the damage.
+    # Noticed only before the picture of step 8. No checkpoint may store the bad values.
     with pytest.raises(UsageError, match=r"no longer finite at step 6\b") as caught:
         running.start(tmp_path, "nan", checkpoint_minutes=0, sample_every=4, learning_rate=1e-3)
     assert "\n" not in str(caught.value)
@@ -165,7 +165,7 @@ def test_losses_that_are_not_finite_stop_the_run_and_name_the_step(tmp_path, mon
 
 @pytest.fixture
 def untrained(monkeypatch):
-    """Lets `start` return the model it would train."""
+    """Makes `start` return the model instead of training it."""
     monkeypatch.setattr(train, "train", lambda gan, dataset, session: gan)
 
 
@@ -177,7 +177,7 @@ def test_a_run_can_begin_with_the_weights_of_a_run(straight, tmp_path, untrained
         pairs = zip(getattr(gan, network).weights, getattr(source, network).weights, strict=True)
         for got, expected in pairs:
             np.testing.assert_array_equal(got, expected, err_msg=f"{network}: {got.path}")
-    # What is no weight begins anew: noise, optimizers, and the count of steps.
+    # Everything except weights starts fresh: noise, optimizers, and the step count.
     assert int(gan.optimizer.iterations) == 0 and int(gan.finite_steps) == 0
     fresh, _ = running.build(seed=1)
     np.testing.assert_array_equal(gan.noise.state, fresh.noise.state)
@@ -244,7 +244,7 @@ def test_runs_without_a_name_are_numbered(straight, tmp_path, untrained):
 
 @pytest.fixture
 def in_four_gib(untrained, monkeypatch):
-    """A machine of 4 GiB; gives a function that starts a run whose step takes so many GiB."""
+    """Fakes a machine with 4 GiB. Returns a function that starts a run by the GiB of its step."""
     monkeypatch.setattr(machine, "memory", lambda: (4 * 2**30, None))
     monkeypatch.setattr(backend, "devices", lambda: ["CPU"])
 
@@ -256,15 +256,15 @@ def in_four_gib(untrained, monkeypatch):
 
 
 def test_the_memory_is_said_where_it_is_large(in_four_gib, tmp_path, capsys, monkeypatch):
-    said = {}
+    printed = {}
     for step in (0.5, 3, 5):
         in_four_gib(tmp_path / str(step), step)
-        said[step] = tuple(capsys.readouterr())
-    assert "memory" not in said[0.5][0]
-    assert "memory: at least 3.0 GiB for the step and 0.0 GiB for the data\n" in said[3][0]
-    assert "memory: at least 5.0 GiB" in said[5][0]
-    assert "warning" not in said[0.5][1] + said[3][1]
-    (line,) = [line for line in said[5][1].splitlines() if "warning" in line]
+        printed[step] = tuple(capsys.readouterr())
+    assert "memory" not in printed[0.5][0]
+    assert "memory: at least 3.0 GiB for the step and 0.0 GiB for the data\n" in printed[3][0]
+    assert "memory: at least 5.0 GiB" in printed[5][0]
+    assert "warning" not in printed[0.5][1] + printed[3][1]
+    (line,) = [line for line in printed[5][1].splitlines() if "warning" in line]
     assert "more than the 4.0 GiB this machine has" in line and "--batch_size" in line
     monkeypatch.setattr(backend, "devices", lambda: ["Some GPU"])
     in_four_gib(tmp_path / "gpu", 5)

@@ -20,7 +20,7 @@ STEPS = 5
 SMALL = {"image_size": 32, "width": 4, "patch_halvings": 2, "batch_size": 2, "epochs": 2}
 SETTINGS = {
     "pix2pix": SMALL,
-    # So small that past pictures are exchanged from the second step on.
+    # So small that the pool exchanges pictures from the second step on.
     "cyclegan": SMALL | {"blocks": 1, "pool_size": 3, "identity_weight": 1.0},
 }
 NETWORKS = {"pix2pix": ["generator"], "cyclegan": ["a_to_b", "b_to_a"]}
@@ -39,7 +39,7 @@ each_model = pytest.mark.parametrize("model", SETTINGS)
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
-    """A folder of discs on noise, and of the same pictures in negative, of unequal sides."""
+    """A folder of pictures of discs and of their negatives; the pictures are not square."""
     folder, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
     y, x = np.mgrid[:36, :48]
     for side in "AB":
@@ -60,7 +60,7 @@ def start(folder, runs_dir, model, name="one", **changes):
 
 @pytest.fixture(scope="module")
 def straight(pictures, tmp_path_factory):
-    """One whole run of each model: name -> its session."""
+    """One complete run of each model: name -> session."""
     runs = tmp_path_factory.mktemp("runs")
     return {name: start(pictures, runs, name, name) for name in SETTINGS}
 
@@ -113,11 +113,11 @@ def test_the_pictures_change_and_the_inputs_in_them_do_not(straight, model):
     first, last = (np.asarray(Image.open(folder / f"step-{s:07d}.png")) for s in (0, 2 * STEPS))
     assert first.shape == last.shape and first.ndim == 3
     same = (first == last).all(-1)
-    # Of three pictures in a row one or two are of the data.
+    # One or two of three pictures in a row come from the data.
     assert 0.2 < same.mean() < 0.9
 
 
-# Two more trainings of each model, each of which compiles a step anew.
+# Trains each model twice more and compiles a step each time.
 @pytest.mark.slow
 @each_model
 def test_resumed_equals_straight_bit_for_bit(pictures, straight, tmp_path, model):
@@ -186,7 +186,7 @@ def test_a_run_can_begin_with_the_networks_of_another(
                 strict=True,
             )
             equal = [np.array_equal(a, b) for a, b in pairs]
-            # The file's name says which of two that are alike.
+            # The name of the file tells which of two similar networks it is.
             assert all(equal) == (other == name)
 
 

@@ -1,4 +1,4 @@
-"""Several workers on this machine, each a process of its own: the run is that of one process."""
+"""Several workers on this machine, one process each, give the same run as a single process."""
 
 import json
 import os
@@ -37,7 +37,7 @@ ONLY = {
     for name in ("tensorflow", "jax")
 }
 
-# Of 4 steps an epoch, without kinks, at which the last bit of a sum decides between two slopes.
+# 4 steps an epoch. No kinks, where the last bit of a sum would decide between two slopes.
 SETTINGS = {"hidden": 8, "batch_size": 200, "epochs": 10, "optimizer": "sgd", "n_critic": 2}
 SETTINGS |= {"learning_rate": 0.01, "slope": 1.0, "score_every": None}
 STEPS = 40
@@ -50,7 +50,7 @@ def flags(folder, **changes):
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
-    """Folder of the runs of one process, of which `straight` was never interrupted."""
+    """The folder of the run `straight`, which one process trained without interruption."""
     folder = tmp_path_factory.mktemp("alone")
     resolved = config.resolve("vanilla", "digits", overrides=SETTINGS)
     train.start(resolved, source=assembly.Source(), runs_dir=folder, name="straight")
@@ -59,7 +59,10 @@ def alone(tmp_path_factory):
 
 @pytest.fixture
 def pair():
-    """Function from flags of train.py to two workers that have them; none outlives the test."""
+    """Returns a function that starts two workers with these flags of train.py.
+
+    All of them end with the test.
+    """
     workers = []
 
     def start(arguments):
@@ -96,7 +99,7 @@ def assert_same_run(run, other):
     moved = [n for n in arrays if np.abs(1.0 * expected[n] - begun[n]).max() > 1e-3]
     assert len(moved) > len(arrays) / 2, "weights that stay where they are prove nothing"
     for name, value in expected.items():
-        # Of running means the sums over an epoch are kept.
+        # Metrics hold sums over an epoch, so they may differ more.
         atol = 5e-6 if name.startswith("metrics/") else 1e-6
         np.testing.assert_allclose(arrays[name], value, rtol=0, atol=atol, err_msg=name)
 
@@ -108,7 +111,7 @@ def test_the_example_trains_as_one_process_would_and_one_worker_writes(alone, tm
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=300,  # a chief that computes alone on what all hold would wait for ever
+        timeout=300,  # a chief that computes alone on shared values would wait for ever
     )
     assert done.returncode == 0, done.stderr
     assert [p.name for p in tmp_path.iterdir()] == ["runs"]
@@ -139,9 +142,9 @@ def test_a_signal_to_one_stops_both_and_any_number_of_workers_goes_on(alone, pai
     workers = pair([f"--resume={run}", *(f"--set={n}={v}" for n, v in slow.items())])
     wait_for(lambda: last_step(run) >= 3, workers)
     workers[1].send_signal(signal.SIGTERM)
-    said = [worker.communicate(timeout=120) for worker in workers]
-    assert [worker.returncode for worker in workers] == [128 + signal.SIGTERM] * 2, said
-    (out, _), other = said
+    outputs = [worker.communicate(timeout=120) for worker in workers]
+    assert [worker.returncode for worker in workers] == [128 + signal.SIGTERM] * 2, outputs
+    (out, _), other = outputs
     saved = last_step(run)
     assert 3 <= saved < STEPS and f"stopped at step {saved}: interrupted" in out
     assert other == ("", "")
@@ -162,28 +165,30 @@ def test_a_killed_worker_ends_the_other_and_the_run_goes_on(pair, tmp_path, vict
     assert time.monotonic() - killed < 60
     assert other.returncode == 2, err
     lines = [line for line in err.splitlines() if not line.startswith("epoch ")]
-    # JAX says in C++ that the first worker is gone, and cannot be kept from it.
+    # JAX also reports the loss of the first worker from C++. That cannot be turned off.
     assert len(lines) == 1 or (keras.config.backend() == "jax" and victim == 0), err
     line = lines[-1]
     assert line.startswith("error: Another worker has ended") and "--resume" in line
     saved = last_step(run)
     epochs = saved // 4 + 2
     workers = pair([f"--resume={run}", f"--epochs={epochs}", "--set=checkpoint_minutes=2"])
-    said = [worker.communicate(timeout=300) for worker in workers]
-    assert [worker.returncode for worker in workers] == [0, 0], said
-    assert f"at step {saved} of {4 * epochs}" in said[0][0]
+    outputs = [worker.communicate(timeout=300) for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0], outputs
+    assert f"at step {saved} of {4 * epochs}" in outputs[0][0]
     assert last_step(run) == 4 * epochs
 
 
 @pytest.mark.parametrize(
-    ("who", "what", "value", "said"),
+    ("chosen", "attribute", "value", "expected"),
     [
         (1, "signal", signal.SIGTERM, ["interrupted"] * 2),
         (0, "stop_request", "enough", ["enough", "the first worker says why"]),
     ],
 )
-def test_workers_that_look_at_different_moments_stop_at_the_same_step(who, what, value, said):
-    """Two clocks in two threads, one slower than the other; one of them is given a reason."""
+def test_workers_that_look_at_different_moments_stop_at_the_same_step(
+    chosen, attribute, value, expected
+):
+    """Runs a slow and a fast clock in two threads and gives one of them a reason to stop."""
     barrier, rows = threading.Barrier(2, timeout=30), [None, None]
 
     def gather(index, values):
@@ -205,8 +210,8 @@ def test_workers_that_look_at_different_moments_stop_at_the_same_step(who, what,
         while not model.stop_training and session.step < 20_000:
             time.sleep(pause)
             clock.on_train_batch_end(0)
-            if session is sessions[who] and session.step == 321:
-                setattr(session, what, value)
+            if session is sessions[chosen] and session.step == 321:
+                setattr(session, attribute, value)
 
     parts = zip(sessions, models, (1e-3, 2e-4), strict=True)
     threads = [threading.Thread(target=work, args=part) for part in parts]
@@ -216,8 +221,9 @@ def test_workers_that_look_at_different_moments_stop_at_the_same_step(who, what,
         thread.join()
     assert sessions[0].step == sessions[1].step
     assert 321 < sessions[0].step < 20_000
-    assert [session.stop for session in sessions] == said
-    assert [session.signal for session in sessions] == [value if what == "signal" else None] * 2
+    assert [session.stop for session in sessions] == expected
+    stop_signal = value if attribute == "signal" else None
+    assert [session.signal for session in sessions] == [stop_signal] * 2
 
 
 @pytest.mark.slow  # waits for a worker that does not come
@@ -238,7 +244,8 @@ def test_a_worker_that_never_starts_is_not_waited_for_for_ever(index):
     # While TensorFlow waits it can only be killed.
     code = {"jax": 2, "tensorflow": -signal.SIGKILL}[keras.config.backend()]
     assert done.returncode == code, done.stderr
-    assert done.stderr.splitlines()[-1].startswith("error: The other workers did not come within")
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("error: The other workers did not connect within")
 
 
 def test_workers_that_differ_are_refused():
@@ -319,18 +326,18 @@ def test_slurm_names_the_workers_of_tensorflow(slurm, monkeypatch):
 def test_under_slurm_jax_takes_all_the_devices_that_a_task_was_given(slurm, monkeypatch):
     import jax
 
-    told = []
+    calls = []
 
     def initialize(**settings):
-        told.append(settings)
+        calls.append(settings)
         raise ValueError("no further")
 
     monkeypatch.setattr(jax.distributed, "initialize", initialize)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,3")
     with pytest.raises(UsageError, match=r"started by srun.* Received: no further"):
         backend.distribute("multiworker", None)
-    assert told[0]["cluster_detection_method"] == "slurm"
-    assert told[0]["local_device_ids"] == [0, 1]
+    assert calls[0]["cluster_detection_method"] == "slurm"
+    assert calls[0]["local_device_ids"] == [0, 1]
 
 
 @ONLY["jax"]
@@ -349,9 +356,9 @@ def test_workers_of_jax_find_each_other_under_slurm():
         )
         for i in range(2)
     ]
-    said = [worker.communicate(timeout=300)[0] for worker in workers]
+    outputs = [worker.communicate(timeout=300)[0] for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0]
-    assert re.search(r"^devices +2$", said[0], re.M)
+    assert re.search(r"^devices +2$", outputs[0], re.M)
 
 
 def test_a_cluster_of_one_is_this_machine(monkeypatch):
@@ -378,14 +385,14 @@ def test_the_job_for_kubernetes_names_its_workers(tmp_path):
     environment = {entry["name"]: entry["value"] for entry in container["env"]}
     assert job["spec"]["completions"] == job["spec"]["parallelism"] == int(environment["WORKERS"])
     (script,) = container["args"]
-    # Run with another Python, it says what it would have started.
+    # With a stub as Python, the script prints what it would start.
     (tmp_path / "python").write_text('#!/bin/sh\necho "$TF_CONFIG" "$@"\n')
     (tmp_path / "python").chmod(0o755)
     environment |= {"PATH": f"{tmp_path}:/usr/bin:/bin", "JOB_COMPLETION_INDEX": "1"}
-    said = subprocess.run(
+    output = subprocess.run(
         [*container["command"], script], env=environment, capture_output=True, text=True, check=True
     ).stdout
-    cluster, _, arguments = said.partition(" train.py ")
+    cluster, _, arguments = output.partition(" train.py ")
     assert json.loads(cluster) == {
         "cluster": {"worker": ["gan-0.gan:2222", "gan-1.gan:2222"]},
         "task": {"type": "worker", "index": 1},

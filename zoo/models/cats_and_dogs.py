@@ -231,7 +231,9 @@ class CatsAndDogsGAN(GAN):
                 channels = min(2 * x.shape[-1], 128)
                 x = conv(channels, 4, 2, "same", **self._kernel(f"{name}_down_{side}"))(x)
                 x = layers.LeakyReLU(0.2, name=f"{name}_down_{side}_relu")(x)
-            x = conv(128, 3, padding="same", **self._kernel(f"{name}_last"))(self.compared(x))
+            if len(logits) == len(maps) - 1:
+                x = self.compared(x)
+            x = conv(128, 3, padding="same", **self._kernel(f"{name}_last"))(x)
             x = layers.LeakyReLU(0.2, name=f"{name}_last_relu")(x)
             # At first both sides of a hinge pull equally at a bias.
             logit = conv(1, 1, use_bias=False, dtype="float32", **self._kernel(f"{name}_logits"))(x)
