@@ -87,7 +87,6 @@ def get_config(dataset, preset):
         "augment": "flip,translation,cutout:0.3",
         "optimizer": "adam",
         "learning_rate": 2e-4,
-        "discriminator_learning_rate": 1e-4,
         "beta_1": 0.0,
         "beta_2": 0.99,
         "ema_half_life": 5_000.0,

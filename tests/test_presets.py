@@ -83,7 +83,6 @@ RECIPES = {
         "latent_dim": 256,
         "augment": "flip,translation,cutout:0.3",
         "loss": "hinge",
-        "discriminator_learning_rate": 0.0001,
         "beta_1": 0.0,
         "beta_2": 0.99,
         "ema_half_life": 5000.0,

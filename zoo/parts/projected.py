@@ -12,8 +12,9 @@ from zoo.metrics import efficientnet
 from zoo.parts.part import Part
 from zoo.settings import Setting
 
-# Channels of the mixed maps, from the largest map to the smallest.
-CHANNELS = (64, 64, 128, 128)
+# Channels of the mixed maps, from the largest map to the smallest: not fewer than the network has,
+# or part of what tells samples apart is lost.
+CHANNELS = (64, 128, 256, 512)
 STRIDES = (4, 8, 16, 32)
 
 
@@ -111,16 +112,13 @@ class Projected(Part):
         """Returns the frozen network from images to four mixed maps, of stock layers, float32."""
         random = np.random.default_rng((seed, 2021))
         features, sizes = self._features(random)
-        fixed = {"padding": "same", "use_bias": False, "dtype": "float32"}
         weights = {}
 
-        def mixed(x, channels, size, name):
-            layer = layers.Conv2D(channels, size, kernel_initializer="zeros", **fixed, name=name)
-            y = layer(x)
-            inputs = x.shape[-1]
-            kernel = random.normal(
-                0, (size * size * inputs) ** -0.5, (size, size, inputs, channels)
-            )
+        def mixed(x, channels, name):
+            options = {"use_bias": False, "kernel_initializer": "zeros", "dtype": "float32"}
+            layer = layers.Conv2D(channels, 1, **options, name=name)
+            y, inputs = layer(x), x.shape[-1]
+            kernel = random.normal(0, inputs**-0.5, (1, 1, inputs, channels))
             weights[layer] = kernel.astype("float32")
             return y
 
@@ -137,7 +135,7 @@ class Projected(Part):
             for x, size, stride in zip(features(x), sizes, STRIDES, strict=True)
         ]
         maps = [
-            mixed(x, channels, 1, f"channels_{stride}")
+            mixed(x, channels, f"channels_{stride}")
             for x, channels, stride in zip(maps, CHANNELS, STRIDES, strict=True)
         ]
         for i in (2, 1, 0):
@@ -145,7 +143,7 @@ class Projected(Part):
             below = layers.UpSampling2D(
                 2, interpolation="bilinear", dtype="float32", name=f"up_{stride}"
             )(below)
-            below = mixed(below, CHANNELS[i], 3, f"scales_{stride}")
+            below = mixed(below, CHANNELS[i], f"scales_{stride}")
             maps[i] = layers.Add(dtype="float32", name=f"sum_{stride}")([maps[i], below])
             maps[i] = layers.Rescaling(0.5**0.5, dtype="float32", name=f"mixed_{stride}")(maps[i])
         network = keras.Model(images, maps, name="features")
