@@ -54,7 +54,7 @@ def cases():
         small
         | {name: (name, settings) for name, settings in helpers.SHAPES.items()}
         | {
-            "projected": ("cats_and_dogs", {"augment": "translation"}),
+            "projected": ("cats_and_dogs", {"augment": "translation", "generator_norm": "group"}),
             "spectral": ("dcgan", {"discriminator_norm": "spectral"}),
             "normalised": ("dcgan", {"penalty": "r1"}),
         }

@@ -33,8 +33,9 @@ class Game(configured.Configured, keras.Model):
         image_shape: (height, width, channels) of one image.
         accumulate: int, parts in which the gradient of a minibatch is computed one after the other
             and averaged, so that only a part's activations are in memory. The step is the same up
-            to rounding where no layer and no loss looks at several samples at once. The generator's
-            forward pass is run twice.
+            to rounding where no layer and no loss looks at several samples at once, and without
+            spectral normalisation, which is refined once in each part. The generator's forward
+            pass is run twice.
         seed: int, from which noise and initial weights are drawn.
         name: str or None, name of the model.
         dtype: dtype policy, "float32", "mixed_bfloat16" or "mixed_float16"; by default the global

@@ -23,7 +23,8 @@ def build(game):
             average.trainable = False
             average.set_weights(game.network(name).get_weights())
             setattr(game, f"ema_{name}", average)
-    for name in game.network_names:
+    # The averages too, or they would round differently.
+    for name in (*game.network_names, *(f"ema_{name}" for name in game.averaged)):
         for network in _with_inner(game.network(name)):
             backend.prepare(network)
     for part in game.part.values():
