@@ -32,8 +32,11 @@ flags.DEFINE_enum("strategy", "auto", STRATEGIES, "How devices share the work; a
 flags.DEFINE_integer("devices", None, "How many; without GPUs the CPU is divided into so many.")
 flags.DEFINE_string("name", None, "Name of the run; by default from model and data set.")
 flags.DEFINE_string("runs_dir", "runs", "Where run directories are kept.")
-PRESETS = "default (the best measured, where it was), paper, or another one that the model has."
-flags.DEFINE_string("preset", "default", PRESETS)
+flags.DEFINE_string(
+    "preset",
+    "default",
+    "default (the best measured, where it was), paper, or another that the model has.",
+)
 flags.DEFINE_multi_string("set", [], "key=value, any setting of the run or the model; repeatable.")
 flags.DEFINE_integer("epochs", None, "Passes over the data.")
 flags.DEFINE_float("max_minutes", None, "Budget of training time; a resumed run gets it again.")

@@ -1,6 +1,6 @@
 """Checks that a rewrite changes no number: compares the steps of two source trees bit for bit.
 
-    KERAS_BACKEND=jax python benchmarks/unchanged.py record OUT.npz [--source=TREE] [CASE ...]
+    KERAS_BACKEND=jax python benchmarks/unchanged.py record OUT.npz [CASE ...] [--source=TREE]
     python benchmarks/unchanged.py compare BEFORE.npz AFTER.npz
 
 A case is a variant with a preset, or `dcgan` with one loss, penalty or option. Each takes 20 steps

@@ -4,11 +4,10 @@
 
 One folder per class gives a generator that can be asked for a class. On a CPU:
 
-    python train.py --model=cats_and_dogs --dataset=folder:PATH --precision=mixed_bfloat16 \\
-        --set image_size=128
+    python train.py --model=cats_and_dogs --dataset=folder:PATH --set image_size=64 --set width=8
 """
 
-PRESETS = ("default", "paper", "scratch")
+PRESETS = ("default", "paper", "projected")
 
 
 def get_config(dataset, preset):
@@ -16,8 +15,8 @@ def get_config(dataset, preset):
 
     Args:
         dataset: str, name of the data set.
-        preset: "default", "paper", the settings of FastGAN, or "scratch", the best without a
-            pretrained network.
+        preset: "default"; "paper", the settings of FastGAN; or "projected", a discriminator of
+            pretrained features, which has not been measured yet.
     """
     if preset == "paper":
         # Liu et al. 2021, section 4 and the authors' code: hinge loss, batch size 8, learning rate
@@ -26,11 +25,8 @@ def get_config(dataset, preset):
             "image_size": 256,
             "latent_dim": 256,
             "width": 64,
-            "unit": "gated",
-            "upsampling": "nearest",
+            "activation": "glu",
             "generator_norm": "batch",
-            "discriminator_features": "none",
-            "feature_size": 128,
             "discriminator_norm": "spectral",
             "loss": "hinge",
             "penalty": None,
@@ -47,51 +43,47 @@ def get_config(dataset, preset):
             "epochs": 110,
             "sample_every": 500,
         }
-    if preset == "scratch":
+    if preset == "projected":
         return {
             "image_size": 256,
             "latent_dim": 256,
-            "width": 64,
-            "unit": "gated",
-            "upsampling": "nearest",
-            "generator_norm": "group",
-            "discriminator_features": "none",
+            "width": 32,
+            "activation": "leaky_relu",
+            "generator_norm": "batch",
+            "discriminator_features": "efficientnet_lite0",
             "feature_size": 128,
-            "discriminator_norm": "none",
-            "loss": "relativistic",
-            "penalty": "r1_r2",
-            "penalty_weight": lambda shape: (shape[0] / 64) ** 2,
-            "augment": "flip,color,translation,cutout",
+            "discriminator_norm": "spectral",
+            "loss": "hinge",
+            "penalty": None,
+            "augment": "flip,translation,cutout:0.3",
             "optimizer": "adam",
             "learning_rate": 2e-4,
             "beta_1": 0.0,
             "beta_2": 0.99,
-            "ema_half_life": 10_000.0,
-            "ema_ramp_up": 0.1,
+            "ema_half_life": 5_000.0,
+            "ema_ramp_up": 0.05,
             "batch_size": 16,
-            "epochs": 200,
+            "epochs": 2000,
             "sample_every": 500,
         }
     return {
         "image_size": 256,
         "latent_dim": 256,
-        "width": 32,
-        "unit": "leaky",
-        "upsampling": "nearest",
-        "generator_norm": "batch",
-        "discriminator_features": "efficientnet_lite0",
-        "feature_size": 128,
-        "discriminator_norm": "spectral",
-        "loss": "hinge",
-        "penalty": None,
-        "augment": "flip,translation,cutout:0.3",
+        "width": 64,
+        "activation": "glu",
+        "generator_norm": "group",
+        "discriminator_norm": "none",
+        "loss": "relativistic",
+        "penalty": "r1_r2",
+        "penalty_weight": lambda shape: (shape[0] / 64) ** 2,
+        "augment": "flip,color,translation,cutout",
         "optimizer": "adam",
         "learning_rate": 2e-4,
         "beta_1": 0.0,
         "beta_2": 0.99,
-        "ema_half_life": 5_000.0,
-        "ema_ramp_up": 0.05,
+        "ema_half_life": 10_000.0,
+        "ema_ramp_up": 0.1,
         "batch_size": 16,
-        "epochs": 2000,
+        "epochs": 200,
         "sample_every": 500,
     }

@@ -34,8 +34,6 @@ SMALL = {
     "blocks": 1,
     "patch_halvings": 1,
     "pool_size": 3,
-    "discriminator_features": "random",
-    "feature_size": 32,
 }
 IMAGE_SHAPE = (16, 16, 1)
 # Where a network halves its images more often.

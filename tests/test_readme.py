@@ -32,7 +32,7 @@ SHORTER = {
     "train.py --model=cyclegan": ["--set", "width=2", "--set", "image_size=32", *BRIEF],
     "train.py --model": BRIEF,
     # The classifier of the judge takes minutes to train.
-    "evaluate.py": ["--samples=200", "--features=raw", "--metrics=kernel"],
+    "evaluate.py": ["--samples=200", "--features=raw"],
     "train.py --resume": ["--epochs=3", "--max_minutes=0.02"],
     "examples/cluster/two_workers.py": BRIEF,
     "train.py --list": [],

@@ -161,7 +161,7 @@ def parse(argv):
     add("--model", required=True, help="Which variant; train.py --list shows them.")
     add("--dataset", help="Whose recipe and samples; by default random ones.")
     add("--data_dir", help="Where TFDS finds prepared data sets.")
-    add("--preset", default="default", help="default or paper.")
+    add("--preset", default="default", help="default, paper or another of the model.")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="As of train.py.")
     add("--backends", help="Separated by commas; by default all that are installed.")
     add("--precisions", default=",".join(PRECISIONS), help="Separated by commas.")

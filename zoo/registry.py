@@ -28,7 +28,7 @@ MODELS = {
     "cats_and_dogs": (
         "zoo.models.cats_and_dogs",
         "CatsAndDogsGAN",
-        "photographs from a few thousand examples (after Sauer et al. 2021; Liu et al. 2021)",
+        "256x256 photographs from a few thousand examples (after Liu et al. 2021, FastGAN)",
     ),
     "pix2pix": (
         "zoo.models.pix2pix",

@@ -4,6 +4,7 @@ import pytest
 import scipy.ndimage
 from keras import ops
 
+import zoo
 from zoo import backend
 from zoo.errors import UsageError
 from zoo.parts import augmentation
@@ -75,6 +76,13 @@ def test_strength_is_the_probability_for_each_image(policy, random):
     # Times its own.
     changed = (apply(x, f"{policy}:0.5", random, 0.6) != x).any(axis=(1, 2, 3))
     assert changed.mean() == pytest.approx(0.3, abs=0.05)
+
+
+def test_a_game_augments_with_the_probabilities_of_its_setting():
+    gan = zoo.create("vanilla", image_shape=(5, 5, 1), augment="cutout:0.2")
+    x = images((2000, 5, 5, 1))
+    changed = ops.convert_to_numpy(gan.seen(ops.convert_to_tensor(x))) != x
+    assert changed.any(axis=(1, 2, 3)).mean() == pytest.approx(0.2, abs=0.05)
 
 
 def test_images_draw_for_themselves(random):

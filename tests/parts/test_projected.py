@@ -14,7 +14,12 @@ pytestmark = pytest.mark.backend
 
 
 def small(shape=(16, 16, 3), **settings):
-    chosen = {"discriminator_features": "random", "feature_size": 32, "augment": ""}
+    chosen = {
+        "discriminator_features": "random",
+        "feature_size": 32,
+        "augment": "",
+        "penalty": None,
+    }
     return zoo.create(
         "cats_and_dogs", image_shape=shape, width=4, latent_dim=4, **chosen | settings
     )
@@ -55,7 +60,7 @@ def test_the_maps_are_the_features_mixed_across_channels_and_scales():
     x = pictures(2, 64)
     network = gan.part["Projected"].network
     weight = {layer.name: layer.get_weights() for layer in network.layers}
-    sizes = efficientnet.VERSIONS["lite0"].sizes
+    sizes = efficientnet.VERSIONS["lite0"].scales
     mixed = [
         numpy(map_) / size @ weight[f"channels_{stride}"][0][0, 0]
         for map_, size, stride in zip(
@@ -82,8 +87,9 @@ def test_they_are_no_weights_of_the_game_and_no_file_holds_them(gan, tmp_path):
     gan.compile()
     kept = sum(np.prod(v.shape) for v in gan.variables + gan.optimizer.variables)
     gan.save(tmp_path / "gan.keras")
-    # In float32, and what the file says of each network.
-    assert (tmp_path / "gan.keras").stat().st_size < 4 * kept + 200_000
+    # In float32. The rest describes the networks.
+    rest = (tmp_path / "gan.keras").stat().st_size - 4 * kept
+    assert rest < 4 * frozen.count_params() / 2
 
 
 def test_name_and_seed_determine_them(gan):

@@ -3,6 +3,7 @@
 import csv
 import json
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import small_translators as small
 
 from zoo.errors import UsageError
 from zoo.metrics.frechet import frechet_distance, frechet_from_moments, frechet_of_few
-from zoo.scoring import evaluate, scores
+from zoo.scoring import evaluate, scores, translation
 
 DIRECTIONS = ("a_to_b", "b_to_a")
 
@@ -68,6 +69,20 @@ def test_networks_that_change_nothing_score_as_the_input_does(dataset, tmp_path)
     for name, images in (("a_to_b", a), ("b_to_a", 255 - b)):
         expected = np.abs(images - 127.5).mean() / 2 / 255
         assert record["scores"][f"{name}_cycle_error"] == pytest.approx(expected, abs=2e-3)
+
+
+def test_a_folder_of_both_networks_scores_as_their_run(dataset, tmp_path):
+    """As of networks that another program has trained."""
+    networks = [small.linear(size=(32, 32)), small.linear(0.5, size=(32, 32))]
+    run = small.make_run(tmp_path / "run", "cyclegan", networks, dataset)
+    record = evaluate.evaluate(run, features="raw", say=lambda _: None)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for direction in DIRECTIONS:
+        shutil.copy(f"{run}/{direction}.keras", folder)
+    other, _ = translation.evaluate(folder, None, dataset, 0, {}, features="raw")
+    for name in record["scores"]:
+        assert other["scores"][name] == pytest.approx(record["scores"][name], rel=1e-6), name
 
 
 def test_each_direction_has_its_own_counts(negatives):

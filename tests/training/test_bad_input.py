@@ -81,7 +81,7 @@ WRONG = {
     "resume, damaged config": (["--resume=torn"], ["config.json"]),
     "resume, empty config": (["--resume=hollow"], ["config.json"]),
     "resume, other data": (["--resume=changed"], ["changed", "--init_from"]),
-    "resume, other features": (["--resume=weights"], ["other weights", "--init_from"]),
+    "resume, other features": (["--resume=weights"], ["features_hash: '000000", "--init_from"]),
     "resume, no checkpoint": (["--resume=bare"], ["no checkpoint", "--overwrite"]),
     "init from nothing": ([*SMALL, "--name=new", "--init_from=dnoe"], ["'dnoe'", "done"]),
     "init from text": ([*SMALL, "--name=new", "--init_from=text.keras"], ["text.keras"]),
@@ -128,7 +128,8 @@ def folder(straight, tmp_path_factory):
         shutil.copytree(straight[0].directory, runs / name)
     (runs / "torn" / "config.json").write_text('{"model": "dc')
     edit(runs / "changed", data_fingerprint="0" * 64)
-    edit(runs / "weights", discriminator_features="efficientnet_lite0", features_hash="0" * 64)
+    of_features = {"discriminator_features": "efficientnet_lite0", "features_hash": "0" * 64}
+    edit(runs / "weights", model="cats_and_dogs", **of_features)
     shutil.rmtree(runs / "bare" / "checkpoints")
     (runs / "hollow").mkdir()
     (runs / "hollow" / "config.json").write_text("{}")

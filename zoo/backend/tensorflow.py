@@ -200,23 +200,30 @@ def prepare(network):
             layer.synchronized = True
         else:
             layer.call = functools.partial(_batch_normalization, layer)
-    for doubling, convolution in _doubled(network):
+    for doubling, convolutions in _doubled(network):
         doubling.call = tf.identity
-        convolution.convolution_op = _doubling_convolution
+        for convolution in convolutions:
+            convolution.convolution_op = _doubling_convolution
 
 
 def _doubled(network):
-    """Yields `(doubling, convolution)`: layers that double sides by nearest neighbour, then 3x3."""
+    """Yields a layer that doubles sides by nearest neighbour, and the 3x3 convolutions after it.
+
+    Only if nothing but these convolutions uses the doubled picture.
+    """
     convolution = {"kernel_size": (3, 3), "strides": (1, 1), "dilation_rate": (1, 1), "groups": 1}
     convolution |= {"padding": "same", "data_format": "channels_last"}
     doubling = {"size": (2, 2), "interpolation": "nearest", "data_format": "channels_last"}
     for layer in network.layers:
-        users = [node.operation for node in layer._outbound_nodes]
-        if len(users) != 1 or not _is(layer, keras.layers.UpSampling2D, doubling):
+        if not _is(layer, keras.layers.UpSampling2D, doubling):
             continue
-        (user,) = users
-        if len(user._inbound_nodes) == 1 and _is(user, keras.layers.Conv2D, convolution):
-            yield layer, user
+        users = [node.operation for node in layer._outbound_nodes]
+        shown = any(layer.output is output for output in network.outputs)
+        # A layer that is called elsewhere too computes something else there.
+        once = all(len(user._inbound_nodes) == 1 for user in users)
+        convolutions = all(_is(user, keras.layers.Conv2D, convolution) for user in users)
+        if users and not shown and once and convolutions:
+            yield layer, users
 
 
 def _is(layer, kind, attributes):

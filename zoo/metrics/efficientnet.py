@@ -27,14 +27,15 @@ class Version:
         file: name of the file in the package.
         sha256: hash of the file.
         blocks: blocks in each stage.
-        sizes: root mean square of each map of its pyramid on photographs, about.
+        scales: about the root mean square of each map of its pyramid, on 64 photographs of pets of
+            128 and 224 pixels.
     """
 
     package: str
     file: str
     sha256: str
     blocks: tuple
-    sizes: tuple
+    scales: tuple
 
 
 VERSIONS = {

@@ -1,44 +1,41 @@
 """Cats and dogs: pets at up to 512 pixels from a few thousand pictures, with or without classes.
 
 The tutorial's network (a plain stack of transposed convolutions) stops at 28x28 and diverges. Only
-the names of its two files are kept. The recipe combines two papers:
+the names of its two files are kept. The recipe combines three papers:
 
-- The discriminator is Projected GAN's (Sauer, Chitta, Müller, Geiger: "Projected GANs Converge
-  Faster", NeurIPS 2021, arXiv:2111.01007): it sees frozen ImageNet features, mixed at random, at
-  four scales, with a small network of its own for each, a hinge loss and DiffAugment (Zhao et al.
-  2020).
 - The generator is FastGAN's (Liu, Zhu, Song, Elgammal: "Towards Faster and Stabilized GAN Training
-  for High-fidelity Few-shot Image Synthesis", ICLR 2021, arXiv:2101.04775) with skip-layer
-  excitation (section 3.1): low-resolution maps weight the channels of maps sixteen times as large.
+  for High-fidelity Few-shot Image Synthesis", ICLR 2021, arXiv:2101.04775): from 4x4, by nearest
+  neighbour doubling, convolutions and gated linear units, with skip-layer excitation (section 3.1):
+  low-resolution maps weight the channels of maps sixteen times as large.
+- The loss is R3GAN's (Huang, Gokaslan, Kuleshov, Tompkin: "The GAN is dead; long live the GAN! A
+  Modern Baseline GAN", NeurIPS 2024, arXiv:2501.05441): relativistic pairs with R1 and R2, Adam
+  with beta_1 0, no normalisation in the discriminator.
+- All inputs of the discriminator are augmented (Zhao et al. 2020, DiffAugment) and flipped.
 
-`--preset=paper` is FastGAN's own game on pixels. `--preset=scratch` needs no pretrained network: it
-plays R3GAN's game (Huang, Gokaslan, Kuleshov, Tompkin: "The GAN is dead; long live the GAN! A
-Modern Baseline GAN", NeurIPS 2024, arXiv:2501.05441) on pixels: relativistic pairs with R1 and R2,
-Adam with beta_1 0, no normalisation in the discriminator.
+`--preset=projected` plays against frozen ImageNet features instead of pixels (Sauer, Chitta,
+Müller, Geiger: "Projected GANs Converge Faster", NeurIPS 2021, arXiv:2111.01007): features mixed at
+random, at four scales, each with a small network of its own, and a hinge loss.
 
 Classes are a vector beside `z` in the generator and a projection in the discriminator (Miyato and
 Koyama: "cGANs with Projection Discriminator", ICLR 2018, eq. 3).
 
-Where and why this file deviates; all numbers are in configs/cats_and_dogs.py.
+Where and why this file deviates from FastGAN; `--preset=paper` restores what is a setting. All
+numbers are in configs/cats_and_dogs.py:
 
-From Projected GAN:
-
-- no batch normalisation in the discriminator's networks: a minibatch's samples stay apart.
-- each map is divided by its size on photographs, so that no scale drowns another.
-- the mixed maps are not enlarged, which would take four times as long, and cutout is rare.
-- pictures smaller than `feature_size` are enlarged to it, not to the 224 pixels of ImageNet.
-
-From FastGAN:
-
-- rectified instead of gated units by default: half of the convolutions. Transposed convolutions
-  would be cheaper still, but with them all samples soon became one picture.
-- no noise inside the generator: a sample is a function of `z`, so a seed identifies it.
-- no decoders that reconstruct the picture from the discriminator's features, in any preset, and one
-  logit instead of 25 patches on pixels.
-- no spectral normalisation in the generator.
-- group instead of batch normalisation in `scratch`: training and inference compute the same
+- group instead of batch normalisation in the generator: training and inference compute the same
   function, and the step is the same with gradient accumulation and any number of replicas.
-- the hinge loss of the preset `paper` lacks the random margin of the authors' code.
+- no noise inside the generator: a sample is a function of `z`, so a seed identifies it.
+- no decoders that reconstruct the picture from the discriminator's features, and one logit instead
+  of 25 patches: the two penalties regularise instead.
+- no spectral normalisation in the generator; `discriminator_norm` adds it to the discriminator.
+- the hinge loss of the preset lacks the random margin of the authors' code.
+
+Where and why the preset `projected` deviates from Projected GAN:
+
+- no batch normalisation in the networks on features: a minibatch's samples stay apart.
+- each map is divided by its size on photographs, so that no scale drowns another.
+- the mixed maps are not enlarged and the generator has no gated units, for a CPU.
+- smaller pictures are enlarged to `feature_size`, not to the 224 pixels of ImageNet.
 """
 
 import math
@@ -59,10 +56,10 @@ from zoo.settings import Setting
 from zoo.shapes import CHANNELS
 
 SIZES = (16, 32, 64, 128, 256, 512)
-# Channels at each resolution as multiples of `width`, for gated units those of the authors' code.
+# Channels at each resolution as multiples of `width`, with gates those of the authors' code.
 MULTIPLES = {
-    "gated": {4: 16, 8: 8, 16: 4, 32: 2, 64: 2, 128: 1, 256: 1 / 2, 512: 1 / 4},
-    "leaky": {4: 8, 8: 8, 16: 6, 32: 4, 64: 2, 128: 1, 256: 1 / 2, 512: 1 / 4},
+    "glu": {4: 16, 8: 8, 16: 4, 32: 2, 64: 2, 128: 1, 256: 1 / 2, 512: 1 / 4},
+    "leaky_relu": {4: 8, 8: 8, 16: 6, 32: 4, 64: 2, 128: 1, 256: 1 / 2, 512: 1 / 4},
 }
 MOST_IN_DISCRIMINATOR = 8
 # Channels of the discriminator's networks on features.
@@ -71,30 +68,29 @@ HEAD = 128
 
 @keras.saving.register_keras_serializable(package="zoo")
 class CatsAndDogsGAN(GAN):
-    """FastGAN's generator against discriminators of frozen features, or against one of pixels.
+    """FastGAN's generator in R3GAN's game, or in Projected GAN's.
 
-    Losses, with logits D of all patches at all scales (`loss="hinge"`; others by name):
-
-        discriminator  E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))]
-        generator      -E[D(G(z))]
-
-    and in the preset `scratch`, with s = softplus and pairs (x, z) of one real and one generated
-    sample:
+    Losses, with s = softplus, logits D and pairs (x, z) of one real and one generated sample
+    (`loss="relativistic"`, `penalty="r1_r2"`; others by name):
 
         discriminator  E[s(D(G(z)) - D(x))] + gamma/2 (E|grad D(x)|^2 + E|grad D(G(z))|^2)
         generator      E[s(D(x) - D(G(z)))]
 
+    On features, D are the logits of all patches at all scales (`loss="hinge"`):
+
+        discriminator  E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))]
+        generator      -E[D(G(z))]
+
     Args:
         image_shape: (size, size, channels); size is 16, 32, 64, 128, 256 or 512, channels 1, 3 or
             4. Skip-layer excitation begins at 64.
-        width: int, channels of the generator at 128x128. 64 in FastGAN.
-        unit: "leaky" or "gated", whether a convolution of the generator is rectified, or gated by
-            another one as in FastGAN.
-        upsampling: "nearest" or "transposed", how a generator doubles the sides.
-        generator_norm: "group", "batch" or "none", the normalisation in the generator.
+        width: int, channels of the generator at 128x128. 64 in FastGAN; 4 to 8 suit a CPU.
+        activation: "glu" or "leaky_relu", after each convolution of the generator: another
+            convolution gates it as in FastGAN, or a leaky rectifier follows.
+        generator_norm: "group" or "batch", the normalisation in the generator.
         discriminator_norm: "none" or "spectral". Batch normalisation would mix the samples, and
-            penalties are on the gradient at a single one.
-        penalty_weight: float, gamma; in `scratch` 1 at 64x64 and in proportion to the number of
+            the penalties are on the gradient at a single one.
+        penalty_weight: float, gamma; None for 1 at 64x64 and in proportion to the number of
             pixels, so 16 at 256x256. If D looks at regions of the picture, each of n pixels has a
             gradient of order 1/n, and the squared norm is of order 1/n. R3GAN goes from 2 to 0.2
             at 64x64 and from 150 to 15 at 256x256.
@@ -109,9 +105,8 @@ class CatsAndDogsGAN(GAN):
     parts = (Augmentation, *PARTS, Packing, Projected)
     own = {
         "width": Setting(int, least=1),
-        "unit": Setting(str, choices=("leaky", "gated")),
-        "upsampling": Setting(str, choices=("nearest", "transposed")),
-        "generator_norm": Setting(str, choices=("group", "batch", "none")),
+        "activation": Setting(str, "glu", choices=("glu", "leaky_relu")),
+        "generator_norm": Setting(str, choices=("group", "batch")),
         "discriminator_norm": Setting(str, choices=("none", "spectral")),
         "num_classes": Setting(int, None, least=1, optional=True),
     }
@@ -142,19 +137,19 @@ class CatsAndDogsGAN(GAN):
             )(label)
             inputs, x = [z, label], layers.Concatenate(name="z_and_class")([z, vector])
         x = layers.Reshape((1, 1, x.shape[-1]), name="reshape")(x)
-        x = self._unit(
+        x = self._activated(
             x,
-            lambda name: layers.Conv2DTranspose(self._channels(4), 4, **self._normalised(name)),
+            lambda name: layers.Conv2DTranspose(self._channels(4), 4, **self._before_norm(name)),
             "4",
         )
         maps = {4: x}
         size = 4
         while size < self.image_shape[0]:
             size *= 2
-            x = self._doubled(x, size)
+            x = layers.UpSampling2D(2, name=f"double_{size}")(x)
             # Every second stage has a second convolution, as in FastGAN's figure 3.
-            if math.log2(size) % 2:
-                x = self._unit(x, self._convolution(size), f"{size}b")
+            for part in "ab" if math.log2(size) % 2 else "a":
+                x = self._activated(x, self._convolution(size), f"{size}{part}")
             if size // 16 in maps:
                 x = self._excited(x, maps[size // 16], size)
             maps[size] = x
@@ -162,24 +157,13 @@ class CatsAndDogsGAN(GAN):
         images = layers.Activation("tanh", dtype="float32", name="image")(x)
         return keras.Model(inputs, images, name="generator")
 
-    def _doubled(self, x, size):
-        if self.upsampling == "nearest":
-            x = layers.UpSampling2D(2, name=f"double_{size}")(x)
-            return self._unit(x, self._convolution(size), f"{size}a")
-        channels = self._channels(size)
-        return self._unit(
-            x,
-            lambda name: layers.Conv2DTranspose(channels, 4, 2, "same", **self._normalised(name)),
-            f"{size}a",
-        )
-
-    def _unit(self, x, convolution, name):
-        """A normalised convolution that is rectified, or times the sigmoid of another."""
-        if self.unit == "leaky":
-            x = self._norm(convolution(f"conv_{name}")(x), f"conv_{name}_norm")
+    def _activated(self, x, convolution, name):
+        """A normalised convolution, rectified or times the sigmoid of another one."""
+        if self.activation == "leaky_relu":
+            x = self._norm(f"conv_{name}_norm")(convolution(f"conv_{name}")(x))
             return layers.LeakyReLU(0.2, name=f"conv_{name}_relu")(x)
         value, gate = (
-            self._norm(convolution(f"{part}_{name}")(x), f"{part}_{name}_norm")
+            self._norm(f"{part}_{name}_norm")(convolution(f"{part}_{name}")(x))
             for part in ("value", "gate")
         )
         gate = layers.Activation("sigmoid", name=f"gate_{name}_sigmoid")(gate)
@@ -198,18 +182,16 @@ class CatsAndDogsGAN(GAN):
 
     def _convolution(self, size):
         channels = self._channels(size)
-        return lambda name: layers.Conv2D(channels, 3, padding="same", **self._normalised(name))
+        return lambda name: layers.Conv2D(channels, 3, padding="same", **self._before_norm(name))
 
-    def _norm(self, x, name):
-        if self.generator_norm == "none":
-            return x
+    def _norm(self, name):
         if self.generator_norm == "batch":
-            return layers.BatchNormalization(momentum=0.9, name=name)(x)
+            return layers.BatchNormalization(momentum=0.9, name=name)
         # The number of groups divides any width, down to a quarter of it at 512x512.
-        return layers.GroupNormalization(math.gcd(8, self._channels(512)), name=name)(x)
+        return layers.GroupNormalization(math.gcd(8, self._channels(512)), name=name)
 
     def _channels(self, size):
-        return max(1, int(self.width * MULTIPLES[self.unit][size]))
+        return max(1, int(self.width * MULTIPLES[self.activation][size]))
 
     # Discriminator
 
@@ -300,13 +282,15 @@ class CatsAndDogsGAN(GAN):
         return self.part["Projected"].joined(self, super().inference_discriminator())
 
     def _kernel(self, name):
-        # Normalised weights move the faster the smaller they start: FastGAN's 0.02 for these.
-        normal = keras.initializers.RandomNormal(0.0, 0.02, seed=self.kernel_seed())
-        plain = keras.initializers.HeUniform(seed=self.kernel_seed())
-        return {"kernel_initializer": normal if self.unit == "leaky" else plain, "name": name}
+        initializer = keras.initializers.HeUniform(seed=self.kernel_seed())
+        if self.activation == "leaky_relu":
+            # Normalised weights move the faster the smaller they start: FastGAN's 0.02.
+            initializer = keras.initializers.RandomNormal(0.0, 0.02, seed=initializer.seed)
+        return {"kernel_initializer": initializer, "name": name}
 
-    def _normalised(self, name):
-        return self._kernel(name) | {"use_bias": self.generator_norm != "batch"}
+    def _before_norm(self, name):
+        cancelled = self.activation == "leaky_relu" and self.generator_norm == "batch"
+        return self._kernel(name) | {"use_bias": not cancelled}
 
     # The game
 

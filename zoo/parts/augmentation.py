@@ -90,11 +90,13 @@ def parse(policy):
 
     Args:
         policy: str of names separated by commas, each alone or as `name:probability`; a sequence
-            of such; or None or "" for none.
+            of such; None or "" for none; or what this function returned, which stays as it is.
 
     Raises:
         UsageError: for an unknown name, or a probability that is not in [0, 1].
     """
+    if isinstance(policy, dict):
+        return policy
     entries = policy.split(",") if isinstance(policy, str) else policy or ()
     probabilities = {}
     for entry in sorted({str(entry).strip() for entry in entries} - {""}):

@@ -27,6 +27,17 @@ class Part:
     def check(self, game):
         """Raises UsageError if a setting contradicts other settings of the game."""
 
+    @classmethod
+    def dependencies(cls, values):
+        """Returns what a run depends on beside its settings, name -> str, such as hashes of files.
+
+        The config of the run records it. A run goes on only where it is the same.
+
+        Args:
+            values: dict, the settings by name.
+        """
+        return {}
+
     def builders(self, game):
         """Returns networks that the part adds, name -> function that builds the network."""
         return {}
@@ -50,7 +61,10 @@ class Part:
         return batch
 
     def seen(self, game, samples):
-        """Returns samples, real or generated, as a discriminator should see them."""
+        """Returns samples, real or generated, as a discriminator should see them.
+
+        A list of tensors becomes as many inputs of the discriminator.
+        """
         return samples
 
     def after_move(self, game, player):

@@ -45,6 +45,12 @@ class Projected(Part):
         "feature_size": Setting(int, 128, least=32),
     }
 
+    @classmethod
+    def dependencies(cls, values):
+        name = values["discriminator_features"].removeprefix("efficientnet_")
+        version = efficientnet.VERSIONS.get(name)
+        return {"features_hash": version.sha256} if version else {}
+
     @property
     def on(self):
         """Whether the discriminator sees features."""
@@ -67,7 +73,11 @@ class Projected(Part):
             )
 
     def map_shapes(self, image_shape):
-        """Returns the shapes of the four maps for square images of a shape."""
+        """Returns the shapes (side, side, channels) of the four maps.
+
+        Args:
+            image_shape: (side, side, channels) of the pictures.
+        """
         side = max(image_shape[0], self.feature_size)
         return [(side // s, side // s, c) for s, c in zip(STRIDES, CHANNELS, strict=True)]
 
@@ -76,6 +86,7 @@ class Projected(Part):
         self.network = self._frozen(game.image_shape, game.seed) if self.on else None
 
     def seen(self, game, samples):
+        """Returns the four maps of samples, float32, or the samples where there are no features."""
         if not self.on:
             return samples
         if samples.shape[-1] == 4:
@@ -84,6 +95,8 @@ class Projected(Part):
 
     def joined(self, game, discriminator):
         """Returns a discriminator of pictures from one of maps, for inference.
+
+        Its input is float32 `(n, *image_shape)` in [-1, 1], and a label where there are classes.
 
         Args:
             game: the game.
@@ -109,9 +122,12 @@ class Projected(Part):
         return keras.Model([images, *label] if label else images, logits, name="discriminator")
 
     def _frozen(self, image_shape, seed):
-        """Returns the frozen network from images to four mixed maps, of stock layers, float32."""
+        """Returns the frozen network of stock layers from images to four mixed maps.
+
+        Images are float32 `(n, *image_shape)` in [-1, 1], without alpha; maps as in `map_shapes`.
+        """
         random = np.random.default_rng((seed, 2021))
-        features, sizes = self._features(random)
+        features, scales = self._features(random)
         weights = {}
 
         def mixed(x, channels, name):
@@ -131,8 +147,8 @@ class Projected(Part):
                 factor, interpolation="bilinear", dtype="float32", name="enlarged"
             )(x)
         maps = [
-            layers.Rescaling(1 / size, dtype="float32", name=f"scaled_{stride}")(x)
-            for x, size, stride in zip(features(x), sizes, STRIDES, strict=True)
+            layers.Rescaling(1 / scale, dtype="float32", name=f"scaled_{stride}")(x)
+            for x, scale, stride in zip(features(x), scales, STRIDES, strict=True)
         ]
         maps = [
             mixed(x, channels, f"channels_{stride}")
@@ -157,13 +173,7 @@ class Projected(Part):
         if self.discriminator_features == "random":
             return _random_pyramid(random), (1.0, 1.0, 1.0, 1.0)
         version = self.discriminator_features.removeprefix("efficientnet_")
-        return efficientnet.network("pyramid", version), efficientnet.VERSIONS[version].sizes
-
-
-def weights_hash(discriminator_features):
-    """Returns the SHA-256 in hex of the file of trained weights that a setting names, or None."""
-    version = efficientnet.VERSIONS.get(discriminator_features.removeprefix("efficientnet_"))
-    return version.sha256 if version else None
+        return efficientnet.network("pyramid", version), efficientnet.VERSIONS[version].scales
 
 
 def _random_pyramid(random):

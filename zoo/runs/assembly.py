@@ -12,7 +12,6 @@ from zoo import backend, data
 from zoo.backend import ALONE
 from zoo.errors import UsageError
 from zoo.game import inputs
-from zoo.parts.projected import weights_hash
 from zoo.runs import checkpoints, network_files
 from zoo.runs import config as configs
 
@@ -44,20 +43,25 @@ def data_options(config, source):
 def complete(config, dataset):
     """Returns the config with the values that depend on the data and the process."""
     samples = dataset.samples
-    shape, known = samples.shape[1:], {}
+    shape, images = samples.shape[1:], {}
     if samples.dtype == np.uint8:
-        known |= {"image_size": configs.size_of(shape), "channels": shape[-1]}
-    if "discriminator_features" in config:
-        known["features_hash"] = weights_hash(config["discriminator_features"])
+        images = {"image_size": configs.size_of(shape), "channels": shape[-1]}
     return {
         **configs.sized(config, shape, dataset.count // batch_size(config)),
-        **known,
+        **images,
+        **dependencies(config),
         "sample_shape": list(shape),
         "samples": dataset.count,
         "class_names": list(dataset.class_names),
         "data_fingerprint": dataset.fingerprint,
         "backend": keras.config.backend(),
     }
+
+
+def dependencies(config):
+    """Returns what the run of a config depends on beside its settings and data, name -> str."""
+    parts = zoo.get(config["model"]).parts
+    return {n: value for part in parts for n, value in part.dependencies(config).items()}
 
 
 def build(config, layout=ALONE):

@@ -25,7 +25,7 @@ def find(source):
     """Returns network name -> file path, for a run directory or a network file.
 
     A file counts as `generator` unless it is named after a direction, as in `a_to_b-best.keras`. A
-    directory of an unknown model may hold one file for each direction.
+    directory that is no run of a known model may hold one file for each direction.
 
     Raises:
         UsageError: one is missing.
@@ -35,8 +35,9 @@ def find(source):
         stem = os.path.splitext(os.path.basename(path))[0].removesuffix("-best")
         return {stem if stem in DIRECTIONS else GENERATOR: path}
     config = config_file.read(source) or {}
-    of_directions = all(os.path.exists(os.path.join(source, f"{n}.keras")) for n in DIRECTIONS)
-    drawing = DIRECTIONS if of_directions else names(config)
+    drawing = names(config)
+    if not _known(config) and os.path.exists(os.path.join(source, f"{DIRECTIONS[0]}.keras")):
+        drawing = DIRECTIONS
     return {name: directory.find_generator(source, name) for name in drawing}
 
 

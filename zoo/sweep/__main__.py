@@ -58,7 +58,11 @@ def parse(argv):
         help="Budget of a run's training: CPU time of all cores, fair where the machine is busy.",
     )
     add("--epochs", type=int, help="Passes over the data. With a budget, by default without end.")
-    add("--preset", default="default", help="default or paper: what --set changes.")
+    add(
+        "--preset",
+        default="default",
+        help="default, paper or another of the model: what --set changes.",
+    )
     add("--backend", choices=programs.BACKENDS, help="What Keras computes with.")
     add("--sweep", help="Folder of the sweep; by default runs/sweep-MODEL-DATASET.")
     add("--data_dir", help="Where TFDS finds prepared data sets.")

@@ -17,7 +17,6 @@ from zoo.backend import ALONE
 from zoo.data import batches
 from zoo.drawing import pictures
 from zoo.errors import UsageError
-from zoo.parts.projected import weights_hash
 from zoo.report import report
 from zoo.runs import assembly, checkpoints, directory
 from zoo.runs import config as configs
@@ -114,12 +113,11 @@ def resume(path, *, source, changes=None, layout=ALONE):
             f"{config['data_fingerprint'][:12]}; restore the data or start a new run with "
             f"--init_from={path}. Received: {dataset.fingerprint[:12]}."
         )
-    features = weights_hash(config.get("discriminator_features", "none"))
-    if features != config.get("features_hash", features):
+    changed = configs.differences(config, assembly.dependencies(config))
+    if changed:
         raise UsageError(
-            f"The discriminator of {path} saw features of other weights than this version of the "
-            f"zoo has, so the run cannot go on as it began. Expected {config['features_hash']}; "
-            f"start a new run with --init_from={path}. Received: {features}."
+            f"{path} depends on files that are others here, so the run cannot go on as it began. "
+            f"Start a new run with --init_from={path}. Received: {'; '.join(changed)}."
         )
     # Only the chief writes.
     with directory.locked(path) if layout.chief else contextlib.nullcontext():
