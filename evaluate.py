@@ -31,16 +31,17 @@ METRICS = flags.DEFINE_list(
     "metrics",
     None,
     "Of frechet, kernel, precision_recall, density_coverage, classifier_score, class_coverage, "
-    "label_accuracy, diversity_within_class, memorisation; of pictures made of others l1, psnr, "
-    "ssim, feature_distance on pairs, and frechet, kernel, cycle_error without. By default all "
-    "that apply.",
+    "label_accuracy, named, diversity_within_class, memorisation; of pictures made of others l1, "
+    "psnr, ssim, feature_distance on pairs, and frechet, kernel, cycle_error without. By default "
+    "all that apply.",
 )
 FEATURES = flags.DEFINE_string(
     "features",
     None,
-    "classifier:DATASET (a small network trained on it, once), imagenet, inception or raw "
-    "(pixels). By default: the data set's classifier where it has classes, raw where it has none, "
-    "imagenet for translated pictures.",
+    "imagenet, imagenet_lite1, classifier:DATASET (a small network trained on it, once), inception "
+    "or raw (pixels). By default: imagenet for colour photographs, or imagenet_lite1 if the "
+    "discriminator saw the features of imagenet; for others the data set's classifier, or raw "
+    "where it has no classes.",
 )
 INCEPTION_WEIGHTS = flags.DEFINE_string(
     "inception_weights", None, "Weights file for --features=inception instead of a download."

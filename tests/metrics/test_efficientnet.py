@@ -180,6 +180,13 @@ def test_the_extractor_gives_what_the_network_gives_of_the_picture_in_minus_one_
     np.testing.assert_allclose(imagenet.features(images), expected, atol=1e-4)
 
 
+def test_the_extractor_names_what_the_network_names(imagenet):
+    images = pictures(3, 64, 64)
+    likely = efficientnet.network("logits").predict_on_batch(images / np.float32(127.5) - 1)
+    names = imagenet.classify(imagenet.features(images))
+    np.testing.assert_array_equal(names, likely.argmax(axis=1))
+
+
 def test_a_picture_has_the_same_features_alone_and_among_others(imagenet):
     images = pictures(40, 64, 64)
     many = imagenet.features(images)

@@ -18,7 +18,7 @@ from zoo.metrics import classifier, extractors, features, frechet, manifold
 from zoo.metrics.splits import splits
 from zoo.outputs import generate
 from zoo.runs import config
-from zoo.scoring import evaluate, results, scores
+from zoo.scoring import evaluate, judge, results, scores
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -320,7 +320,7 @@ def folder(tmp_path):
 def test_a_folder_is_judged_by_a_fifth_of_it_in_pixels(tmp_path, folder):
     images = np.random.default_rng(1).integers(0, 256, (90, 8, 8, 3)).astype("uint8")
     path = save(tmp_path, images)
-    record = evaluate.evaluate(samples=path, dataset=folder, say=lambda _: None)
+    record = evaluate.evaluate(samples=path, dataset=folder, features="raw", say=lambda _: None)
     protocol = record["protocol"]
     assert (protocol["features"], protocol["reference_count"]) == ("raw", 20)
     assert (protocol["samples"], protocol["floor_samples"]) == (90, 80)
@@ -328,10 +328,10 @@ def test_a_folder_is_judged_by_a_fifth_of_it_in_pixels(tmp_path, folder):
         *("kernel", "kernel_deviation", "precision", "recall", "density", "coverage"),
     }
     notes = " ".join(protocol["notes"])
-    assert "has seen the pictures held out" in notes and "floor is that of 80" in notes
+    assert "has seen the pictures compared with" in notes and "floor is that of 80" in notes
     assert "frechet left out: 192-dimensional features need at least 192" in notes
     with pytest.raises(UsageError, match="at least 192"):
-        evaluate.evaluate(samples=path, dataset=folder, metrics=["frechet"])
+        evaluate.evaluate(samples=path, dataset=folder, metrics=["frechet"], features="raw")
     with pytest.raises(UsageError, match="memorisation does not apply"):
         evaluate.evaluate(samples=path, dataset=folder, metrics=["memorisation"])
     with pytest.raises(UsageError, match="class_coverage does not apply"):
@@ -342,7 +342,9 @@ def test_a_folder_is_judged_by_a_fifth_of_it_in_pixels(tmp_path, folder):
 def test_pictures_of_any_sides_and_with_alpha_are_judged(tmp_path, folder, shape):
     images = np.random.default_rng(1).integers(0, 256, (90, *shape)).astype("uint8")
     path = save(tmp_path, images)
-    record = evaluate.evaluate(samples=path, dataset=folder, metrics=["kernel"], say=lambda _: None)
+    record = evaluate.evaluate(
+        samples=path, dataset=folder, metrics=["kernel"], features="raw", say=lambda _: None
+    )
     assert record["protocol"]["resizer"] == "none" and np.isfinite(record["scores"]["kernel"])
     if shape[-1] == 4:
         with pytest.raises(UsageError, match="--features=raw"):
@@ -362,12 +364,55 @@ def test_a_folder_with_a_test_split_is_judged_by_it(tmp_path):
         samples=save(tmp_path, images),
         dataset=f"folder:{tmp_path / 'own'}",
         metrics=names,
+        features="raw",
         say=lambda _: None,
     )
     assert (
         record["protocol"]["reference"].endswith("test split") and not record["protocol"]["notes"]
     )
     assert 0.3 < record["scores"]["memorisation"] < 0.7
+
+
+def test_colour_photographs_are_compared_with_all_of_them_in_features_of_imagenet(tmp_path, folder):
+    whole = data.load(folder)
+    path = save(tmp_path, whole.samples[:60])
+    record = evaluate.evaluate(samples=path, dataset=folder, say=lambda _: None)
+    protocol = record["protocol"]
+    assert (protocol["features"], protocol["reference_split"]) == ("imagenet", "all pictures")
+    assert (protocol["reference_count"], protocol["floor_samples"]) == (100, 50)
+    assert {"precision", "kernel"} <= set(record["scores"]) & set(record["floor"])
+    # Each is one of the pictures it is compared with, which the halves of the floor are not.
+    assert record["scores"]["precision"] == 1
+    assert not {"memorisation", "named"} & set(record["scores"])
+    with pytest.raises(UsageError, match="memorisation does not apply"):
+        evaluate.evaluate(samples=path, dataset=folder, metrics=["memorisation"])
+
+
+def test_features_that_trained_the_discriminator_do_not_judge_by_default():
+    def named(channels=3, dataset="folder:pets", names=("cat", "dog"), **config):
+        return judge.default_features(dataset, channels, names, config)
+
+    assert named() == named(names=()) == named(discriminator_features="none") == "imagenet"
+    assert named(discriminator_features="efficientnet_lite0") == "imagenet_lite1"
+    assert named(discriminator_features="efficientnet_lite1") == "imagenet"
+    assert named(1) == "classifier:folder:pets" and named(1, names=()) == "raw" == named(
+        4, names=()
+    )
+    assert named(dataset="stacked_mnist") == "classifier:stacked_mnist"
+
+
+def test_features_that_trained_the_discriminator_are_marked_where_they_are_asked_for(
+    tmp_path, folder
+):
+    seen = {"discriminator_features": "efficientnet_lite0"}
+    mine = make_run(tmp_path / "mine", pictures(3), dataset=folder, **seen)
+    settings = {"samples": 60, "metrics": ["kernel"], "say": lambda _: None}
+    notes = evaluate.evaluate(mine, features="imagenet", **settings)["protocol"]["notes"]
+    assert any("the discriminator saw the features imagenet too" in note for note in notes)
+    record = evaluate.evaluate(mine, **settings)
+    assert record["protocol"]["features"] == "imagenet_lite1"
+    assert not any("the discriminator saw" in note for note in record["protocol"]["notes"])
+    assert (tmp_path / "mine" / "neighbours.png").exists()
 
 
 def test_what_takes_hours_must_be_asked_for():

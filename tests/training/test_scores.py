@@ -32,7 +32,7 @@ SCORED = {"score_every": 0.8, "score_samples": 100, "score_features": "raw"}
 class Blocks:
     """Uses the means of 4x4 blocks as features; raw pixels would need more pictures."""
 
-    name, hash = "blocks", "0123456789abcdef"
+    name, hash, classify = "blocks", "0123456789abcdef", None
 
     def extract(self, images, what=""):
         n, size = len(images), images.shape[1] // 4
@@ -89,7 +89,7 @@ def test_the_score_is_that_of_the_averaged_generator(scored):
     reference, real, _ = scores.prepare(parts, Blocks(), 100)
     got = scores.scores(images, None, reference, Blocks(), ["frechet"])["frechet"]
     assert got == pytest.approx(float(rows[-1]["frechet"]), rel=1e-6)
-    floor = scores.scores_of(*real, None, reference, ["frechet"])[0]["frechet"]
+    floor = real.scores(["frechet"])["frechet"]
     assert floor == pytest.approx(float(rows[-1]["floor"]), rel=1e-6)
 
 
@@ -196,7 +196,8 @@ def test_a_run_that_diverges_keeps_its_best_generator(tmp_path, gan):
 
 
 def test_samples_that_are_not_finite_have_no_score():
-    judge = Judge(None, Blocks(), 4, 0.5, 1.0)
+    parts = types.SimpleNamespace(train=types.SimpleNamespace(samples=range(4)))
+    judge = Judge(parts, Blocks(), 4)
     bad = types.SimpleNamespace(generate=lambda n, seed: np.full((n, 16, 16, 1), np.nan, "float32"))
     assert judge.score(bad) is None
 

@@ -84,7 +84,8 @@ def imagenet(version="lite0"):
     model = network("features", version)
     images = keras.Input((None, None, 3), dtype="float32")
     scaled = layers.Rescaling(1 / 127.5, -1, dtype="float32")(images)
-    return _AnySize(
+    return _ImageNet(
+        version,
         "imagenet" if version == "lite0" else f"imagenet_{version}",
         keras.Model(images, model(scaled)),
         comparable="not comparable with published FID: the features are EfficientNet-"
@@ -180,8 +181,17 @@ def network(outputs="features", version="lite0"):
     return model
 
 
-class _AnySize(Extractor):
+class _ImageNet(Extractor):
     """Sees a picture in its own proportions, the shorter side at least 64 and at most 224."""
+
+    def __init__(self, version, *args, **options):
+        super().__init__(*args, **options)
+        self._version = VERSIONS[version]
+
+    def classify(self, features):
+        """Returns the most probable class of ImageNet for features `(n, 1280)`, int `(n,)`."""
+        tensors = _weights(self._version)
+        return (features @ tensors["_fc.weight"].T + tensors["_fc.bias"]).argmax(axis=1)
 
     def _size(self, height, width):
         short = min(height, width)

@@ -22,7 +22,11 @@ class Extractor:
         classes: int, number of classes in `probabilities`, or None.
         accuracy: float, the share of held-out pictures that a `classifier:` gets right, or None.
         comparable: str, a sentence about what its scores cannot be compared with, or None.
+        classify: function from features to the most probable class of ImageNet for each, int
+            `(n,)`; or None.
     """
+
+    classify = None
 
     def __init__(self, name, network=None, comparable=None, accuracy=None, chunk=CHUNK):
         """`network` maps float32 NHWC in [0, 255] to features and, with a head, probabilities.

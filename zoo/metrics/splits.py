@@ -18,12 +18,15 @@ class Splits:
         reference: str, description of `held_out`, for people to read.
         own: bool, whether the data set itself has this split, so that nothing trained on its train
             split has seen `held_out`.
+        whole: `zoo.data.Dataset`, both parts together, if the data set does not have this split
+            itself; else None.
     """
 
     train: data.Dataset
     held_out: data.Dataset
     reference: str
     own: bool
+    whole: data.Dataset | None = None
 
 
 def splits(name, **options):
@@ -59,7 +62,7 @@ def splits(name, **options):
         kept[field] = array[np.sort(order[:-fifth])]
         held_out[field] = array[np.sort(order[-fifth:])]
     parts = [_part(train, fields) for fields in (kept, held_out)]
-    return Splits(*parts, "fifth of the pictures, seed 0", False)
+    return Splits(*parts, "fifth of the pictures, seed 0", False, train)
 
 
 def _part(dataset, fields):

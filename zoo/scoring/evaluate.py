@@ -16,6 +16,7 @@ from zoo.outputs.generate import load_generator
 from zoo.progress import Progress
 from zoo.runs import checkpoints, network_files, networks
 from zoo.scoring import translation
+from zoo.scoring.judge import SEEN, default_features
 from zoo.scoring.judged import Judged, hash_of, of_networks, protocol
 from zoo.scoring.results import append_rows, check_results, rows, table, write_evaluation
 from zoo.scoring.scores import (
@@ -54,10 +55,11 @@ def evaluate(
     distance to the targets, on `domains:` by the similarity to the other side. `samples` then
     limits the number of test pictures.
 
-    If memorisation is scored, a run also gets `neighbours.png`: samples above their nearest
-    training pictures.
+    If the features of the training pictures are computed, a run also gets `neighbours.png`: samples
+    above their nearest training pictures.
 
-    Each score has a floor: the same function of as many real pictures of the train split. Real and
+    Each score has a floor: the same function of as many real pictures of the train split, or of
+    half of the pictures against the other half; see `zoo.scoring.scores.prepare`. Real and
     generated pictures pass through the same extractor, at the same size.
 
     Args:
@@ -69,8 +71,7 @@ def evaluate(
         seed: int, seed of the samples and of random choices. generate.py draws the same samples
             with it.
         metrics: list of str from `METRICS`, or None for all that apply.
-        features: str, name of an extractor; by default `classifier:DATASET` for data with classes
-            and `raw` for others.
+        features: str, name of an extractor; by default as `zoo.scoring.judge.default_features`.
         inception_weights: path of a weights file, or None.
         data_dir: folder of prepared data sets.
         budget: str, training budget for the table of results; by default from the run's clock.
@@ -220,14 +221,17 @@ def _evaluate_pictures(
     recorded = config.get("data_fingerprint")
     if own and parts.own and recorded not in (None, train.fingerprint):
         notes.append(f"{dataset} has changed since the run was trained on it")
-    if not parts.own:
-        notes.append(f"{dataset} has no test split, so the run has seen the pictures held out here")
     if features is None:
-        labelled = train.labels is not None and len(train.class_names) > 1
-        features = f"classifier:{dataset}" if labelled else "raw"
+        features = default_features(dataset, shape[-1], train.class_names, config)
+    elif features == SEEN.get(config.get("discriminator_features")):
+        notes.append(
+            f"the discriminator saw the features {features} too, so they do not judge alone"
+        )
     extractor = extractors.extractor(
         features, data_dir=data_dir, inception_weights=inception_weights
     )
+    if not parts.own:
+        notes.append(f"{dataset} has no test split, so the run has seen the pictures compared with")
     if extractor.comparable:
         notes.append(extractor.comparable)
     count = min(SAMPLES, len(train.samples)) if samples is None else samples
@@ -235,16 +239,16 @@ def _evaluate_pictures(
     count = len(judged.samples)
 
     keep_train = memorises(metrics, parts.own, extractor)
-    reference, real, real_labels = prepare(parts, extractor, count, keep_train)
+    reference, real, known = prepare(parts, extractor, count, keep_train)
     generated = extractor.extract(judged.samples, "samples")
     neighbours = distance = None
-    if keep_train:
+    if known is not None:
         from zoo.metrics.memorisation import nearest_neighbours
 
         distance, which = nearest_neighbours(generated[0], reference.train)
         step = "" if judged.step is None else f" of step {judged.step:,}"
         neighbours = (
-            draw_neighbours(judged.samples, train.samples, distance, which),
+            draw_neighbours(judged.samples, known, distance, which),
             f"Samples{step}, each above the training picture of {dataset} that is nearest to it in "
             f"the features {extractor.name}; copies would show among the closest.",
         )
@@ -255,22 +259,19 @@ def _evaluate_pictures(
         )
     # Memorisation compares with the train split itself, so it has no floor.
     comparable = [name for name in METRICS if name != "memorisation" and gave(name, values)]
-    labels = real_labels if judged.labels is not None else None
-    floor = {}
-    for name in comparable:
-        floor |= scores_of(*real, labels, reference, [name], seed)[0]
-    if len(real[0]) < count:
+    floor = real.scores(comparable, seed, labelled=judged.labels is not None)
+    if len(real.features) < count:
         notes.append(
-            f"the floor is that of {len(real[0]):,} pictures, all there are for training, and of "
+            f"the floor is that of {len(real.features):,} pictures, all there are for it, and of "
             "more it would be lower"
         )
     notes += [f"{name} left out: {why}" for name, why in left_out.items() if _is_news(name, why)]
     about = protocol(judged, seed, notes) | {
         "dataset": dataset,
-        "reference": f"{len(reference.features):,} of {dataset}'s {parts.reference}",
-        "reference_split": parts.reference,
+        "reference": f"{len(reference.features):,} of {dataset}'s {reference.split}",
+        "reference_split": reference.split,
         "reference_count": len(reference.features),
-        "floor_samples": len(real[0]),
+        "floor_samples": len(real.features),
         "features": extractor.name,
         "features_hash": extractor.hash,
         "features_accuracy": extractor.accuracy,
@@ -285,7 +286,7 @@ def memorises(metrics, own, extractor):
     if metrics is not None:
         return "memorisation" in metrics and own
     # Slow features must be requested.
-    return own and extractor.name not in extractors.SLOW
+    return own and extractor.name not in extractors.PRETRAINED
 
 
 def _evaluate_known(source, samples, dataset, seed, config):

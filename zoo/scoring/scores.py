@@ -1,5 +1,6 @@
 """Scores of pictures by their features: the metrics, and the reference they compare with."""
 
+import contextlib
 import dataclasses
 import functools
 import re
@@ -7,10 +8,13 @@ import re
 import numpy as np
 
 from zoo.errors import UsageError
+from zoo.metrics.extractors import PRETRAINED
+from zoo.metrics.named import Namer, namer
 
 # Most real pictures of the held-out split in a reference. More would cost time and change little.
 REFERENCE = 10_000
 LARGEST_SUBSET = 1000
+WHOLE = "all pictures"
 
 # Metric -> its version, raised with every change of the computation, and score -> better direction.
 METRICS = {
@@ -21,6 +25,7 @@ METRICS = {
     "classifier_score": (1, {"classifier_score": "higher"}),
     "class_coverage": (1, {"classes": "higher", "class_reverse_kl": "lower"}),
     "label_accuracy": (1, {"label_accuracy": "higher"}),
+    "named": (1, {"named": "higher", "named_as_asked": "higher", "kinds": "higher"}),
     "diversity_within_class": (1, {"diversity_within_class": "near 1"}),
     "memorisation": (
         1,
@@ -58,16 +63,20 @@ class Reference:
     """The reference that samples are compared with, computed once for many scorings.
 
     Attributes:
-        features: float32 `(m, d)` of held-out real pictures.
+        features: float32 `(m, d)` of real pictures, held out if the data set has any.
         labels: int32 `(m,)`, or None.
         classes: int, number of classes in the data set, or 0.
-        train: float32 `(t, d)` of all training pictures, or None for no memorisation score.
+        train: float32 `(t, d)` of training pictures, or None if they are not compared with.
+        split: str, the pictures of `features`, for people to read.
+        namer: `zoo.metrics.named.Namer` of what the data show, or None if it is not known.
     """
 
     features: np.ndarray
     labels: np.ndarray | None = None
     classes: int = 0
     train: np.ndarray | None = None
+    split: str = ""
+    namer: Namer | None = None
     _radii: dict = dataclasses.field(default_factory=dict, repr=False)
 
     @functools.cached_property
@@ -86,21 +95,58 @@ class Reference:
         return self._radii.get(k)
 
 
+@dataclasses.dataclass
+class Real:
+    """Real pictures that are scored like samples: their scores are the floor.
+
+    Attributes:
+        features, probabilities, labels: as for `scores_of`.
+        reference: `Reference`, the pictures they are compared with.
+    """
+
+    features: np.ndarray
+    probabilities: np.ndarray | None
+    labels: np.ndarray | None
+    reference: Reference
+
+    def scores(self, metrics, seed=0, labelled=True):
+        """Returns the scores that apply and accept so few pictures, name -> float.
+
+        Args:
+            metrics: list of str from `METRICS`.
+            seed: int, of random subsets.
+            labelled: bool, whether the labels count as asked for.
+        """
+        labels = self.labels if labelled else None
+        given = self.features, self.probabilities, labels, self.reference
+        values = {}
+        for name in metrics:
+            with contextlib.suppress(UsageError):
+                values |= scores_of(*given, [name], seed)[0]
+        return values
+
+
 def prepare(parts, extractor, count, keep_train=False):
     """Computes the reference and the floor.
+
+    If the data set has no test split, the run has seen every picture. Features that were trained on
+    other pictures then compare samples with all pictures, and the floor is one half compared with
+    the other. Features of the data's own classifier compare with the fifth that it has not seen.
 
     Args:
         parts: `zoo.metrics.splits.Splits`.
         extractor: `zoo.metrics.features.Extractor`.
-        count: int, most pictures of the train split in the floor. They are always the same, so the
-            floor is a constant of the protocol.
-        keep_train: bool, whether to keep the features of the complete train split, for
+        count: int, most pictures in the floor. They are always the same, so the floor is a constant
+            of the protocol.
+        keep_train: bool, whether to compute the features of the complete train split, for
             memorisation.
 
     Returns:
-        `(reference, real, real_labels)`: the `Reference`; the features and probabilities of the
-        floor's pictures; their labels, or None.
+        `(reference, real, pictures)`: the `Reference`; the `Real` pictures of the floor; the
+        pictures behind `reference.train`, uint8, or None.
     """
+    if parts.whole is not None and extractor.name in PRETRAINED:
+        return _prepare_whole(parts.whole, extractor, count)
     train, held_out = parts.train, parts.held_out
     chosen = np.sort(np.random.default_rng(0).permutation(len(held_out.samples))[:REFERENCE])
     features, _ = extractor.extract(held_out.samples[chosen], "real pictures")
@@ -113,11 +159,38 @@ def prepare(parts, extractor, count, keep_train=False):
         real = extractor.extract(train.samples[floor], "real pictures")
     reference = Reference(
         features,
-        None if held_out.labels is None else held_out.labels[chosen],
+        _of(held_out.labels, chosen),
         len(held_out.class_names),
         everything,
+        parts.reference,
+        namer(extractor, held_out.class_names),
     )
-    return reference, real, None if train.labels is None else train.labels[floor]
+    real = Real(*real, _of(train.labels, floor), reference)
+    return reference, real, train.samples if keep_train else None
+
+
+def _prepare_whole(dataset, extractor, count):
+    """`prepare` where all pictures are the reference."""
+    pictures, labels = dataset.samples, dataset.labels
+    if len(pictures) > REFERENCE:
+        chosen = np.sort(np.random.default_rng(0).permutation(len(pictures))[:REFERENCE])
+        pictures, labels = pictures[chosen], _of(labels, chosen)
+    features, _ = extractor.extract(pictures, "real pictures")
+    more = {
+        "classes": len(dataset.class_names),
+        "namer": namer(extractor, dataset.class_names),
+    }
+    order = np.random.default_rng(1).permutation(len(pictures))
+    floor, other = order[: len(order) // 2], order[len(order) // 2 :]
+    half = Reference(features[other], _of(labels, other), split="half of the pictures", **more)
+    floor = floor[:count]
+    real = Real(features[floor], None, _of(labels, floor), half)
+    reference = Reference(features, labels, train=features, split=WHOLE, **more)
+    return reference, real, pictures
+
+
+def _of(labels, chosen):
+    return None if labels is None else labels[chosen]
 
 
 def scores(images, labels, reference, extractor, metrics=None, seed=0):
@@ -180,7 +253,9 @@ def obstacles(probabilities, labels, reference):
         reasons["label_accuracy"] = reasons["diversity_within_class"] = why
     elif reference.labels is None:
         reasons["diversity_within_class"] = "the data have no classes"
-    if reference.train is None:
+    if reference.namer is None:
+        reasons["named"] = "these features do not name what the classes of the data are called"
+    if reference.train is None or reference.split == WHOLE:
         reasons["memorisation"] = (
             "it needs a split that was held out of training, and the features of all that was not"
         )
@@ -221,6 +296,11 @@ def _compute(name, features, probabilities, labels, reference, seed, distance):
         from zoo.metrics.labels import label_accuracy
 
         return {name: label_accuracy(probabilities, labels)}
+    if name == "named":
+        from zoo.metrics.named import named
+
+        namer = reference.namer
+        return named(namer.classify(features), namer.groups, labels)
     if name == "diversity_within_class":
         from zoo.metrics.labels import diversity_within_class
 
