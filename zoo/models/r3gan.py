@@ -18,17 +18,16 @@ All numbers are in configs/r3gan.py:
 
 - tanh at the end of the generator, where the paper has none: the samples of every variant are in
   [-1, 1].
-- the discriminator's blocks see each picture once in a round: both players share a minibatch and the
-  noise, where the authors draw new ones for each.
+- both players of a round share a minibatch and its noise, where the authors draw new ones for each.
 - augmentation lacks the turns by 90 degrees, unequal scaling and changes of hue of ADA.
 - the 16-bit stages of the authors' code are a matter of `--precision`.
 - * `width` 32 instead of 768 channels, one block instead of two at each size, minibatches of 32
   instead of 512, a learning rate of 1e-3 instead of 2e-4: for a CPU.
 - * the half-life of the average is also limited to a tenth of the images seen (`ema_ramp_up`).
 
-A grouped convolution is `keras.layers.Conv2D(groups=...)` in the files. XLA computes its derivatives
-on a CPU fifty times as slowly as those of other convolutions, so `zoo/backend/` trains it as one
-convolution for each group (Xie et al. 2017, ResNeXt, figure 3b).
+A grouped convolution is `keras.layers.Conv2D(groups=...)` in the files. On a CPU TensorFlow and JAX
+compute its derivatives twenty to fifty times as slowly as those of separate convolutions. So
+`zoo/backend/groups.py` trains it as one convolution for each group.
 """
 
 import math
