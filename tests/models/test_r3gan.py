@@ -220,6 +220,7 @@ def test_both_networks_mix_no_samples_and_hold_stock_layers(by_class):
         assert all(type(layer).__module__.startswith("keras.") for layer in network.layers)
 
 
+@helpers.not_on_jax
 def test_it_takes_finite_steps_by_class_in_bfloat16():
     gan = R3GAN(**SMALL | {"image_shape": (8, 8, 3)}, num_classes=3, dtype="mixed_bfloat16")
     assert gan.generator.get_layer("block_8_0_groups").compute_dtype == "bfloat16"
