@@ -33,6 +33,7 @@ SMALL = {
     "num_classes": 3,
     "blocks": 1,
     "patch_halvings": 1,
+    "group_size": 4,
     "pool_size": 3,
 }
 IMAGE_SHAPE = (16, 16, 1)

@@ -17,6 +17,7 @@ def pictures(channels=1, classes=None, names=("z", "label")):
     spread = keras.initializers.RandomNormal(1.0, 0.3)
     x = layers.Reshape((4, 4, 8))(layers.Dense(128)(x))
     x = layers.ReLU()(layers.BatchNormalization(gamma_initializer=spread)(x))
+    x = layers.Conv2D(8, 1, groups=2)(x)
     x = layers.Conv2DTranspose(channels, 4, 2, "same", activation="tanh")(x)
     model = keras.Model(inputs if classes else z, x)
     # Large enough that a wrong label or a lost weight shows in every pixel.

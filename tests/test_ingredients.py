@@ -31,6 +31,10 @@ EVERYTHING = {
     "pool_size": 4,
     "discriminator_features": "random",
     "feature_size": 32,
+    "final_penalty_weight": 1.0,
+    "final_ema_half_life": 1000.0,
+    "final_augment_strength": 0.3,
+    "final_beta_2": 0.99,
 }
 
 
@@ -45,7 +49,9 @@ def test_a_variant_takes_its_ingredients_together(name):
     gan.compile()
     x, y = helpers.data(gan, helpers.BATCH)
     before = gan.get_weights()
-    assert all(np.isfinite(value) for value in helpers.step(gan, x, y).values())
+    # Where blocks start as the identity, most weights move from the second step on.
+    for _ in range(2):
+        assert all(np.isfinite(value) for value in helpers.step(gan, x, y).values())
     moved = [not np.array_equal(a, b) for a, b in zip(before, gan.get_weights(), strict=True)]
     assert np.mean(moved) > 0.8
     if "minibatch_std" not in accepted:

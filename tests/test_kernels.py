@@ -148,6 +148,16 @@ def test_a_convolution_and_its_derivatives_are_kerass(
     assert_prepared_computes_the_same(build)
 
 
+@pytest.mark.parametrize(("strides", "use_bias"), [(1, False), (2, True)])
+def test_a_grouped_convolution_and_its_derivatives_are_kerass(strides, use_bias):
+    def build():
+        options = {"padding": "same", "groups": 2, "use_bias": use_bias}
+        layer = keras.layers.Conv2D(6, 3, strides, activation="tanh", **options)
+        return keras.Sequential([keras.Input((5, 4, 4)), layer])
+
+    assert_prepared_computes_the_same(build)
+
+
 def assert_prepared_computes_the_same(build):
     """Compares a network with one that the backend has prepared: values and both derivatives."""
     shape = build().input_shape[1:]

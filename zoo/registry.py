@@ -40,6 +40,11 @@ MODELS = {
         "CycleGAN",
         "turns pictures of one kind into another and back, without pairs (Zhu et al. 2017)",
     ),
+    "r3gan": (
+        "zoo.models.r3gan",
+        "R3GAN",
+        "a modern baseline without tricks, of residual networks (Huang et al. 2024)",
+    ),
     "dcgan": (
         "zoo.models.dcgan",
         "DCGAN",

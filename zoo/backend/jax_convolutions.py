@@ -5,14 +5,18 @@ import functools
 import jax
 import keras
 
+from zoo.backend import groups
+
 
 def prepare(network):
+    if jax.default_backend() == "cpu":
+        groups.prepare(network)
     for layer in network.layers:
         if getattr(layer, "data_format", None) != "channels_last":
             continue
         if type(layer) is keras.layers.Conv2DTranspose:
             layer.call = functools.partial(_conv2d_transpose, layer)
-        elif type(layer) is keras.layers.Conv2D and max(layer.strides) > 1:
+        elif type(layer) is keras.layers.Conv2D and max(layer.strides) > 1 and layer.groups == 1:
             layer.convolution_op = functools.partial(_convolution_op, layer)
 
 

@@ -6,7 +6,7 @@ import functools
 import keras
 import tensorflow as tf
 
-from zoo.backend import tensorflow_workers
+from zoo.backend import groups, tensorflow_workers
 from zoo.backend.layout import Layout, check_devices, chosen, part_of
 
 _ZERO = tf.UnconnectedGradients.ZERO
@@ -82,10 +82,11 @@ def apply(optimizer, gradients, variables):
         gradients = tf.distribute.get_replica_context().all_reduce("SUM", list(gradients))
         # Keras would first clip the gradients of each replica and then add them up.
         inner._all_reduce_sum_gradients = list
-    elif type(inner) is keras.optimizers.Adam and not inner.amsgrad:
+    elif _updates_as_adam(inner):
         step = tf.cast(inner.iterations + 1, tf.float32)
-        powers = [tf.cast(beta, tf.float32) ** step for beta in (inner.beta_1, inner.beta_2)]
-        inner.update_step = functools.partial(_adam_step, inner, powers)
+        betas = [tf.cast(beta, tf.float32) for beta in (inner.beta_1, inner.beta_2)]
+        powers = [beta**step for beta in betas]
+        inner.update_step = functools.partial(_adam_step, inner, betas, powers)
     try:
         optimizer.apply(gradients, variables)
     finally:
@@ -93,7 +94,13 @@ def apply(optimizer, gradients, variables):
         vars(inner).pop("update_step", None)
 
 
-def _adam_step(adam, powers, gradient, variable, learning_rate):
+def _updates_as_adam(optimizer):
+    adam = keras.optimizers.Adam
+    same = isinstance(optimizer, adam) and type(optimizer).update_step is adam.update_step
+    return same and not optimizer.amsgrad
+
+
+def _adam_step(adam, betas, powers, gradient, variable, learning_rate):
     """Does the same as `adam.update_step`, with one kernel instead of a dozen operations."""
     index = adam._get_variable_index(variable)
     dtype = variable.dtype
@@ -104,8 +111,8 @@ def _adam_step(adam, powers, gradient, variable, learning_rate):
         beta1_power=tf.cast(powers[0], dtype),
         beta2_power=tf.cast(powers[1], dtype),
         lr=tf.cast(learning_rate, dtype),
-        beta1=adam.beta_1,
-        beta2=adam.beta_2,
+        beta1=tf.cast(betas[0], dtype),
+        beta2=tf.cast(betas[1], dtype),
         epsilon=adam.epsilon,
         grad=tf.cast(gradient, dtype),
     )
@@ -192,6 +199,8 @@ def stream(model, make):
 
 def prepare(network):
     several = tf.distribute.get_strategy().num_replicas_in_sync > 1
+    if not tf.config.list_physical_devices("GPU"):
+        groups.prepare(network)
     for layer in network.layers:
         if type(layer) is not keras.layers.BatchNormalization:
             continue

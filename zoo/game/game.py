@@ -274,6 +274,11 @@ class Game(configured.Configured, keras.Model):
         """Returns how many moves a player has in a round."""
         return player.moves if isinstance(player.moves, int) else getattr(self, player.moves)
 
+    def current(self, setting):
+        """Returns the value of a setting in this round: as it is, or a float32 scalar tensor."""
+        values = (part.current(self, setting) for part in self.part.values())
+        return next((value for value in values if value is not None), getattr(self, setting))
+
     @property
     def playing(self):
         """The players of the current phase, in the order of their moves."""

@@ -112,7 +112,7 @@ class GAN(Game):
             judge = functools.partial(self._every, labels, network)
             seen_real, seen_fake, added = penalty.judged(judge, real, fake, self)
             total += self.objective.discriminator(seen_real, seen_fake)
-            total += self.penalty_weight * added
+            total += self.current("penalty_weight") * added
             real_logits.append(seen_real)
             fake_logits.append(seen_fake)
         mean = total / self.discriminators

@@ -44,22 +44,33 @@ class Optimizers(Part):
         judges = player in game.players and not player.makes
         rate = getattr(game, "discriminator_learning_rate", None) if judges else None
         rate = float(self.learning_rate if rate is None else rate)
+        beta_2, final = self.beta_2, getattr(game, "final_beta_2", None)
         if self.decay_steps:
-            rate = self._falling(rate, game.moves_of(player))
+            updates = game.moves_of(player)
+            rate = self.falling(rate, self.decay_to, updates)
+            beta_2 = beta_2 if final is None else self.falling(beta_2, final / beta_2, updates)
         common = {"learning_rate": rate, "global_clipnorm": self.gradient_clip}
         if self.optimizer == "rmsprop":
             return keras.optimizers.RMSprop(rho=self.beta_2, **common)
         if self.optimizer == "sgd":
             return keras.optimizers.SGD(**common)
-        return keras.optimizers.Adam(beta_1=self.beta_1, beta_2=self.beta_2, **common)
+        adam = ScheduledAdam if callable(beta_2) else keras.optimizers.Adam
+        return adam(beta_1=self.beta_1, beta_2=beta_2, **common)
 
-    def _falling(self, rate, updates):
+    def falling(self, start, share, updates=1):
+        """Returns a schedule of Keras that goes along with the learning rates.
+
+        Args:
+            start: float, its first value.
+            share: float, its last value divided by the first.
+            updates: int, updates in a round. The schedule is a function of their number.
+        """
         steps, after = self.decay_steps * updates, self.decay_after * updates
         if self.decay == "cosine":
-            falling = keras.optimizers.schedules.CosineDecay(rate, steps, alpha=self.decay_to)
+            falling = keras.optimizers.schedules.CosineDecay(start, steps, alpha=share)
         else:
             falling = keras.optimizers.schedules.PolynomialDecay(
-                rate, steps, end_learning_rate=rate * self.decay_to
+                start, steps, end_learning_rate=start * share
             )
         return Later(falling, after) if after else falling
 
@@ -95,6 +106,36 @@ class Later(keras.optimizers.schedules.LearningRateSchedule):
     @classmethod
     def from_config(cls, config):
         return cls(keras.saving.deserialize_keras_object(config["schedule"]), config["after"])
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class ScheduledAdam(keras.optimizers.Adam):
+    """Adam whose `beta_2` follows a schedule of its updates, as the learning rate of any may.
+
+    The correction of the bias takes the current `beta_2`, as PyTorch's Adam does where a training
+    assigns it.
+
+    Args:
+        beta_2: keras.optimizers.schedules.LearningRateSchedule.
+        **kwargs: as those of `keras.optimizers.Adam`.
+    """
+
+    @property
+    def beta_2(self):
+        return self._beta_2(self.iterations)
+
+    @beta_2.setter
+    def beta_2(self, schedule):
+        self._beta_2 = schedule
+
+    def get_config(self):
+        schedule = keras.saving.serialize_keras_object(self._beta_2)
+        return super().get_config() | {"beta_2": schedule}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        schedule = keras.saving.deserialize_keras_object(config["beta_2"], custom_objects)
+        return super().from_config(config | {"beta_2": schedule}, custom_objects)
 
 
 @keras.saving.register_keras_serializable(package="zoo")

@@ -20,11 +20,17 @@ import sys
 
 import numpy as np
 
-# Loaded by path: the package cannot be imported here.
-_FILE = pathlib.Path(__file__).parent.parent / "runs" / "network_files.py"
-_SPEC = importlib.util.spec_from_file_location("network_files", _FILE)
-network_files = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(network_files)
+
+def _by_path(folder, name):
+    """Returns a module of this package, which cannot be imported here."""
+    file = pathlib.Path(__file__).parent.parent / folder / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+network_files = _by_path("runs", "network_files")
 
 BATCH_SIZES = (1, 5)
 # For networks that take any height and width: the smallest side in the check and in the printed
@@ -69,6 +75,9 @@ def convert(original, folder, formats, reference, network="generator"):
         )
     if not os.path.exists(reference):
         _make_reference(model, names, classes, reference, network)
+    if not {"savedmodel", "onnx"}.isdisjoint(formats):
+        # Keras compiles a grouped convolution by XLA, which tf2onnx does not know.
+        _by_path("backend", "groups").prepare(model)
     for name in formats:
         path = os.path.join(folder, f"{network}.{name}")
         try:

@@ -67,7 +67,7 @@ class Augmentation(Part):
     def seen(self, game, samples):
         if not self.policy:
             return samples
-        strength = self.strength.value if self.adapts else self.augment_strength
+        strength = self.strength.value if self.adapts else game.current("augment_strength")
         return augment(samples, self.policy, game, strength)
 
     def after_round(self, game, batch, results):

@@ -26,7 +26,7 @@ class Averaging(Part):
 
     def after_round(self, game, batch, results):
         size, seen = game.batch_images(batch), game.images_seen(batch)
-        half_life = ops.minimum(self.ema_half_life, self.ema_ramp_up * seen)
+        half_life = ops.minimum(game.current("ema_half_life"), self.ema_ramp_up * seen)
         decay = ops.power(0.5, size / ops.maximum(half_life, 1e-6))
         with backend.no_grad():
             for average, weight in game.averaged_weights():

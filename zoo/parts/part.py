@@ -56,6 +56,12 @@ class Part:
     def build(self, game):
         """Creates the part's variables. The networks already exist."""
 
+    def current(self, game, setting):
+        """Returns the value of a setting in this round if it changes during training, or None.
+
+        It is computed from what a checkpoint holds, such as the iterations of the optimizer.
+        """
+
     def before_round(self, game, batch):
         """Returns the fields of a batch as the round should receive them."""
         return batch
