@@ -14,7 +14,7 @@ def get_config(dataset, preset):
     """
     if preset == "paper":
         # The authors' code for CIFAR-10, FFHQ at 64 and FFHQ at 256 pixels: everything on a cosine
-        # over 20 million images, in minibatches of 512, 512 and 256.
+        # over 20 million images. Their script takes the size of the minibatch as an argument.
         return {
             "image_size": 32,
             "latent_dim": 64,
