@@ -64,6 +64,7 @@ MULTIPLES = {
 MOST_IN_DISCRIMINATOR = 8
 # Channels of the discriminator's networks on features.
 HEAD = 128
+SLOPE = 0.2  # of the leaky rectifiers
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -86,7 +87,7 @@ class CatsAndDogsGAN(GAN):
             4. Skip-layer excitation begins at 64.
         width: int, channels of the generator at 128x128. 64 in FastGAN; 4 to 8 suit a CPU.
         activation: "glu" or "leaky_relu", after each convolution of the generator: another
-            convolution gates it as in FastGAN, or a leaky rectifier follows.
+            convolution gates it as in FastGAN, or a leaky rectifier follows, less its mean.
         generator_norm: "group" or "batch", the normalisation in the generator.
         discriminator_norm: "none" or "spectral". Batch normalisation would mix the samples, and
             the penalties are on the gradient at a single one.
@@ -127,15 +128,19 @@ class CatsAndDogsGAN(GAN):
         inputs, x = z, z
         if self.num_classes:
             label = keras.Input((), dtype="int32", name="label")
-            # A vector of length 1: Adam moves all its weights in the same direction, so a vector as
-            # long as z would soon drown z, and each class would become one picture.
-            normal = keras.initializers.RandomNormal(
-                0.0, 1 / math.sqrt(self.latent_dim), seed=self.kernel_seed()
-            )
-            vector = layers.Embedding(
-                self.num_classes, self.latent_dim, embeddings_initializer=normal, name="class"
-            )(label)
-            inputs, x = [z, label], layers.Concatenate(name="z_and_class")([z, vector])
+            # Adam moves all weights of a class in the same direction, so what has many of them soon
+            # drowns z, and each class becomes one picture: a vector of length 1 for He's weights,
+            # and a single 1 for smaller ones.
+            if self.activation == "glu":
+                normal = keras.initializers.RandomNormal(
+                    0.0, 1 / math.sqrt(self.latent_dim), seed=self.kernel_seed()
+                )
+                options = {"output_dim": self.latent_dim, "embeddings_initializer": normal}
+            else:
+                options = {"output_dim": self.num_classes, "embeddings_initializer": "identity"}
+            vector = layers.Embedding(self.num_classes, **options, name="class")
+            vector.trainable = self.activation == "glu"
+            inputs, x = [z, label], layers.Concatenate(name="z_and_class")([z, vector(label)])
         x = layers.Reshape((1, 1, x.shape[-1]), name="reshape")(x)
         x = self._activated(
             x,
@@ -161,7 +166,11 @@ class CatsAndDogsGAN(GAN):
         """A normalised convolution, rectified or times the sigmoid of another one."""
         if self.activation == "leaky_relu":
             x = self._norm(f"conv_{name}_norm")(convolution(f"conv_{name}")(x))
-            return layers.LeakyReLU(0.2, name=f"conv_{name}_relu")(x)
+            x = layers.LeakyReLU(SLOPE, name=f"conv_{name}_relu")(x)
+            # With a mean, zeros around the maps draw the same border into every sample, and all
+            # samples soon have one layout and one palette. Gated units have none.
+            mean = (1 - SLOPE) / math.sqrt(2 * math.pi)
+            return layers.Rescaling(1.0, -mean, name=f"conv_{name}_centred")(x)
         value, gate = (
             self._norm(f"{part}_{name}_norm")(convolution(f"{part}_{name}")(x))
             for part in ("value", "gate")
@@ -212,17 +221,18 @@ class CatsAndDogsGAN(GAN):
             while x.shape[1] > 4:
                 side = x.shape[1] // 2
                 x = conv(HEAD, 4, 2, "same", **self._kernel(f"{name}_down_{side}"))(x)
-                x = layers.LeakyReLU(0.2, name=f"{name}_down_{side}_relu")(x)
+                x = layers.LeakyReLU(SLOPE, name=f"{name}_down_{side}_relu")(x)
             if len(logits) == len(maps) - 1:
                 x = self.compared(x)
             x = conv(HEAD, 3, padding="same", **self._kernel(f"{name}_last"))(x)
-            x = layers.LeakyReLU(0.2, name=f"{name}_last_relu")(x)
+            x = layers.LeakyReLU(SLOPE, name=f"{name}_last_relu")(x)
             # At first both sides of a hinge pull equally at a bias.
             logit = conv(1, 1, use_bias=False, dtype="float32", **self._kernel(f"{name}_logits"))(x)
             logit = layers.Flatten(dtype="float32", name=f"{name}_flat")(logit)
             if self.num_classes:
                 x = layers.Reshape((-1, HEAD), dtype="float32", name=f"{name}_features")(x)
-                vector = self._class_vector(label, HEAD, f"{name}_class")
+                # Random vectors would be directions into which all samples move at first.
+                vector = self._class_vector(label, HEAD, f"{name}_class", "zeros")
                 fit = layers.Dot((2, 1), dtype="float32", name=f"{name}_projection")([x, vector])
                 logit = layers.Add(dtype="float32", name=f"{name}_sum")([logit, fit])
             logits.append(logit)
@@ -241,17 +251,17 @@ class CatsAndDogsGAN(GAN):
         x = conv(channels(size), 3, padding="same", **self._kernel("stem"))(images)
         while size > 4:
             size //= 2
-            y = layers.LeakyReLU(0.2, name=f"down_{size}_relu_a")(x)
+            y = layers.LeakyReLU(SLOPE, name=f"down_{size}_relu_a")(x)
             y = conv(channels(size), 4, 2, "same", **self._kernel(f"down_{size}_a"))(y)
-            y = layers.LeakyReLU(0.2, name=f"down_{size}_relu_b")(y)
+            y = layers.LeakyReLU(SLOPE, name=f"down_{size}_relu_b")(y)
             y = conv(channels(size), 3, padding="same", **self._kernel(f"down_{size}_b"))(y)
             x = layers.AveragePooling2D(2, name=f"down_{size}_pool")(x)
             x = conv(channels(size), 1, **self._kernel(f"down_{size}_skip"))(x)
             x = layers.Add(name=f"down_{size}_sum")([x, y])
             x = layers.Rescaling(math.sqrt(0.5), name=f"down_{size}")(x)
-        x = layers.LeakyReLU(0.2, name="last_relu")(x)
+        x = layers.LeakyReLU(SLOPE, name="last_relu")(x)
         x = conv(channels(4), 4, **self._kernel("last"))(self.compared(x))
-        x = layers.LeakyReLU(0.2, name="features_relu")(x)
+        x = layers.LeakyReLU(SLOPE, name="features_relu")(x)
         x = layers.Flatten(dtype="float32", name="features")(x)
         logit = dense(1, dtype="float32", **self._kernel("logit"))(x)
         if not self.num_classes:
@@ -267,10 +277,12 @@ class CatsAndDogsGAN(GAN):
             return SpectralConv2D, SpectralDense
         return layers.Conv2D, layers.Dense
 
-    def _class_vector(self, label, size, name):
-        normal = keras.initializers.RandomNormal(0.0, size**-0.5, seed=self.kernel_seed())
+    def _class_vector(self, label, size, name, initial=None):
+        initial = initial or keras.initializers.RandomNormal(
+            0.0, size**-0.5, seed=self.kernel_seed()
+        )
         return layers.Embedding(
-            self.num_classes, size, embeddings_initializer=normal, dtype="float32", name=name
+            self.num_classes, size, embeddings_initializer=initial, dtype="float32", name=name
         )(label)
 
     def inference_discriminator(self):
