@@ -16,6 +16,7 @@ preparation of the pictures are the example's. What differs:
 import argparse
 import os
 import pathlib
+import shlex
 import sys
 import time
 
@@ -154,6 +155,9 @@ def main(argv=None):
     model.gen_G.save(out / "a_to_b.keras")
     model.gen_F.save(out / "b_to_a.keras")
     record, judged = translation.evaluate(out, None, f"domains:{flags.folder}", 0, {})
+    record["protocol"]["command"] = shlex.join(
+        ["python", "-m", "benchmarks.references.keras_cyclegan", *(argv or sys.argv[1:])]
+    )
     for name, value in record["scores"].items():
         print(f"{name:20} {value:.4g}")
     judged.config |= {"model": "keras.io CycleGAN", "backend": "tensorflow", "seed": 0}
