@@ -6,8 +6,11 @@ import keras
 from keras import layers
 
 
-def pictures(channels=1, classes=None, names=("z", "label")):
-    """Returns a generator of 8x8 pictures from 6 numbers and, with `classes`, a label."""
+def pictures(channels=1, classes=None, names=("z", "label"), groups=None):
+    """Returns a generator of 8x8 pictures from 6 numbers and, with `classes`, a label.
+
+    With `groups` it has a grouped convolution.
+    """
     keras.utils.set_random_seed(0)
     z = keras.Input((6,), name=names[0])
     inputs, x = [z], z
@@ -17,7 +20,8 @@ def pictures(channels=1, classes=None, names=("z", "label")):
     spread = keras.initializers.RandomNormal(1.0, 0.3)
     x = layers.Reshape((4, 4, 8))(layers.Dense(128)(x))
     x = layers.ReLU()(layers.BatchNormalization(gamma_initializer=spread)(x))
-    x = layers.Conv2D(8, 1, groups=2)(x)
+    if groups:
+        x = layers.Conv2D(8, 1, groups=groups)(x)
     x = layers.Conv2DTranspose(channels, 4, 2, "same", activation="tanh")(x)
     model = keras.Model(inputs if classes else z, x)
     # Large enough that a wrong label or a lost weight shows in every pixel.

@@ -105,9 +105,10 @@ def test_the_averaged_generator_draws_unless_told_otherwise(variant):
     assert not np.array_equal(average, current)
     labels = None if variant.num_classes is None else np.arange(2)
     z = sampling.latents(2, variant.latent_dim, 0)
-    np.testing.assert_allclose(
-        sampling.run_generator(variant.inference_generator(), z, labels), average, atol=1e-6
-    )
+    drawn = sampling.run_generator(variant.inference_generator(), z, labels)
+    # Its layers are stock layers, whose sums round otherwise: by 1.6e-6 for cats_and_dogs.
+    np.testing.assert_allclose(drawn, average, atol=3e-6)
+    assert np.abs(drawn - current).max() > 1e-5
 
 
 @helpers.each_of_noise

@@ -38,7 +38,7 @@ needs_onnx = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def labelled(tmp_path_factory):
     # The names differ from the contract, because the export sets the names of the inputs.
-    model = pictures(channels=3, classes=4, names=("noise", "digit"))
+    model = pictures(channels=3, classes=4, names=("noise", "digit"), groups=2)
     return make_run(tmp_path_factory.mktemp("runs") / "labelled", model, backend=BACKEND)
 
 

@@ -13,7 +13,7 @@ from zoo.sweep.grid import combinations, label
 # distance for None. For all others lower is better.
 HIGHER = (
     *("precision", "recall", "density", "coverage", "classifier_score", "classes"),
-    *("label_accuracy", "modes", "high_quality"),
+    *("label_accuracy", "named", "named_as_asked", "kinds", "modes", "high_quality"),
 )
 NEAR = {"diversity_within_class": 1.0, "memorisation": 0.5, "generated_distance": None}
 # Parts of evaluate.py's protocol that say how a score was measured.
