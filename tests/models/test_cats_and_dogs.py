@@ -71,6 +71,7 @@ def test_the_class_does_not_drown_z(quick_compilation):
     assert within > max(0.5 * all_together, 0.3), (within, all_together)
 
 
+@helpers.not_on_jax
 def test_rectified_maps_have_no_mean():
     """With one, all samples of the projected game kept one layout and one palette."""
     gan = small(32, "projected", latent_dim=256, width=8)
@@ -82,6 +83,7 @@ def test_rectified_maps_have_no_mean():
     assert len(means) == 6 and np.abs(means).max() < 0.1, means
 
 
+@helpers.not_on_jax
 def test_a_class_is_one_number_beside_the_noise_where_weights_start_small():
     """Its learned vector of 256 numbers drowned the noise within 300 steps."""
     gan = small(32, "projected", num_classes=2)
