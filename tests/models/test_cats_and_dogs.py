@@ -180,6 +180,12 @@ def test_projected_it_judges_features_and_the_exported_judge_judges_pictures(pro
     assert expected.shape == (3, 4 * 4 + 4 * 4 + 2 * 2 + 1)
 
 
+def test_at_first_the_class_says_nothing_to_the_projected_judge(projected):
+    judge = projected.inference_discriminator()
+    logits = [numpy(judge([images(3), np.full(3, label, "int32")])) for label in (0, 1)]
+    np.testing.assert_array_equal(*logits)
+
+
 def test_projected_it_takes_finite_steps_by_class(projected):
     before = [numpy(v.value) for v in projected.generator.trainable_variables]
     frozen = [numpy(v.value) for v in projected.part["Projected"].network.weights]

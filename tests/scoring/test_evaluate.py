@@ -18,7 +18,7 @@ from zoo.metrics import classifier, extractors, features, frechet, manifold
 from zoo.metrics.splits import splits
 from zoo.outputs import generate
 from zoo.runs import config
-from zoo.scoring import evaluate, judge, results, scores
+from zoo.scoring import evaluate, results, scores
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -371,48 +371,6 @@ def test_a_folder_with_a_test_split_is_judged_by_it(tmp_path):
         record["protocol"]["reference"].endswith("test split") and not record["protocol"]["notes"]
     )
     assert 0.3 < record["scores"]["memorisation"] < 0.7
-
-
-def test_colour_photographs_are_compared_with_all_of_them_in_features_of_imagenet(tmp_path, folder):
-    whole = data.load(folder)
-    path = save(tmp_path, whole.samples[:60])
-    record = evaluate.evaluate(samples=path, dataset=folder, say=lambda _: None)
-    protocol = record["protocol"]
-    assert (protocol["features"], protocol["reference_split"]) == ("imagenet", "all pictures")
-    assert (protocol["reference_count"], protocol["floor_samples"]) == (100, 50)
-    assert {"precision", "kernel"} <= set(record["scores"]) & set(record["floor"])
-    # Each is one of the pictures it is compared with, which the halves of the floor are not.
-    assert record["scores"]["precision"] == 1
-    assert not {"memorisation", "named"} & set(record["scores"])
-    with pytest.raises(UsageError, match="memorisation does not apply"):
-        evaluate.evaluate(samples=path, dataset=folder, metrics=["memorisation"])
-
-
-def test_features_that_trained_the_discriminator_do_not_judge_by_default():
-    def named(channels=3, dataset="folder:pets", names=("cat", "dog"), **config):
-        return judge.default_features(dataset, channels, names, config)
-
-    assert named() == named(names=()) == named(discriminator_features="none") == "imagenet"
-    assert named(discriminator_features="efficientnet_lite0") == "imagenet_lite1"
-    assert named(discriminator_features="efficientnet_lite1") == "imagenet"
-    assert named(1) == "classifier:folder:pets" and named(1, names=()) == "raw" == named(
-        4, names=()
-    )
-    assert named(dataset="stacked_mnist") == "classifier:stacked_mnist"
-
-
-def test_features_that_trained_the_discriminator_are_marked_where_they_are_asked_for(
-    tmp_path, folder
-):
-    seen = {"discriminator_features": "efficientnet_lite0"}
-    mine = make_run(tmp_path / "mine", pictures(3), dataset=folder, **seen)
-    settings = {"samples": 60, "metrics": ["kernel"], "say": lambda _: None}
-    notes = evaluate.evaluate(mine, features="imagenet", **settings)["protocol"]["notes"]
-    assert any("the discriminator saw the features imagenet too" in note for note in notes)
-    record = evaluate.evaluate(mine, **settings)
-    assert record["protocol"]["features"] == "imagenet_lite1"
-    assert not any("the discriminator saw" in note for note in record["protocol"]["notes"])
-    assert (tmp_path / "mine" / "neighbours.png").exists()
 
 
 def test_what_takes_hours_must_be_asked_for():

@@ -118,6 +118,9 @@ class Given:
         self.values, self.take = list(values), take
         self.protocol = {"samples": samples, "features": "blocks", "features_hash": "0"}
 
+    def prepare(self):
+        pass
+
     def score(self, model):
         self.take()
         return self.values.pop(0)
@@ -196,8 +199,10 @@ def test_a_run_that_diverges_keeps_its_best_generator(tmp_path, gan):
 
 
 def test_samples_that_are_not_finite_have_no_score():
-    parts = types.SimpleNamespace(train=types.SimpleNamespace(samples=range(4)))
-    judge = Judge(parts, Blocks(), 4)
+    images = types.SimpleNamespace(samples=np.zeros((4, 16, 16, 1), "uint8"))
+    judge = Judge(
+        types.SimpleNamespace(own=True, loaded=images, train=images), "blocks", 4, Blocks()
+    )
     bad = types.SimpleNamespace(generate=lambda n, seed: np.full((n, 16, 16, 1), np.nan, "float32"))
     assert judge.score(bad) is None
 

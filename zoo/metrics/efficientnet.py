@@ -55,6 +55,7 @@ VERSIONS = {
     ),
 }
 OUTPUTS = ("features", "pyramid", "logits")
+FEATURES = 1280  # numbers of a picture
 # The stages of EfficientNet-B0: kernel, stride of the first block, expansion, channels.
 STAGES = (
     *((3, 1, 1, 16), (3, 2, 6, 24), (5, 2, 6, 40), (3, 2, 6, 80)),
@@ -197,6 +198,11 @@ class _ImageNet(Extractor):
         short = min(height, width)
         scale = min(max(short, LEAST), MOST) / short
         return round(height * scale), round(width * scale)
+
+
+def check_installed(version):
+    """Raises UsageError, with the line that installs it, if the package of a version is missing."""
+    _path(VERSIONS[version])
 
 
 def _path(version):

@@ -1,6 +1,7 @@
 """The data of the judge: a train split and a held-out split."""
 
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -14,19 +15,43 @@ class Splits:
     """A data set in two parts.
 
     Attributes:
-        train, held_out: `zoo.data.Dataset`.
-        reference: str, description of `held_out`, for people to read.
-        own: bool, whether the data set itself has this split, so that nothing trained on its train
-            split has seen `held_out`.
-        whole: `zoo.data.Dataset`, both parts together, if the data set does not have this split
-            itself; else None.
+        loaded: `zoo.data.Dataset`, the train split; all pictures if the data set has no test split.
+        test: `zoo.data.Dataset`, the test split, or None.
     """
 
-    train: data.Dataset
-    held_out: data.Dataset
-    reference: str
-    own: bool
-    whole: data.Dataset | None = None
+    loaded: data.Dataset
+    test: data.Dataset | None = None
+
+    @property
+    def own(self):
+        """Whether what was trained on the data set has not seen `held_out`."""
+        return self.test is not None
+
+    @property
+    def train(self):
+        """`zoo.data.Dataset` of all pictures that are not held out."""
+        return self.loaded if self.own else self._parts[0]
+
+    @property
+    def held_out(self):
+        """`zoo.data.Dataset` of the test split, or of a fifth of the pictures."""
+        return self.test if self.own else self._parts[1]
+
+    @property
+    def reference(self):
+        """What `held_out` is, a str for people to read."""
+        return "test split" if self.own else "fifth of the pictures, seed 0"
+
+    # Copies every picture, so only for those who ask.
+    @functools.cached_property
+    def _parts(self):
+        kept, held_out = {}, {}
+        for field, array in self.loaded.fields.items():
+            # Aligned fields have equal lengths, so their orders are equal too.
+            order, fifth = np.random.RandomState(0).permutation(len(array)), len(array) // 5
+            kept[field] = array[np.sort(order[:-fifth])]
+            held_out[field] = array[np.sort(order[-fifth:])]
+        return [_part(self.loaded, fields) for fields in (kept, held_out)]
 
 
 def splits(name, **options):
@@ -45,7 +70,7 @@ def splits(name, **options):
     """
     train = data.load(name, **options)
     try:
-        return Splits(train, data.load(name, split="test", **options), "test split", True)
+        return Splits(train, data.load(name, split="test", **options))
     except UsageError as error:
         if "has no split" not in str(error):
             raise
@@ -55,14 +80,7 @@ def splits(name, **options):
             f"{name} has too few pictures to hold a fifth of them out. Expected at least 5. "
             f"Received: {least}."
         )
-    kept, held_out = {}, {}
-    for field, array in train.fields.items():
-        # Aligned fields have equal lengths, so their orders are equal too.
-        order, fifth = np.random.RandomState(0).permutation(len(array)), len(array) // 5
-        kept[field] = array[np.sort(order[:-fifth])]
-        held_out[field] = array[np.sort(order[-fifth:])]
-    parts = [_part(train, fields) for fields in (kept, held_out)]
-    return Splits(*parts, "fifth of the pictures, seed 0", False, train)
+    return Splits(train)
 
 
 def _part(dataset, fields):

@@ -36,6 +36,8 @@ Where and why the preset `projected` deviates from Projected GAN:
 - each map is divided by its size on photographs, so that no scale drowns another.
 - the mixed maps are not enlarged and the generator has no gated units, for a CPU.
 - smaller pictures are enlarged to `feature_size`, not to the 224 pixels of ImageNet.
+- the rectified maps of the generator lose their mean, and the class is one number beside `z`: with
+  either as usual, the samples soon had one layout, or one picture for each class.
 """
 
 import math

@@ -25,6 +25,7 @@ from zoo.scoring.scores import (
     KNOWN_VERSION,
     METRICS,
     check_apply,
+    compares_whole,
     gave,
     prepare,
     scores_of,
@@ -216,13 +217,12 @@ def _evaluate_pictures(
         resize=config.get("resize", "crop") if own else "crop",
         data_dir=data_dir,
     )
-    train = parts.train
     notes = []
     recorded = config.get("data_fingerprint")
-    if own and parts.own and recorded not in (None, train.fingerprint):
+    if own and parts.own and recorded not in (None, parts.loaded.fingerprint):
         notes.append(f"{dataset} has changed since the run was trained on it")
     if features is None:
-        features = default_features(dataset, shape[-1], train.class_names, config)
+        features = default_features(dataset, shape[-1], parts.loaded.class_names, config)
     elif features == SEEN.get(config.get("discriminator_features")):
         notes.append(
             f"the discriminator saw the features {features} too, so they do not judge alone"
@@ -234,6 +234,8 @@ def _evaluate_pictures(
         notes.append(f"{dataset} has no test split, so the run has seen the pictures compared with")
     if extractor.comparable:
         notes.append(extractor.comparable)
+    whole = compares_whole(parts, extractor.name)
+    train = parts.loaded if whole else parts.train
     count = min(SAMPLES, len(train.samples)) if samples is None else samples
     judged = judged or draw(source, generator, count, seed, config)
     count = len(judged.samples)
@@ -249,8 +251,9 @@ def _evaluate_pictures(
         step = "" if judged.step is None else f" of step {judged.step:,}"
         neighbours = (
             draw_neighbours(judged.samples, known, distance, which),
-            f"Samples{step}, each above the training picture of {dataset} that is nearest to it in "
-            f"the features {extractor.name}; copies would show among the closest.",
+            f"Samples{step}, each above the training picture of {dataset} that is nearest to it, "
+            f"of {len(known):,}, in the features {extractor.name}; copies would show among the "
+            "closest.",
         )
     values, left_out = scores_of(*generated, judged.labels, reference, metrics, seed, distance)
     if not values:

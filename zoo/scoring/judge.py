@@ -1,6 +1,5 @@
 """The judge of a run: it scores generated pictures during training."""
 
-import functools
 import time
 
 import numpy as np
@@ -10,9 +9,9 @@ from zoo import sampling
 from zoo.errors import UsageError
 from zoo.metrics import extractors
 from zoo.metrics.classifier import classifier
-from zoo.metrics.efficientnet import LEAST, MOST
+from zoo.metrics.efficientnet import FEATURES, LEAST, MOST, check_installed
 from zoo.metrics.splits import splits
-from zoo.scoring.scores import prepare, scores, scores_of
+from zoo.scoring.scores import REFERENCE, compares_whole, prepare, scores, scores_of
 from zoo.tasks.task import task_of
 
 # Seed of the latent points scored during training. It differs from evaluate.py's default, so the
@@ -22,41 +21,36 @@ TRAINING_SEED = 1
 SEEN = {"efficientnet_lite0": "imagenet", "efficientnet_lite1": "imagenet_lite1"}
 # Of EfficientNet-Lite on one core of 2023, for a pixel.
 SECONDS = 1e-6
+NO_SCORES = "no scores while training: {}."
 
 
 class Judge:
     """Scores a generator of pictures during training. Made by `find_judge`.
 
-    The features of the real pictures are computed when they are first needed.
-
     Attributes:
-        extractor: `zoo.metrics.features.Extractor`.
         samples: int, samples per score, at most the pictures of the floor: more would score lower.
+        reference: `Reference` of the real pictures; None before `prepare`.
+        floor: float, the Frechet distance of real pictures; None before `prepare`.
+        seconds: float, approximate time of a score; before `prepare` with the time of that.
     """
 
-    def __init__(self, parts, extractor, samples):
-        self.extractor = extractor
-        self.samples = min(samples, len(parts.train.samples))
-        self._parts = parts
-        self._seconds = None
+    def __init__(self, parts, features, samples, extractor=None):
+        """The extractor called `features` is made when it is first needed, if it is not given."""
+        self._parts, self._features, self._extractor = parts, features, extractor
+        whole = compares_whole(parts, features)
+        real = len(parts.loaded.samples) // 2 if whole else len(parts.train.samples)
+        self.samples = min(samples, real)
+        self.reference = self.floor = None
+        side = min(max(min(parts.loaded.samples.shape[1:3]), LEAST), MOST)
+        count = self.samples + min(len(parts.loaded.samples), REFERENCE)
+        self.seconds = SECONDS * side**2 * count
 
     @property
-    def reference(self):
-        """The `Reference` of the real pictures, by the same extractor."""
-        return self._prepared[0]
-
-    @property
-    def floor(self):
-        """The Frechet distance of as many real pictures, or of half of them, a float."""
-        return self._prepared[1]
-
-    @property
-    def seconds(self):
-        """The approximate time of a score, with that of what must be prepared for it."""
-        if self._seconds is not None:
-            return self._seconds
-        side = min(max(min(self._parts.train.samples.shape[1:3]), LEAST), MOST)
-        return (2 * self.samples + len(self._parts.held_out.samples)) * side**2 * SECONDS
+    def extractor(self):
+        """`zoo.metrics.features.Extractor`."""
+        if self._extractor is None:
+            self._extractor = extractors.extractor(self._features)
+        return self._extractor
 
     @property
     def protocol(self):
@@ -67,6 +61,22 @@ class Judge:
             "features_hash": self.extractor.hash[:12],
         }
 
+    def prepare(self):
+        """Computes the features of the real pictures, once.
+
+        Raises:
+            UsageError: there are too few pictures, or the features are not available.
+        """
+        if self.reference is not None:
+            return
+        start = time.monotonic()
+        reference, real, _ = prepare(self._parts, self.extractor, self.samples)
+        seconds = time.monotonic() - start
+        given = real.features, real.probabilities, None, real.reference
+        self.floor = scores_of(*given, ["frechet"])[0]["frechet"]
+        self.reference = reference
+        self.seconds = seconds * self.samples / (self.samples + len(reference.features))
+
     def score(self, model):
         """Returns the Frechet distance of a GAN's averaged generator, a float.
 
@@ -75,25 +85,9 @@ class Judge:
         images = model.generate(self.samples, seed=TRAINING_SEED)
         if not np.isfinite(images).all():
             return None
+        self.prepare()
         images = sampling.to_uint8(images)
         return scores(images, None, self.reference, self.extractor, ["frechet"])["frechet"]
-
-    def prepare(self):
-        """Computes the features of the real pictures.
-
-        Raises:
-            UsageError: there are too few pictures for a score.
-        """
-        start = time.monotonic()
-        reference, _ = self._prepared
-        share = self.samples / (self.samples + len(reference.features))
-        self._seconds = share * (time.monotonic() - start)
-
-    @functools.cached_property
-    def _prepared(self):
-        reference, real, _ = prepare(self._parts, self.extractor, self.samples)
-        given = real.features, real.probabilities, None, real.reference
-        return reference, scores_of(*given, ["frechet"])[0]["frechet"]
 
 
 def find_judge(config, data_dir=None, say=print):
@@ -125,16 +119,16 @@ def find_judge(config, data_dir=None, say=print):
     if config["score_every"] is None or not judged:
         return None
     if name is not None:
-        return _judge(config, extractors.extractor(name, data_dir=data_dir), data_dir)
+        return _prepared(config, name, extractors.extractor(name, data_dir=data_dir), data_dir)
     names = config["class_names"]
     try:
         name = default_features(dataset, config["sample_shape"][-1], names, config)
         if name in extractors.PRETRAINED:
-            return _judge(config, extractors.extractor(name), data_dir, later=True)
+            return _later(config, name, data_dir)
         if len(names) > 1:
             extractor = classifier(dataset, data_dir=data_dir, only_cached=True)
             if extractor is not None:
-                return _judge(config, extractor, data_dir)
+                return _prepared(config, name, extractor, data_dir)
             why = (
                 f"{name} has not been trained on this machine. Get them with "
                 f"--set score_features={name}, which trains it first, for minutes"
@@ -146,7 +140,7 @@ def find_judge(config, data_dir=None, say=print):
             )
     except UsageError as error:
         why = str(error)
-    say(f"no scores while training: {why.rstrip('.')}.")
+    say(NO_SCORES.format(why.rstrip(".")))
     return None
 
 
@@ -170,27 +164,32 @@ def default_features(dataset, channels, class_names, config):
     return f"classifier:{dataset}" if len(class_names) > 1 else "raw"
 
 
-def _judge(config, extractor, data_dir, later=False):
+def _prepared(config, features, extractor, data_dir):
+    judge = Judge(_splits(config, data_dir), features, config["score_samples"], extractor)
+    judge.prepare()
+    return judge
+
+
+def _later(config, features, data_dir):
+    """Returns a judge that sees the real pictures only when a score is due."""
+    check_installed("lite1" if features == "imagenet_lite1" else "lite0")
+    parts = _splits(config, data_dir)
+    judge = Judge(parts, features, config["score_samples"])
+    least = min(judge.samples, len(parts.held_out.samples) if parts.own else judge.samples)
+    if least < FEATURES:
+        raise UsageError(
+            f"the features {features} need {FEATURES:,} pictures in score_samples, and in either "
+            f"split or in half of the data. Received: {least:,}"
+        )
+    return judge
+
+
+def _splits(config, data_dir):
     shape = config["sample_shape"]
-    parts = splits(
+    return splits(
         config["dataset"],
         image_size=tuple(shape[:2]),
         channels=shape[-1],
         resize=config["resize"],
         data_dir=data_dir,
     )
-    judge = Judge(parts, extractor, config["score_samples"])
-    if later:
-        if parts.own:
-            counts = len(parts.train.samples), len(parts.held_out.samples)
-        else:
-            counts = (len(parts.whole.samples) // 2,)
-        if min(judge.samples, *counts) < extractor.dim:
-            raise UsageError(
-                f"{extractor.dim:,} features need as many pictures of score_samples, and in either "
-                "split or half of the data. "
-                f"Received: {', '.join(f'{n:,}' for n in (judge.samples, *counts))}"
-            )
-    else:
-        judge.prepare()
-    return judge

@@ -145,8 +145,8 @@ def prepare(parts, extractor, count, keep_train=False):
         `(reference, real, pictures)`: the `Reference`; the `Real` pictures of the floor; the
         pictures behind `reference.train`, uint8, or None.
     """
-    if parts.whole is not None and extractor.name in PRETRAINED:
-        return _prepare_whole(parts.whole, extractor, count)
+    if compares_whole(parts, extractor.name):
+        return _prepare_whole(parts.loaded, extractor, count)
     train, held_out = parts.train, parts.held_out
     chosen = np.sort(np.random.default_rng(0).permutation(len(held_out.samples))[:REFERENCE])
     features, _ = extractor.extract(held_out.samples[chosen], "real pictures")
@@ -167,6 +167,16 @@ def prepare(parts, extractor, count, keep_train=False):
     )
     real = Real(*real, _of(train.labels, floor), reference)
     return reference, real, train.samples if keep_train else None
+
+
+def compares_whole(parts, features):
+    """Returns whether all pictures are the reference, as there is no split that a run has not seen.
+
+    Args:
+        parts: `zoo.metrics.splits.Splits`.
+        features: str, name of the extractor.
+    """
+    return not parts.own and features in PRETRAINED
 
 
 def _prepare_whole(dataset, extractor, count):

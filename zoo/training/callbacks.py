@@ -13,6 +13,7 @@ from zoo.errors import UsageError
 from zoo.runs import checkpoints, directory
 from zoo.runs.csv_files import append_csv, keep_scores, keep_whole_epochs, read_csv, write_csv
 from zoo.runs.events import EventWriter
+from zoo.scoring.judge import NO_SCORES
 from zoo.training.session import SessionCallback
 
 SCORING = 0.05  # largest share of the training time for scores of pictures
@@ -217,9 +218,16 @@ class ImageScores(SessionCallback):
         if self.spent + self.cost <= SCORING * session.elapsed:
             self.plan(session.images)
             start = time.monotonic()
+            try:
+                self.judge.prepare()
+            except UsageError as error:
+                print(NO_SCORES.format(str(error).rstrip(".")))
+                self.judge = None
+                return
+            prepared = time.monotonic()
             self.score()
-            self.cost = time.monotonic() - start
-            self.spent += self.cost
+            self.cost = time.monotonic() - prepared
+            self.spent += time.monotonic() - start
 
     def score(self):
         session = self.session
@@ -264,7 +272,7 @@ class ImageScores(SessionCallback):
             f"best score: frechet {best['frechet']:.4g} at step {best['step']:,} "
             f"({best['samples']:,} samples, {best['features']}"
         )
-        if self.judge and self.comparable():
+        if self.judge and self.judge.floor is not None and self.comparable():
             text += f", floor {self.judge.floor:.4g}"
         text += f"), {session.directory / 'generator-best.keras'}"
         if self.spent:
