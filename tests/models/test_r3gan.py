@@ -195,6 +195,27 @@ def test_the_penalty_has_the_weight_of_its_round():
     assert half - none == pytest.approx((first - none) / 2, rel=1e-3) and first > none + 1
 
 
+def test_the_average_and_the_augmentation_follow_the_curve_too():
+    x = pictures(4, (8, 8, 3))
+    gan = scheduled(
+        **{"ema_half_life": 1e9, "ema_ramp_up": 1e9, "final_ema_half_life": 0.0},
+        **{"augment": "color", "augment_strength": 0.0, "final_augment_strength": 1.0},
+        decay_steps=2,
+    )
+    augmentation = gan.part["Augmentation"]
+
+    def lag():
+        pairs = zip(gan.ema_generator.weights, gan.generator.weights, strict=True)
+        return max(np.abs(helpers.numpy(a) - helpers.numpy(b)).max() for a, b in pairs)
+
+    np.testing.assert_array_equal(helpers.numpy(augmentation.seen(gan, x)), x)
+    rounds(gan, 1, x)
+    assert lag() > 0
+    rounds(gan, 2, x)
+    assert lag() == 0
+    assert np.abs(helpers.numpy(augmentation.seen(gan, x)) - x).min(axis=(1, 2, 3)).max() > 0
+
+
 def test_a_saved_game_goes_on_along_the_curve(tmp_path):
     x = pictures(4, (8, 8, 3))
     straight, halves = scheduled(augment="color"), scheduled(augment="color")

@@ -47,6 +47,22 @@ def test_colour_photographs_are_compared_with_all_of_them_in_features_of_imagene
         evaluate.evaluate(samples=path, dataset=folder, metrics=["memorisation"])
 
 
+def test_cats_and_dogs_are_named_and_noise_is_not(tmp_path):
+    rng = np.random.default_rng(0)
+    for kind in ("Cats", "dog"):
+        (tmp_path / "pets" / kind).mkdir(parents=True)
+        for i in range(20):
+            picture = Image.fromarray(rng.integers(0, 256, (64, 64, 3)).astype("uint8"))
+            picture.save(tmp_path / "pets" / kind / f"{i}.png")
+    dataset = f"folder:{tmp_path / 'pets'}"
+    np.savez(tmp_path / "s.npz", images=rng.integers(0, 256, (30, 64, 64, 3)).astype("uint8"))
+    settings = {"samples": str(tmp_path / "s.npz"), "dataset": dataset, "say": lambda _: None}
+    record = evaluate.evaluate(**settings)
+    assert record["scores"]["named"] == record["floor"]["named"] == 0
+    # Fewer than 1,000 have no count of kinds, and nobody asked for classes.
+    assert not {"kinds", "named_as_asked"} & set(record["scores"])
+
+
 def test_features_that_trained_the_discriminator_do_not_judge_by_default():
     def named(channels=3, dataset="folder:pets", names=("cat", "dog"), **config):
         return judge.default_features(dataset, channels, names, config)
