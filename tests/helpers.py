@@ -107,7 +107,7 @@ def part(x, selection):
 
 def fields(gan, x, y=None):
     """The fields of a batch as the step has them, tensors."""
-    return inputs.prepared(inputs.fields(gan, (x,) if y is None else (x, y)))
+    return inputs.prepared(gan, inputs.fields(gan, (x,) if y is None else (x, y)))
 
 
 def train(gan, epochs=1, count=None, **options):

@@ -11,7 +11,7 @@ import pytest
 BACKENDS = ("tensorflow", "jax", "torch")
 HEAVY = ("matplotlib", "PIL", "sklearn", "tensorflow_datasets", "tensorboard", "scipy")
 # For SavedModel and data; keras_alone.py is the process in which export.py works.
-NAMES_TENSORFLOW = ("outputs/export.py", "outputs/keras_alone.py", "data/tfds.py")
+NAMES_TENSORFLOW = ("outputs/export.py", "outputs/keras_alone.py", "data/tfds.py", "data/whole.py")
 
 # The parts of the package from the ground up: a part imports only the ones before it.
 ORDER = (

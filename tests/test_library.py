@@ -140,7 +140,7 @@ def test_pixels_round_to_the_nearest():
     ("samples", "message"),
     [
         (np.zeros((8, 14, 14, 1), "uint8"), r"create the model with\s+image_shape=\(14, 14, 1\)"),
-        (np.zeros((8, 16, 16), "uint8"), r"Expected \(n, 16, 16, 1\).*Received: \(8, 16, 16\)"),
+        (np.zeros((8, 16, 8), "uint8"), r"Expected \(n, 16, 16, 1\).*Received: \(8, 16, 8\)"),
         (np.full((8, 16, 16, 1), 255.0), r"Received: float64 from 255 to 255"),
         (np.full((8, 16, 16, 1), 7, "int64"), r"Expected uint8 in \[0, 255\] or float"),
         (np.full((8, 16, 16, 1), np.nan, "float32"), r"wrong range"),

@@ -13,6 +13,9 @@ Each backend file offers the same few functions:
   the shape of `x`. It can be differentiated again.
 - `train_step(body)`: decorator that turns `body(self, data) -> logs` into the `train_step` that
   `keras.Model.fit` calls on this backend.
+- `test_step(body)`: likewise for `test_step`. Nothing is trained, and `input_grad` works.
+- `usable(model)`: context around a training, after which the model has its last weights whatever
+  ended it.
 - `no_grad()`: context in which nothing is recorded for differentiation.
 - `apply(optimizer, gradients, variables)`: makes one update with the sum of all replicas'
   gradients. An optimizer that clips gradients clips the sum.
@@ -72,7 +75,9 @@ if _BACKEND == "tensorflow":
         replicas_of,
         single,
         stream,
+        test_step,
         train_step,
+        usable,
         value_and_grad,
         value_of,
         vjp,
@@ -96,7 +101,9 @@ elif _BACKEND == "jax":
         replicas_of,
         single,
         stream,
+        test_step,
         train_step,
+        usable,
         value_and_grad,
         value_of,
         vjp,
@@ -120,7 +127,9 @@ elif _BACKEND == "torch":
         replicas_of,
         single,
         stream,
+        test_step,
         train_step,
+        usable,
         value_and_grad,
         value_of,
         vjp,
@@ -172,7 +181,9 @@ __all__ = [
     "replicas_of",
     "single",
     "stream",
+    "test_step",
     "train_step",
+    "usable",
     "value_and_grad",
     "value_of",
     "vjp",

@@ -108,14 +108,23 @@ def made_grad(fn, made, variables):
 
 
 def train_step(body):
+    return _stateless(body, lambda model: [*_groups(model), model.optimizer.variables])
+
+
+def test_step(body):
+    return _stateless(body, _groups)
+
+
+def _groups(model):
+    return [model.trainable_variables, model.non_trainable_variables]
+
+
+def _stateless(body, groups_of):
+    """Returns `body(self, data) -> logs` as a step from the values of variables to new ones."""
+
     @functools.wraps(body)
     def step(self, state, data):
-        groups = (
-            self.trainable_variables,
-            self.non_trainable_variables,
-            self.optimizer.variables,
-            self.metrics_variables,
-        )
+        groups = [*groups_of(self), self.metrics_variables]
         variables = list(itertools.chain(*groups))
         values = list(itertools.chain(*state))
         mapping = list(zip(variables, values, strict=True))
@@ -124,6 +133,16 @@ def train_step(body):
         return logs, tuple([scope.get_current_value(v) for v in group] for group in groups)
 
     return step
+
+
+@contextlib.contextmanager
+def usable(model):
+    try:
+        yield
+    except BaseException:
+        # While Keras trains, the variables have no values: the step holds them.
+        model.jax_state_sync()
+        raise
 
 
 def no_grad():

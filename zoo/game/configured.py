@@ -3,7 +3,7 @@
 import keras
 
 from zoo.errors import UsageError, nearest
-from zoo.game import inputs, recipes
+from zoo.game import inputs, networks, recipes
 from zoo.game.recipes import recipe_of
 from zoo.settings import REQUIRED, Setting, meanings
 
@@ -105,13 +105,18 @@ class Configured:
         config = {name: getattr(self, _attribute(name)) for name in self.settings()}
         config["name"] = self.name
         config["dtype"] = keras.saving.serialize_keras_object(self.dtype_policy)
+        if frozen := networks.frozen_layers(self):
+            config["frozen"] = frozen
         return config
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
         config = dict(config)
         config["dtype"] = keras.saving.deserialize_keras_object(config["dtype"])
-        return cls(**config)
+        frozen = config.pop("frozen", ())
+        game = cls(**config)
+        networks.freeze(game, frozen)
+        return game
 
 
 def _attribute(setting):

@@ -1,6 +1,7 @@
 """Game, the base of every variant: settings, networks, compile, the round, saving."""
 
 import functools
+import warnings
 
 import keras
 import numpy as np
@@ -8,7 +9,7 @@ from keras import ops
 
 from zoo import backend
 from zoo.errors import UsageError
-from zoo.game import configured, inputs, logs, networks, phases, rounds
+from zoo.game import configured, feeding, inputs, logs, networks, phases, rounds, watching
 from zoo.game.optimizers import Optimizers, PlayersOptimizer, copied, scaling
 from zoo.parts.averaging import Averaging
 from zoo.players import Phase
@@ -84,6 +85,7 @@ class Game(configured.Configured, keras.Model):
             )
         if shape:
             (given[self.shape_setting],) = shape
+        check_keras(name=type(self).__name__)
         self.take(self.resolved(given))
         self.noise = keras.random.SeedGenerator(self.seed)
         self._kernel_seeds = np.random.default_rng(self.seed)
@@ -92,7 +94,7 @@ class Game(configured.Configured, keras.Model):
         names = [player.name for player in self.players if player.name not in self.idle()]
         last = Phase("game", tuple(names))
         self.phases = (*(phase for part in parts for phase in part.phases(self)), last)
-        self.phase = self.phases[-1]
+        self.phase = self._judged_phase = self.phases[-1]
         self.trackers = logs.trackers(self)
         networks.build(self)
         self.built = True
@@ -160,7 +162,19 @@ class Game(configured.Configured, keras.Model):
         return networks.for_inference(self, name)
 
     def call(self, inputs, training=False):
-        return self.network(self.averaged[0])(inputs, training=training)
+        name = self.averaged[0]
+        return self.network(name if training else f"ema_{name}")(inputs, training=training)
+
+    def export(self, filepath, format="tf_saved_model", verbose=None, **kwargs):
+        """As `keras.Model.export`, of the averaged network that draws; says which that is.
+
+        `inference_network(name).export` writes another one.
+        """
+        network = self.inference_network(self.averaged[0])
+        network(network.inputs)  # Keras exports no network to ONNX that was never called
+        network.export(filepath, format=format, verbose=verbose, **kwargs)
+        if verbose is not False:
+            print(f"{filepath}: the averaged network {network.name!r} of {type(self).__name__}")
 
     # Optimizers
 
@@ -211,8 +225,16 @@ class Game(configured.Configured, keras.Model):
         own = {"auto_scale_loss": False}
         if backend.replicas_of(self) > 1 and not backend.JIT_REPLICAS:
             own["jit_compile"] = False
+        moved = {player.name: networks.moved_by(self, player) for player in players}
+        for player in self.players:
+            if not moved[player.name] and player.name not in self.idle():
+                raise UsageError(
+                    f"The {player.name} has no weight that it could move: all layers of "
+                    f"{' and '.join(player.networks)} are frozen. Expected at least one layer with "
+                    "trainable=True. Received: none."
+                )
         super().compile(optimizer=optimizer, **own | kwargs)
-        optimizer.build({player.name: networks.moved_by(self, player) for player in players})
+        optimizer.build(moved)
         self._compile_arguments = kwargs
 
     def new_optimizer(self, player):
@@ -239,30 +261,110 @@ class Game(configured.Configured, keras.Model):
 
     # The round
 
-    def fit(self, x=None, y=None, batch_size=None, **kwargs):
-        """As `keras.Model.fit`. `x` holds samples, or a dict of fields; `y` labels, if any.
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        *,
+        sample_weight=None,
+        class_weight=None,
+        validation_split=0.0,
+        validation_data=None,
+        validation_batch_size=None,
+        shuffle=True,
+        **kwargs,
+    ):
+        """As `keras.Model.fit`, with what is given checked before a step is compiled.
 
-        `batch_size` counts the samples of one move. A data set or generator given as `x` yields
-        as many such minibatches in each batch as the busiest player has moves.
+        Args:
+            x: arrays of samples, or a dict of fields; or a stream of them: a `tf.data.Dataset`, a
+                torch `DataLoader`, a `keras.utils.PyDataset` or a generator. Images are uint8, or
+                float in [-1, 1].
+            y: int labels `(n,)` in [0, num_classes) beside arrays, if the model has classes.
+            batch_size: int, samples of one move, 32 by default. A batch of a stream is one round:
+                it holds as many minibatches as the busiest player has moves.
+            sample_weight: float `(n,)`: each sample of an array is drawn as often as its weight
+                says, so that all losses are weighed.
+            class_weight: dict from label to float, likewise.
+            validation_split: float, share of the arrays, from their end, that is kept for
+                validation.
+            validation_data: arrays, a tuple `(x, y)` or a stream, whose losses `evaluate` computes
+                after each epoch. They are named `val_d_loss` and so on.
+            validation_batch_size: int, samples of an evaluated minibatch; `batch_size` by default.
+            shuffle: bool, whether arrays come in another order in each epoch.
+            **kwargs: as those of `keras.Model.fit`.
 
         Raises:
-            UsageError: the samples have the wrong shape or range.
+            UsageError: samples, labels or weights do not suit the model, or a callback does not.
         """
-        arrays = x.values() if isinstance(x, dict) else [x]
-        if all(isinstance(values, np.ndarray) for values in arrays):
-            x, y, batch_size = inputs.checked_fit(self, x, y, batch_size)
+        watching.checked(self, kwargs.get("callbacks"))
+        if validation_split and validation_data is None:
+            x, y, sample_weight, validation_data = feeding.split_off(
+                x, y, validation_split, sample_weight
+            )
+        if validation_data is not None:
+            size = validation_batch_size or batch_size
+            kwargs["validation_batch_size"] = size or 32
+            kwargs["validation_data"] = feeding.validation(self, validation_data, size)
+        fed = feeding.for_fit(self, x, y, batch_size, sample_weight, class_weight, shuffle)
+        with warnings.catch_warnings():
+            # Keras says so at the end of every data set whose length it does not know.
+            warnings.filterwarnings("ignore", "Your input ran out of data")
+            return self.fit_checked(
+                fed.x, fed.y, batch_size=fed.batch_size, shuffle=fed.shuffle, **kwargs
+            )
+
+    def fit_checked(self, x, y=None, **kwargs):
+        """As `keras.Model.fit`, for data that needs no check, and one round in each batch."""
         self._find_phase()
-        return super().fit(x, y, batch_size=batch_size, **kwargs)
+        with backend.usable(self):
+            return super().fit(x, y, **kwargs)
+
+    def evaluate(self, x=None, y=None, batch_size=None, verbose="auto", **kwargs):
+        """Returns all players' losses on samples, as `keras.Model.evaluate` does.
+
+        The networks run as in training, so the losses compare with those of `fit`, and nothing
+        changes: no weight, no statistic, no later noise.
+
+        Args:
+            x, y, batch_size: as in `fit`; a batch is one minibatch.
+            **kwargs: as those of `keras.Model.evaluate`. `return_dict=True` names the losses.
+
+        Raises:
+            UsageError: the samples or labels do not suit the model.
+        """
+        if not kwargs.get("_use_cached_eval_dataset"):
+            weights = kwargs.pop("sample_weight", None)
+            x, y, batch_size, _ = feeding.for_evaluate(self, x, y, batch_size, weights)
+        self._find_phase()
+        phase = phases.due(self)
+        if phase is not self._judged_phase or any(p.changes(self) for p in self.part.values()):
+            self.test_function = None
+        self.phase = self._judged_phase = phase
+        before = [(v, backend.value_of(v)) for v in networks.changed_by_running(self)]
+        try:
+            return super().evaluate(x, y, batch_size, verbose, **kwargs)
+        finally:
+            for variable, value in before:
+                variable.assign(value)
 
     @backend.train_step
     def train_step(self, data):
-        batch = inputs.prepared(inputs.fields(self, data))
-        for part in self.part.values():
-            batch = part.before_round(self, batch)
-        results = rounds.play(self, batch)
+        results = rounds.play(self, self._batch(data))
         if len(self.phases) > 1:
             self.rounds.assign(self.rounds + 1)
         return logs.track(self, results)
+
+    @backend.test_step
+    def test_step(self, data):
+        return logs.measure(self, rounds.judge(self, self._batch(data)))
+
+    def _batch(self, data):
+        batch = inputs.prepared(self, inputs.fields(self, data))
+        for part in self.part.values():
+            batch = part.before_round(self, batch)
+        return batch
 
     def loss_of(self, player, batch, made):
         """Returns a player's loss, from its own method or from the part that added it."""
@@ -352,3 +454,15 @@ class Game(configured.Configured, keras.Model):
         super().load_own_variables({name: store[name] for name in own})
         for name, state in seeds.items():
             state.assign(store[name])
+
+
+def check_keras(name):
+    """Raises UsageError under settings of Keras that the networks are not built for."""
+    data_format, floatx = keras.config.image_data_format(), keras.config.floatx()
+    if data_format != "channels_last" or floatx != "float32":
+        raise UsageError(
+            f"{name} is built for images with the channels last and numbers of 32 bits. Expected "
+            'keras.config.set_image_data_format("channels_last") and set_floatx("float32"); '
+            "training in 16 bits is dtype='mixed_bfloat16'. "
+            f"Received: {data_format}, {floatx}."
+        )

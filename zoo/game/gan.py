@@ -7,6 +7,7 @@ from keras import ops
 
 from zoo import sampling
 from zoo.errors import UsageError
+from zoo.game import inputs
 from zoo.game.game import Game
 from zoo.game.optimizers import DiscriminatorRate, Optimizers
 from zoo.parts.averaging import Averaging
@@ -174,10 +175,14 @@ class GAN(Game):
 
         Returns:
             float32 array `(count, *sample_shape)`, images in [-1, 1].
+
+        Raises:
+            UsageError: a label is not a class, or there is not one for each sample.
         """
         generator = self.ema_generator if ema else self.generator
-        if self.num_classes and labels is None:
-            labels = np.arange(count) % self.num_classes
+        if self.num_classes:
+            given = np.arange(count) % self.num_classes if labels is None else labels
+            labels = inputs.check_labels(given, count, self.num_classes)
         return sampling.run_generator(
             generator, sampling.latents(count, self.latent_dim, seed), labels
         )

@@ -36,6 +36,24 @@ def track(game, results):
         game: a `zoo.game.Game`.
         results: player's name -> `zoo.game.rounds.Result`.
     """
+    values = _means(game, results)
+    for part in game.part.values():
+        values |= part.report(game)
+    if game.scales_losses:
+        scales = [optimizer.dynamic_scale.value for optimizer in game.optimizer.optimizers]
+        values["loss_scale"] = functools.reduce(ops.minimum, scales)
+    finite = ops.isfinite(values["loss"])
+    game.finite_steps.assign(game.finite_steps + ops.cast(finite, "int32"))
+    return _updated(game, values)
+
+
+def measure(game, results):
+    """As `track`, of a round in which nobody moved."""
+    return _updated(game, _means(game, results))
+
+
+def _means(game, results):
+    """Returns the numbers of a round, name -> float32 scalar, over all replicas."""
     players = [player for player in game.all_players if player.name in results]
     losses = {player.column(): results[player.name].loss for player in players}
     others = {}
@@ -49,14 +67,11 @@ def track(game, results):
     stacked = ops.stack([ops.cast(ops.stop_gradient(x), "float32") for x in numbers])
     stacked = backend.mean(stacked)
     values = {name: stacked[i] for i, name in enumerate(names)}
-    values = {"loss": functools.reduce(lambda a, b: a + b, [values[n] for n in losses]), **values}
-    for part in game.part.values():
-        values |= part.report(game)
-    if game.scales_losses:
-        scales = [optimizer.dynamic_scale.value for optimizer in game.optimizer.optimizers]
-        values["loss_scale"] = functools.reduce(ops.minimum, scales)
-    finite = ops.isfinite(values["loss"])
-    game.finite_steps.assign(game.finite_steps + ops.cast(finite, "int32"))
+    return {"loss": functools.reduce(lambda a, b: a + b, [values[n] for n in losses]), **values}
+
+
+def _updated(game, values):
+    """Adds numbers to the running means and returns those, by name."""
     # Keras sums the counts of all replicas, and together they must count one step.
     count, _ = backend.replicas()
     weight = None if count == 1 else 1 / count

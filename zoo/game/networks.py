@@ -76,6 +76,12 @@ def state_of(game, name):
     return [v for v in game.network(name).variables if v.name != "seed_generator_state"]
 
 
+def changed_by_running(game):
+    """Returns the variables that running the networks changes: statistics, seeds, pools."""
+    averages = {id(average) for average, _ in game.averaged_weights()}
+    return [v for v in game.non_trainable_variables if id(v) not in averages]
+
+
 def seed_states(game):
     """Returns the states of all seed generators, by the names that they are saved under."""
     states_by_name = {"noise": game.noise.state}
@@ -83,6 +89,33 @@ def seed_states(game):
         states = [v for v in game.network(name).variables if v.name == "seed_generator_state"]
         states_by_name |= {f"seed_{name}_{i}": state for i, state in enumerate(states)}
     return states_by_name
+
+
+def frozen_layers(game):
+    """Returns the layers that a user has frozen, as lists of names from the network on."""
+    return [
+        [name, *path]
+        for name in game.network_names
+        for path, layer in _layers(game.network(name))
+        if layer.weights and not layer.trainable
+    ]
+
+
+def freeze(game, paths):
+    """Freezes layers, given as `frozen_layers` returns them."""
+    for name, *path in paths:
+        layer = game.network(name)
+        for part in path:
+            layer = layer.get_layer(part)
+        layer.trainable = False
+
+
+def _layers(network):
+    """Yields `(names, layer)` of all layers of a network and of those nested in it."""
+    for layer in network.layers:
+        yield (layer.name,), layer
+        if isinstance(layer, keras.Model):
+            yield from (((layer.name, *path), inner) for path, inner in _layers(layer))
 
 
 def _trainable(game, names):

@@ -12,6 +12,11 @@ def index_at(phases, rounds):
     return len(phases) - 1
 
 
+def due(game):
+    """Returns the phase that the game has reached."""
+    return game.phases[index_at(game.phases, game.rounds_played)] if game.phases[1:] else game.phase
+
+
 def compiled(game, make_train_function):
     """Returns the compiled function of each phase.
 

@@ -61,6 +61,24 @@ def play(game, batch):
     return results
 
 
+def judge(game, batch):
+    """Returns player's name -> `Result` of the current phase, without a move.
+
+    Args:
+        game: a `zoo.game.Game`.
+        batch: dict of fields, a single minibatch.
+    """
+    players, made = game.playing, {}
+    if not all(player.alone for player in players):
+        batch = batch | game.draw(batch)
+        made = _cut_off(game.make(batch))
+    results = {}
+    for player in players:
+        seen = made if player.makes else game.shown(player, made)
+        _, results[player.name] = evaluate(game, player, batch, seen)
+    return results
+
+
 def make(game, minibatch, moving):
     """Makes the samples of a minibatch, shared by all players of the round.
 

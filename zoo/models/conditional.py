@@ -25,7 +25,6 @@ configs/conditional.py:
 """
 
 import keras
-import numpy as np
 from keras import layers
 
 from zoo.errors import UsageError
@@ -145,16 +144,6 @@ class ConditionalGAN(GAN):
             self.num_classes, size, embeddings_initializer=normal, dtype=dtype, name="label_code"
         )
 
-    def fit(self, x=None, y=None, batch_size=None, **kwargs):
-        """As `zoo.game.GAN.fit`, with labels int `(n,)` in `y`.
-
-        Raises:
-            UsageError: labels are missing or invalid.
-        """
-        if isinstance(x, np.ndarray):
-            y = self.check_labels(y, len(x))
-        return super().fit(x, y, batch_size=batch_size, **kwargs)
-
     def generate_batch(self, z, labels=None):
         if labels is None:
             raise UsageError(
@@ -162,28 +151,3 @@ class ConditionalGAN(GAN):
                 "labels), or fit(samples, labels). Received: no labels."
             )
         return self.generator([z, labels], training=True)
-
-    def generate(self, count=16, seed=0, labels=None, ema=True):
-        """As `zoo.game.GAN.generate`; `labels` are `count` classes, by default all in turn.
-
-        Raises:
-            UsageError: a label is not a class, or there is not one for each sample.
-        """
-        if labels is not None:
-            labels = self.check_labels(labels, count)
-        return super().generate(count, seed, labels, ema)
-
-    def check_labels(self, labels, count):
-        """Returns labels as int32 `(count,)`. Raises UsageError unless each is a class."""
-        labels = np.asarray([] if labels is None else labels)
-        if labels.shape != (count,) or not np.issubdtype(labels.dtype, np.integer):
-            raise UsageError(
-                "Each sample needs a label. Expected whole numbers of shape "
-                f"({count},). Received: {labels.dtype} of shape {labels.shape}."
-            )
-        wrong = labels[(labels < 0) | (labels >= self.num_classes)]
-        if wrong.size:
-            most = self.num_classes - 1
-            valid = range(self.num_classes) if most < 20 else (0, 1, "...", most)
-            raise UsageError(f"There is no class {wrong[0]}. Valid: {', '.join(map(str, valid))}.")
-        return labels.astype("int32")

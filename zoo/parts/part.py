@@ -62,6 +62,10 @@ class Part:
         It is computed from what a checkpoint holds, such as the iterations of the optimizer.
         """
 
+    def changes(self, game):
+        """Returns whether losses depend on how many rounds were played."""
+        return False
+
     def before_round(self, game, batch):
         """Returns the fields of a batch as the round should receive them."""
         return batch

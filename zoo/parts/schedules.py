@@ -34,6 +34,9 @@ class Schedules(Part):
                 f"start with. Received: beta_2={game.beta_2}, final_beta_2={self.final_beta_2}."
             )
 
+    def changes(self, game):
+        return bool(game.decay_steps)
+
     def current(self, game, setting):
         final = getattr(self, f"final_{setting}", None)
         if final is None or not game.decay_steps:

@@ -22,6 +22,9 @@ class InstanceNoise(Part):
         "instance_noise_images": Setting(float, 500_000.0, least=1.0),
     }
 
+    def changes(self, game):
+        return self.instance_noise > 0
+
     def seen(self, game, samples):
         if not self.instance_noise:
             return samples

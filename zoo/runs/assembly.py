@@ -11,7 +11,7 @@ import zoo
 from zoo import backend, data
 from zoo.backend import ALONE
 from zoo.errors import UsageError
-from zoo.game import inputs
+from zoo.game import feeding
 from zoo.runs import checkpoints, network_files
 from zoo.runs import config as configs
 
@@ -82,7 +82,7 @@ def build(config, layout=ALONE):
             **decided,
             **configs.model_settings(config),
         )
-        inputs.check_batch(gan, config["batch_size"])
+        feeding.check_batch(gan, config["batch_size"])
         gan.compile()
     return gan
 

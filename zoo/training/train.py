@@ -249,7 +249,7 @@ def fit(gan, dataset, session, watchers):
             # Each part gets its own stream because Keras reads ahead.
             arguments = dataset, assembly.batch_size(config), config["seed"], session.step
             stream = backend.stream(gan, functools.partial(tuples, *arguments))
-            gan.fit(
+            gan.fit_checked(
                 stream,
                 initial_epoch=first,
                 epochs=last,
