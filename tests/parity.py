@@ -41,8 +41,8 @@ def cases():
     result["decay"] = ("vanilla", {"decay_steps": 2, "decay": "cosine"})
     result["warm_start"] = ("vanilla", {"warm_start_rounds": 2})
     result["adam"] = ("dcgan", {"optimizer": "adam"})
-    projected = {"discriminator_features": "random", "feature_size": 32, "loss": "hinge"}
-    result["projected"] = ("cats_and_dogs", projected | {"penalty": None, "augment": ""})
+    projected = {"discriminator_features": "random", "feature_size": 32, "augment": ""}
+    result["projected"] = ("cats_and_dogs", projected)
     result["compiled"] = ("dcgan", {})
     return result
 

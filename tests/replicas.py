@@ -13,8 +13,7 @@ import numpy as np
 
 BATCH = 16
 # A discriminator of features in its own game.
-PROJECTED = {"discriminator_features": "random", "feature_size": 32, "loss": "hinge"}
-PROJECTED |= {"penalty": None, "discriminator_norm": "spectral"}
+PROJECTED = {"discriminator_features": "random", "feature_size": 32}
 
 
 def cases():

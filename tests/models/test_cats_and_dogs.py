@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from zoo import backend
 from zoo.errors import UsageError
 from zoo.models.cats_and_dogs import CatsAndDogsGAN
 from zoo.runs import config
@@ -176,8 +177,35 @@ def test_projected_it_judges_features_and_the_exported_judge_judges_pictures(pro
     maps = map(numpy, projected.part["Projected"].network(x))
     expected = numpy(projected.discriminator([*maps, labels], training=False))
     np.testing.assert_allclose(numpy(judge([x, labels])), expected, rtol=1e-4, atol=1e-5)
-    # Every scale has a say: a judge of fewer patches would lack one.
-    assert expected.shape == (3, 4 * 4 + 4 * 4 + 2 * 2 + 1)
+    assert expected.shape == (3, 1)
+
+
+@helpers.not_on_jax
+def test_with_a_hinge_every_patch_of_every_scale_is_judged():
+    gan = small(preset="projected", loss="hinge", penalty=None, discriminator_norm="spectral")
+    assert gan.discriminator.output_shape == (None, 4 * 4 + 4 * 4 + 2 * 2 + 1)
+    train(gan)
+
+
+def test_projected_the_penalty_is_on_the_gradient_at_the_features(projected):
+    x, labels = images(6), np.array([0, 1, 1], "int32")
+    real, fake, label = map(ops.convert_to_tensor, (x[:3], x[3:], labels))
+    batch, made = {"image": real, "label": label}, {"fake": fake}
+    total, seen = projected.discriminator_loss(batch, made)
+    maps = [ops.stop_gradient(m) for m in projected.part["Projected"].network(x)]
+    both = ops.convert_to_tensor(np.tile(labels, 2))
+    squares = np.zeros(6)
+    for i, values in enumerate(maps):
+
+        def judged(x, i=i):
+            return projected.discriminator([*maps[:i], x, *maps[i + 1 :], both], training=False)
+
+        _, gradient = backend.input_grad(judged, ops.convert_to_tensor(values))
+        squares += np.sum(np.square(numpy(gradient)), axis=(1, 2, 3))
+    pairs = numpy(projected.objective.discriminator(seen["real"], seen["fake"]))
+    expected = projected.penalty_weight / 2 * (squares[:3].mean() + squares[3:].mean())
+    assert expected > 0.01 * pairs
+    assert numpy(total) - pairs == pytest.approx(expected, rel=1e-3)
 
 
 def test_at_first_the_class_says_nothing_to_the_projected_judge(projected):

@@ -14,7 +14,8 @@ the names of its two files are kept. The recipe combines three papers:
 
 `--preset=projected` plays against frozen ImageNet features instead of pixels (Sauer, Chitta,
 Müller, Geiger: "Projected GANs Converge Faster", NeurIPS 2021, arXiv:2111.01007): features mixed at
-random, at four scales, each with a small network of its own, and a hinge loss.
+random, at four scales, each with a small network of its own. Its loss is R3GAN's too, with the
+penalties on the gradient at the features.
 
 Classes are a vector beside `z` in the generator and a projection in the discriminator (Miyato and
 Koyama: "cGANs with Projection Discriminator", ICLR 2018, eq. 3).
@@ -28,11 +29,12 @@ numbers are in configs/cats_and_dogs.py:
 - no decoders that reconstruct the picture from the discriminator's features, and one logit instead
   of 25 patches: the two penalties regularise instead.
 - no spectral normalisation in the generator; `discriminator_norm` adds it to the discriminator.
-- the hinge loss of the preset lacks the random margin of the authors' code.
+- the hinge loss of `paper` lacks the random margin of the authors' code.
 
 Where and why the preset `projected` deviates from Projected GAN:
 
-- no batch normalisation in the networks on features: a minibatch's samples stay apart.
+- pairs and penalties instead of a hinge loss, and no normalisation in the networks on features:
+  with the hinge all samples had the same two or three colours, which changed as training went on.
 - each map is divided by its size on photographs, so that no scale drowns another.
 - the mixed maps are not enlarged and the generator has no gated units, for a CPU.
 - smaller pictures are enlarged to `feature_size`, not to the 224 pixels of ImageNet.
@@ -65,7 +67,7 @@ MULTIPLES = {
 }
 MOST_IN_DISCRIMINATOR = 8
 # Channels of the discriminator's networks on features.
-HEAD = 128
+HEAD = 64
 SLOPE = 0.2  # of the leaky rectifiers
 
 
@@ -79,7 +81,8 @@ class CatsAndDogsGAN(GAN):
         discriminator  E[s(D(G(z)) - D(x))] + gamma/2 (E|grad D(x)|^2 + E|grad D(G(z))|^2)
         generator      E[s(D(x) - D(G(z)))]
 
-    On features, D are the logits of all patches at all scales (`loss="hinge"`):
+    On features, D is the mean of the logits of all patches at all scales, and its gradient that at
+    the features of x. With `loss="hinge"`, as in the paper, each patch has a loss of its own:
 
         discriminator  E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))]
         generator      -E[D(G(z))]
@@ -94,7 +97,8 @@ class CatsAndDogsGAN(GAN):
         discriminator_norm: "none" or "spectral". Batch normalisation would mix the samples, and
             the penalties are on the gradient at a single one.
         penalty_weight: float, gamma; None for 1 at 64x64 and in proportion to the number of
-            pixels, so 16 at 256x256. If D looks at regions of the picture, each of n pixels has a
+            pixels, so 16 at 256x256; that of the preset `projected` is in proportion to the
+            number of features. If D looks at regions of the picture, each of n pixels has a
             gradient of order 1/n, and the squared norm is of order 1/n. R3GAN goes from 2 to 0.2
             at 64x64 and from 150 to 15 at 256x256.
         num_classes: int or None, number of classes.
@@ -222,14 +226,15 @@ class CatsAndDogsGAN(GAN):
             name = f"head_{x.shape[1]}"
             while x.shape[1] > 4:
                 side = x.shape[1] // 2
-                x = conv(HEAD, 4, 2, "same", **self._kernel(f"{name}_down_{side}"))(x)
+                x = conv(HEAD, 4, 2, "same", **self._head_kernel(f"{name}_down_{side}"))(x)
                 x = layers.LeakyReLU(SLOPE, name=f"{name}_down_{side}_relu")(x)
             if len(logits) == len(maps) - 1:
                 x = self.compared(x)
-            x = conv(HEAD, 3, padding="same", **self._kernel(f"{name}_last"))(x)
+            x = conv(HEAD, 3, padding="same", **self._head_kernel(f"{name}_last"))(x)
             x = layers.LeakyReLU(SLOPE, name=f"{name}_last_relu")(x)
             # At first both sides of a hinge pull equally at a bias.
-            logit = conv(1, 1, use_bias=False, dtype="float32", **self._kernel(f"{name}_logits"))(x)
+            kernel = self._head_kernel(f"{name}_logits")
+            logit = conv(1, 1, use_bias=False, dtype="float32", **kernel)(x)
             logit = layers.Flatten(dtype="float32", name=f"{name}_flat")(logit)
             if self.num_classes:
                 x = layers.Reshape((-1, HEAD), dtype="float32", name=f"{name}_features")(x)
@@ -239,6 +244,9 @@ class CatsAndDogsGAN(GAN):
                 logit = layers.Add(dtype="float32", name=f"{name}_sum")([logit, fit])
             logits.append(logit)
         logits = layers.Concatenate(dtype="float32", name="logits")(logits)
+        if self.objective.uses_real:  # pairs of samples, not of patches
+            logits = layers.Reshape((-1, 1), dtype="float32", name="patches")(logits)
+            logits = layers.GlobalAveragePooling1D(dtype="float32", name="logit")(logits)
         inputs = [*maps, label] if self.num_classes else maps
         return keras.Model(inputs, logits, name="discriminator")
 
@@ -302,11 +310,30 @@ class CatsAndDogsGAN(GAN):
             initializer = keras.initializers.RandomNormal(0.0, 0.02, seed=initializer.seed)
         return {"kernel_initializer": initializer, "name": name}
 
+    def _head_kernel(self, name):
+        if self.discriminator_norm == "spectral":
+            return self._kernel(name)
+        initializer = keras.initializers.HeUniform(seed=self.kernel_seed())
+        return {"kernel_initializer": initializer, "name": name}
+
     def _before_norm(self, name):
         cancelled = self.activation == "leaky_relu" and self.generator_norm == "batch"
         return self._kernel(name) | {"use_bias": not cancelled}
 
     # The game
+
+    def discriminator_loss(self, batch, made):
+        projected = self.part["Projected"]
+        if not projected.on or not self.penalty:
+            return super().discriminator_loss(batch, made)
+        # The gradient at the features needs no derivative of the network that they come from.
+        real, fake = (projected.flat(self.seen(x)) for x in (batch["image"], made["fake"]))
+        return super().discriminator_loss(batch | {"image": real}, made | {"fake": fake})
+
+    def seen(self, samples):
+        if len(samples.shape) == 2:
+            return self.part["Projected"].maps(self.image_shape, samples)
+        return super().seen(samples)
 
     def generate_batch(self, z, labels=None):
         if self.num_classes and labels is None:

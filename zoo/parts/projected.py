@@ -3,6 +3,8 @@
 Sauer, Chitta, Müller, Geiger: "Projected GANs Converge Faster", NeurIPS 2021, arXiv:2111.01007.
 """
 
+import math
+
 import keras
 import numpy as np
 from keras import layers, ops
@@ -92,6 +94,23 @@ class Projected(Part):
         if samples.shape[-1] == 4:
             samples = _over_random_colour(samples, game)
         return self.network(ops.cast(samples, "float32"), training=False)
+
+    def flat(self, maps):
+        """Returns maps side by side, float32 `(batch, features)`, cut off from the pictures."""
+        vectors = [ops.reshape(x, (-1, math.prod(x.shape[1:]))) for x in maps]
+        return ops.stop_gradient(ops.concatenate(vectors, axis=1))
+
+    def maps(self, image_shape, flat):
+        """Undoes `flat`.
+
+        Args:
+            image_shape: (side, side, channels) of the pictures.
+            flat: float32 `(batch, features)`.
+        """
+        shapes = self.map_shapes(image_shape)
+        ends = np.cumsum([math.prod(shape) for shape in shapes])[:-1]
+        parts = ops.split(flat, [int(end) for end in ends], axis=1)
+        return [ops.reshape(x, (-1, *shape)) for x, shape in zip(parts, shapes, strict=True)]
 
     def joined(self, game, discriminator):
         """Returns a discriminator of pictures from one of maps, for inference.
