@@ -1,9 +1,12 @@
 """What users do with `fit`, `evaluate`, `predict` and `export`, as Keras's own models take it."""
 
+import copy
+import pickle
+
 import keras
 import numpy as np
 import pytest
-from helpers import BATCH, data, each_variant, numpy, part, small, snapshot, train
+from helpers import BATCH, data, each_variant, not_on_jax, numpy, part, small, snapshot, train
 
 from zoo.errors import UsageError
 
@@ -451,3 +454,43 @@ def test_dictionaries_of_fields_of_unequal_length_are_refused():
     name = next(iter(x))
     with pytest.raises(UsageError, match="belong together"):
         fit(pix2pix, x | {name: part(x[name], slice(1, None))})
+
+
+@each_variant
+def test_a_notebook_gets_a_picture(variant):
+    if variant.task.endswith("translation"):
+        shown = variant.show(np.zeros((2, *variant.image_shape), "uint8"))
+    else:
+        shown = variant.show(4, seed=3)
+        assert shown.size != variant.show(64).size or "picture" not in variant.task
+    assert shown._repr_png_() and min(shown.size) >= 64
+    assert len(np.unique(np.asarray(shown))) > 2
+
+
+COPIES = {"deepcopy": copy.deepcopy, "pickle": lambda gan: pickle.loads(pickle.dumps(gan))}
+
+
+# One of each shape of game: an original and its copy are each compiled.
+@pytest.mark.slow
+@not_on_jax
+@pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
+@pytest.mark.parametrize("variant", ["conditional", "cyclegan"], indirect=True)
+def test_a_copy_trains_on_like_its_original_and_apart_from_it(variant, copied):
+    train(variant)
+    kept = snapshot(variant)
+    other = copied(variant)
+    train(other)
+    for a, b in zip(snapshot(variant), kept, strict=True):
+        np.testing.assert_array_equal(a, b)
+    train(variant)
+    for a, b in zip(snapshot(variant), snapshot(other), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_clone_begins_anew_with_the_same_settings(gan):
+    fit(gan, images())
+    clone = keras.models.clone_model(gan)
+    assert clone.get_config() | {"name": gan.name} == gan.get_config()
+    clone.compile()
+    fresh = compiled("dcgan", image_shape=GREY)
+    assert fit(clone, images()) == fit(fresh, images())

@@ -114,11 +114,11 @@ def titled(parts, margin=16):
     line = sum(font.getmetrics())
     height = sum(line + len(picture) + 2 * margin for _, picture in parts) + margin // 2
     shape = height, wide + 2 * margin, parts[0][1].shape[-1]
-    sheet = _pillow(np.full(shape, GAP, "uint8"))
+    sheet = pillow(np.full(shape, GAP, "uint8"))
     top = margin
     for title, picture in parts:
         ImageDraw.Draw(sheet).text((margin, top), title, "#ebebeb", font)
-        sheet.paste(_pillow(picture), (margin, top + line + margin // 2))
+        sheet.paste(pillow(picture), (margin, top + line + margin // 2))
         top += line + len(picture) + 2 * margin
     return np.asarray(sheet).reshape(shape)
 
@@ -139,7 +139,8 @@ def centred(image, height, width):
     return sheet
 
 
-def _pillow(image):
+def pillow(image):
+    """Returns a uint8 `(h, w, c)` picture as a `PIL.Image`, which notebooks show."""
     from PIL import Image
 
     image = np.asarray(image)
@@ -162,7 +163,7 @@ def png_bytes(image, description=None):
     if description is not None:
         text.add_itxt("Description", description)
     file = io.BytesIO()
-    _pillow(image).save(file, "PNG", optimize=True, pnginfo=text)
+    pillow(image).save(file, "PNG", optimize=True, pnginfo=text)
     return file.getvalue()
 
 
@@ -182,7 +183,7 @@ def save_gif(path, frames, milliseconds=80):
     Returns:
         The path.
     """
-    frames = [_pillow(frame) for frame in frames]
+    frames = [pillow(frame) for frame in frames]
     if not frames:
         raise UsageError("A GIF needs at least one frame. Received: none.")
     file = io.BytesIO()

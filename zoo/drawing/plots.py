@@ -125,6 +125,30 @@ def signals_picture(real, fake):
     return _pixels(figure)
 
 
+def samples_picture(samples):
+    """Draws generated samples alone: a histogram, points of the plane, or the first 50 signals.
+
+    Args:
+        samples: array `(n, d)`.
+
+    Returns:
+        uint8 array `(600, 900, 3)`.
+    """
+    samples = _points(samples, None)
+    samples = samples[np.isfinite(samples).all(axis=1)]
+    figure, (axes,) = _figure(1)
+    if samples.shape[1] == 1:
+        axes.hist(samples[:, 0], 80, color=FAKE, alpha=0.55)
+        axes.set(xlabel="x", ylabel="samples")
+    elif samples.shape[1] == 2:
+        axes.scatter(*samples.T, s=7, color=FAKE, alpha=0.35, linewidths=0)
+        axes.set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
+    else:
+        axes.plot(samples[:50].T, color=FAKE, alpha=0.3, linewidth=1.1)
+        axes.set(xlabel="point", ylabel="value")
+    return _pixels(figure)
+
+
 def _figure(columns, height=6):
     # Not pyplot: it keeps every figure alive and picks a backend for the whole process.
     from matplotlib.backends.backend_agg import FigureCanvasAgg

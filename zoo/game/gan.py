@@ -6,6 +6,7 @@ import numpy as np
 from keras import ops
 
 from zoo import sampling
+from zoo.drawing import pictures
 from zoo.errors import UsageError
 from zoo.game import inputs
 from zoo.game.game import Game
@@ -19,6 +20,7 @@ from zoo.parts.seen import InstanceNoise, MinibatchDeviation
 from zoo.parts.warm_start import WarmStart
 from zoo.players import Player
 from zoo.settings import Setting
+from zoo.tasks.task import task_of
 
 # The parts of every game that draws from noise, in the order in which they are called.
 PARTS = (
@@ -186,6 +188,15 @@ class GAN(Game):
         return sampling.run_generator(
             generator, sampling.latents(count, self.latent_dim, seed), labels
         )
+
+    def show(self, count=16, seed=0, labels=None, ema=True):
+        """Returns one picture of samples, a `PIL.Image`, which a notebook displays.
+
+        Args:
+            count, seed, labels, ema: as those of `generate`.
+        """
+        samples = self.generate(count, seed, labels, ema)
+        return pictures.pillow(task_of(self.task).picture(samples))
 
     def inference_generator(self):
         """Returns a new functional generator, float32, with the averaged weights."""

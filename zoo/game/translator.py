@@ -3,6 +3,7 @@
 import numpy as np
 
 from zoo import sampling
+from zoo.drawing import pictures
 from zoo.errors import UsageError, nearest
 from zoo.game.game import Game
 
@@ -46,6 +47,16 @@ class Translator(Game):
             network = self._for_any(name)
             network.set_weights(weights)
         return sampling.translated(network, images, self.multiple)
+
+    def show(self, images, direction=None, ema=True):
+        """Returns pictures beside their translations as a `PIL.Image`, which a notebook displays.
+
+        Args:
+            images, direction, ema: as those of `translate`.
+        """
+        sides = [np.asarray(images), self.translate(images, direction, ema)]
+        columns = [x if x.dtype == np.uint8 else sampling.to_uint8(x) for x in sides]
+        return pictures.pillow(pictures.rows_of(columns))
 
     def _for_any(self, name):
         # Hidden from Keras, which would count its weights as the model's own.

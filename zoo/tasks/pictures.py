@@ -30,6 +30,9 @@ class Pictures(Task):
         share = diversity(fake, real / np.float32(127.5) - 1, model.num_classes or 1)
         return Drawn(picture, comparison, share)
 
+    def picture(self, samples):
+        return pictures.grid(sampling.to_uint8(samples))
+
     def walk(self, model, dataset):
         """Draws samples of the averaged generator on a path between latent points.
 

@@ -27,6 +27,9 @@ class Points(Task):
             picture = plots.scatter_picture(fake, real, centres(dataset))
         return Drawn(picture, picture, diversity(fake, real))
 
+    def picture(self, samples):
+        return plots.samples_picture(samples)
+
     def scores(self, model, dataset, config):
         return known_scores(model.generate(SCORED, seed=1), dataset.name, config)
 

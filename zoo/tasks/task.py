@@ -78,6 +78,14 @@ class Task:
         """
         raise NotImplementedError
 
+    def picture(self, samples):
+        """Returns one picture of samples alone, uint8 HWC.
+
+        Args:
+            samples: float32 `(n, *sample_shape)`.
+        """
+        raise NotImplementedError
+
     def walk(self, model, dataset):
         """Returns `(picture, description)`, uint8 HWC and a sentence, or None without a walk."""
 
