@@ -6,7 +6,18 @@ import pickle
 import keras
 import numpy as np
 import pytest
-from helpers import BATCH, data, each_variant, not_on_jax, numpy, part, small, snapshot, train
+from helpers import (
+    BATCH,
+    SHAPES,
+    data,
+    each_variant,
+    not_on_jax,
+    numpy,
+    part,
+    small,
+    snapshot,
+    train,
+)
 
 from zoo.errors import UsageError
 
@@ -63,6 +74,8 @@ def loader(*arrays, size=BATCH):
     return torch.utils.data.DataLoader(tensors, batch_size=size)
 
 
+# Games differ in these, and variants of a game do not.
+each_shape = pytest.mark.parametrize("variant", SHAPES, indirect=True)
 STREAMS = {"batches": Batches, "generator": generated, "dataset": dataset, "loader": loader}
 each_stream = pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS)
 
@@ -78,7 +91,7 @@ def last(history):
 # Evaluation
 
 
-@each_variant
+@each_shape
 def test_validation_gives_every_loss_and_changes_nothing(variant):
     x, y = data(variant)
     seen = x if y is None else (x, y)
@@ -104,6 +117,7 @@ def test_training_with_validation_equals_training_without():
         np.testing.assert_array_equal(numpy(a), numpy(b))
 
 
+@not_on_jax
 def test_a_loss_of_validation_is_that_of_a_step_with_the_same_weights():
     gan = compiled("dcgan", image_shape=GREY, learning_rate=0.0, penalty=None)
     x = images(BATCH)
@@ -113,6 +127,7 @@ def test_a_loss_of_validation_is_that_of_a_step_with_the_same_weights():
     assert history["val_d_loss"] != history["d_loss"]
 
 
+@not_on_jax
 def test_the_last_part_of_the_arrays_can_be_kept_for_validation(gan):
     x = images(3 * BATCH)
     split = compiled("dcgan", image_shape=GREY)
@@ -148,6 +163,7 @@ def test_weights_draw_samples_as_often_as_they_say():
         np.testing.assert_array_equal(numpy(a), numpy(b))
 
 
+@not_on_jax
 def test_weights_of_classes_are_weights_of_their_samples():
     by_class, by_sample = (compiled("conditional", num_classes=3) for _ in range(2))
     x, y = images(2 * BATCH, by_class.sample_shape), labels()
@@ -181,6 +197,7 @@ def test_a_stream_takes_no_weights(gan):
 # Sources
 
 
+@not_on_jax
 @each_stream
 def test_streams_train_as_the_same_arrays_do(gan, stream):
     x = images()
@@ -255,6 +272,7 @@ def iter_of_nothing():
     yield from ()
 
 
+@not_on_jax
 def test_grey_images_need_no_axis_of_channels(gan):
     flat = compiled("dcgan", image_shape=GREY)
     x = images()
@@ -268,7 +286,8 @@ def test_grey_images_need_no_axis_of_channels(gan):
 # A last batch that is smaller
 
 
-@pytest.mark.parametrize("setting", ["packing", "n_critic", "accumulate"])
+@not_on_jax
+@pytest.mark.parametrize("setting", ["packing", "n_critic"])
 @each_stream
 def test_a_last_batch_that_cannot_be_dealt_out_is_left_out(setting, stream, capsys):
     size = 2 * BATCH if setting == "n_critic" else BATCH
@@ -282,6 +301,7 @@ def test_a_last_batch_that_cannot_be_dealt_out_is_left_out(setting, stream, caps
         assert capsys.readouterr().out.count("left out") == 1
 
 
+@not_on_jax
 @pytest.mark.parametrize("setting", ["packing", "accumulate"])
 def test_the_rest_of_arrays_is_as_large_as_it_can_be(setting, capsys):
     gan, whole = (compiled("dcgan", image_shape=GREY, **{setting: 2}) for _ in range(2))
@@ -296,8 +316,9 @@ def test_the_rest_of_arrays_is_as_large_as_it_can_be(setting, capsys):
 
 @each_variant
 def test_a_model_called_is_the_averaged_network(variant):
-    train(variant)
     name = variant.averaged[0]
+    for weight in variant.network(name).trainable_weights:
+        weight.assign(2 * numpy(weight))
     network = variant.network(f"ema_{name}")
     random = np.random.default_rng(0)
     given = {}
@@ -344,6 +365,7 @@ def test_an_interrupted_training_leaves_a_model_that_works():
 # How it is compiled
 
 
+@not_on_jax
 @pytest.mark.parametrize("player", ["generator", "discriminator"])
 def test_frozen_layers_stay_through_training_saving_and_loading(player, tmp_path):
     gan = small("dcgan", image_shape=GREY)
@@ -410,6 +432,7 @@ def test_callbacks_that_cannot_work_are_refused(gan):
             fit(falling, images(), callbacks=[callback])
 
 
+@not_on_jax
 def test_callbacks_of_keras_work(gan, tmp_path):
     rates = []
     callbacks = [
