@@ -18,7 +18,7 @@ from zoo.cli import programs
 programs.define_source_flags()
 flags.adopt_module_key_flags(programs)
 FORMAT = flags.DEFINE_list("format", ["keras"], "Of keras, h5, savedmodel, onnx; any of them.")
-OUT = flags.DEFINE_string("out", None, "Folder to write to; by default RUN/export, or exports/.")
+OUT = programs.DEFINE_path("out", None, "Folder to write to; by default RUN/export, or exports/.")
 DISCRIMINATOR = flags.DEFINE_bool(
     "discriminator", False, "Export the discriminator of the newest checkpoint too."
 )

@@ -22,25 +22,17 @@ import time
 import numpy as np
 
 from zoo.errors import UsageError
+from zoo.files import cache_folder as folder
+from zoo.files import unwritable
 
 FORMAT = 2
 
 
-def folder():
-    """Returns the cache folder, whether it exists or not."""
-    default = os.path.join(os.path.expanduser("~"), ".cache", "keras-gan-zoo")
-    return os.path.abspath(os.environ.get("ZOO_CACHE_DIR") or default)
-
-
 def writable_folder():
-    """Returns `folder()`, or a temporary folder of this process if that is not writable."""
+    """Returns the cache folder, or a temporary folder of this process if that is not writable."""
     root = folder()
-    try:
-        os.makedirs(root, exist_ok=True)
-        with tempfile.TemporaryFile(dir=root):
-            return root
-    except OSError as error:
-        return _temporary_folder(root, error.strerror)
+    reason = unwritable(root)
+    return _temporary_folder(root, reason) if reason else root
 
 
 def find(group, stamp=None, names=None):

@@ -13,6 +13,7 @@ import numpy as np
 
 from zoo import data
 from zoo.data import cache
+from zoo.data.catalog import short
 from zoo.errors import UsageError
 from zoo.files import write_atomically
 from zoo.metrics.features import Extractor, StackedExtractor, weights_hash
@@ -42,7 +43,8 @@ def classifier(dataset, *, data_dir=None, only_cached=False):
     Raises:
         UsageError: the data set has no classes, or holds vectors instead of pictures.
     """
-    name = f"classifier:{dataset}"
+    # Without the path, so that scores stay comparable when the data move.
+    name = f"classifier:{short(dataset)}"
     if dataset == "stacked_mnist":
         single = classifier("mnist", data_dir=data_dir, only_cached=only_cached)
         return single and StackedExtractor(name, single)

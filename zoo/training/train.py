@@ -15,6 +15,7 @@ import zoo
 from zoo import backend
 from zoo.backend import ALONE
 from zoo.data import batches
+from zoo.data.catalog import LOCAL, located
 from zoo.drawing import pictures
 from zoo.errors import UsageError
 from zoo.report import report
@@ -69,7 +70,7 @@ def start(config, *, source, runs_dir, name=None, overwrite=False, init_from=Non
         tell_rest(dataset, config)
         if dataset.skipped:
             lines = "".join(f"{name}\t{reason}\n" for name, reason in dataset.skipped)
-            (path / "skipped.tsv").write_text(lines, encoding="utf-8")
+            (path / "skipped.tsv").write_text(lines, encoding="utf-8", errors="backslashreplace")
             print(f"{len(dataset.skipped)} files were skipped; see {path / 'skipped.tsv'}")
         memory.tell(gan, dataset, config)
         session = Session(path, config, steps, judge=judge, layout=layout)
@@ -82,7 +83,8 @@ def resume(path, *, source, changes=None, layout=ALONE):
     Args:
         path: pathlib.Path of the run directory.
         source: `zoo.runs.assembly.Source` of the data.
-        changes: dict, new settings; only those in `config.RESUMABLE` may differ.
+        changes: dict, new settings; only those in `config.RESUMABLE` may differ, and the path in
+            the name of a data set.
         layout: `zoo.backend.Layout`, the devices to train on; their number may differ from before.
             All workers read the same run directory.
 
@@ -97,13 +99,18 @@ def resume(path, *, source, changes=None, layout=ALONE):
     unset = config | {name: None for name, value in changes.items() if value is None}
     sized = configs.sized(unset, config["sample_shape"])
     changes = {name: sized[name] if value is None else value for name, value in changes.items()}
-    differing = configs.differences(config, changes, ignored=configs.RESUMABLE)
+    # The fingerprint decides whether a folder in another place holds the same data.
+    kinds = {name.partition(":")[0] for name in (config["dataset"], changes.get("dataset") or "")}
+    moved = ("dataset",) if len(kinds) == 1 and kinds <= set(LOCAL) else ()
+    ignored = (*configs.RESUMABLE, *moved)
+    differing = configs.differences(config, changes, ignored=ignored)
     if differing:
         raise UsageError(
             f"{path} was started with other settings. Leave them out to go on, or start a new run "
             f"with --name. Received: {'; '.join(differing)}."
         )
-    config |= {name: changes[name] for name in configs.RESUMABLE if name in changes}
+    config |= {name: changes[name] for name in ignored if name in changes}
+    config["dataset"] = located(config["dataset"])  # runs of before may have a relative path
     configs.check(config)
     dataset = load(config, source)
     if dataset.fingerprint != config["data_fingerprint"]:
