@@ -14,6 +14,7 @@ import os
 from absl import flags
 
 from zoo.cli import programs
+from zoo.progress import say
 
 programs.define_source_flags()
 flags.adopt_module_key_flags(programs)
@@ -35,7 +36,9 @@ def run():
     with programs.quietly():
         from zoo.outputs.export import export
 
-    export(source, FORMAT.value, OUT.value, discriminator=DISCRIMINATOR.value)
+    paths = export(source, FORMAT.value, OUT.value, say=say, discriminator=DISCRIMINATOR.value)
+    if FLAGS.quiet:
+        print(*paths, sep="\n")
 
 
 if __name__ == "__main__":

@@ -18,10 +18,12 @@ from absl import flags
 from zoo.cli import programs
 from zoo.data.catalog import DATASETS, located
 from zoo.errors import UsageError
+from zoo.progress import say
 from zoo.registry import MODELS
 
 FLAGS = flags.FLAGS
 HERE = pathlib.Path(__file__).parent
+flags.adopt_module_key_flags(programs)
 STRATEGIES = ("auto", "none", "mirrored", "multiworker")
 
 flags.DEFINE_string("model", None, "Which variant; --list shows them.")
@@ -99,7 +101,7 @@ def work(path, layout, recorded, backend):
                 f"{', '.join(beside)}, or start a new run without --resume."
             )
         if recorded and backend != recorded:
-            print(f"note: begun with {recorded}; with {backend} it goes on, but not bit for bit")
+            say(f"note: begun with {recorded}; with {backend} it goes on, but not bit for bit")
         new_settings = changes(path, overrides)
         if FLAGS.dry_run:
             print(train.dry_run(config.read(path) | new_settings, source, layout))
@@ -161,7 +163,7 @@ def choose_fastest(path):
     answer = json.loads(done.stdout)
     for name in auto:
         FLAGS[name].value = answer[name]
-    print("fastest    " + ", ".join(answer[name] for name in auto))
+    say("fastest    " + ", ".join(answer[name] for name in auto))
 
 
 def changes(path, overrides):

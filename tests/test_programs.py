@@ -235,3 +235,11 @@ def test_a_name_that_the_log_cannot_show_is_printed_with_escapes():
     code = "programs.main(lambda: print('caf\\udce9 \\u732b'))"
     printed = answer("import sys; sys.argv = ['x']; " + code, PYTHONIOENCODING="ascii")
     assert printed == "caf\\udce9 \\u732b\n"
+
+
+@pytest.mark.parametrize("program", PATHS)
+def test_every_program_can_be_quiet(program):
+    code = f"import runpy, sys; from zoo import progress; sys.argv = ['{program}', '--quiet']; "
+    code += f"runpy.run_path({str(ROOT / program)!r}); "
+    code += "programs.main(lambda: (progress.say('a note'), print(progress.quiet)) and None)"
+    assert answer(code) == "True\n"

@@ -21,7 +21,7 @@ import tempfile
 
 from absl import app, flags, logging
 
-from zoo import config_file
+from zoo import config_file, progress
 from zoo.errors import UsageError
 from zoo.files import cache_folder, unwritable
 
@@ -38,6 +38,7 @@ class _Path(flags.ArgumentParser):
         return argument if argument is None else os.path.expanduser(argument)
 
 
+flags.DEFINE_bool("quiet", False, "Print only warnings, errors and where the result is.")
 # A partial, not a function: absl shows a flag under the module that calls `flags.DEFINE`.
 DEFINE_path = functools.partial(flags.DEFINE, _Path())
 
@@ -286,6 +287,7 @@ def _parse(argv):
     if rest[1:]:
         print(f"error: Expected only --flags. Received: {' '.join(rest[1:])}", file=sys.stderr)
         sys.exit(2)
+    progress.quiet = FLAGS.quiet
     # absl would raise the level to INFO, at which JAX tells which devices it did not find.
     if FLAGS["verbosity"].using_default_value:
         FLAGS.verbosity = logging.WARNING

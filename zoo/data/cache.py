@@ -24,6 +24,7 @@ import numpy as np
 from zoo.errors import UsageError
 from zoo.files import cache_folder as folder
 from zoo.files import unwritable
+from zoo.progress import Progress
 
 FORMAT = 2
 
@@ -235,20 +236,12 @@ def _header(count, shape):
 
 
 def _watched(batches, total, what):
-    start = time.monotonic()
-    live = sys.stderr.isatty()
-    count, following, shown = 0, start + 2, False
-    for batch in batches:
-        yield batch
-        count += sum(map(len, batch.values()))
-        now = time.monotonic()
-        if now >= following:
-            text = f"Preparing {what}: {count:,} of {total:,}, {now - start:.0f} s"
-            print(text, end="\r" if live else "\n", file=sys.stderr, flush=True)
-            following, shown = now + (1 if live else 20), True
-    if shown:
-        seconds = time.monotonic() - start
-        print(f"Prepared {count:,} {what} in {seconds:.0f} s.      ", file=sys.stderr, flush=True)
+    count = 0
+    with Progress(f"preparing {what}", total) as progress:
+        for batch in batches:
+            yield batch
+            count += sum(map(len, batch.values()))
+            progress(count)
 
 
 def _list(path):

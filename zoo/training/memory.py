@@ -7,6 +7,7 @@ import numpy as np
 
 from zoo import backend, machine
 from zoo.errors import UsageError
+from zoo.progress import say
 
 LARGE = 2**30  # bytes from which the estimate is printed before training
 
@@ -20,7 +21,7 @@ def tell(gan, dataset, config):
     step, samples = estimate(gan, config), dataset.nbytes
     if step + samples < LARGE:
         return
-    print(f"memory: at least {_gib(step)} for the step and {_gib(samples)} for the data")
+    say(f"memory: at least {_gib(step)} for the step and {_gib(samples)} for the data")
     needed, there = samples + (step if computes_on_cpu() else 0), machine.memory()[0]
     if there is not None and needed > there:
         print(

@@ -9,6 +9,7 @@ import contextlib
 import functools
 import json
 import pathlib
+import sys
 import zlib
 
 import zoo
@@ -18,6 +19,7 @@ from zoo.data import batches
 from zoo.data.catalog import LOCAL, located
 from zoo.drawing import pictures
 from zoo.errors import UsageError
+from zoo.progress import say
 from zoo.report import report
 from zoo.runs import assembly, checkpoints, directory
 from zoo.runs import config as configs
@@ -66,12 +68,13 @@ def start(config, *, source, runs_dir, name=None, overwrite=False, init_from=Non
         environment = {**directory.environment(), **shared}
         directory.write_json(path / "environment.json", environment)
         for note in dataset.notes:
-            print(f"note: {note}")
+            say(f"note: {note}")
         tell_rest(dataset, config)
         if dataset.skipped:
             lines = "".join(f"{name}\t{reason}\n" for name, reason in dataset.skipped)
             (path / "skipped.tsv").write_text(lines, encoding="utf-8", errors="backslashreplace")
-            print(f"{len(dataset.skipped)} files were skipped; see {path / 'skipped.tsv'}")
+            where = f"see {path / 'skipped.tsv'}"
+            print(f"warning: {len(dataset.skipped)} files were skipped; {where}", file=sys.stderr)
         memory.tell(gan, dataset, config)
         session = Session(path, config, steps, judge=judge, layout=layout)
         return train(gan, dataset, session)
@@ -165,7 +168,7 @@ def go_on(path, config, dataset, source, layout):
     if session.step % steps:
         session.metrics = [arrays[n] for n in sorted(arrays) if n.startswith("metrics/")]
     prepare(session, source)
-    print(f"going on with {path} at step {session.step:,} of {session.total_steps:,}")
+    say(f"going on with {path} at step {session.step:,} of {session.total_steps:,}")
     return train(gan, dataset, session)
 
 
@@ -301,4 +304,4 @@ def tell_rest(dataset, config):
     """Prints how many samples of an epoch do not fill a batch, if any."""
     count = dataset.count
     if rest := count % assembly.batch_size(config):
-        print(f"{rest} of {count:,} samples fill no batch: each epoch leaves out as many at random")
+        say(f"{rest} of {count:,} samples fill no batch: each epoch leaves out as many at random")
