@@ -2,7 +2,6 @@
 
 import zoo
 from zoo import config_file
-from zoo.data.catalog import located
 from zoo.data.images import RESIZES, parse_size
 from zoo.errors import UsageError, nearest
 from zoo.game import recipes
@@ -120,8 +119,7 @@ def resolve(model, dataset, preset="default", overrides=None):
         if setting.kind is float and type(config[name]) is int:
             config[name] = float(config[name])
     check(config)
-    # Located, because a run may go on from another working folder.
-    return {"model": model, "dataset": located(dataset), "preset": preset, **config}
+    return {"model": model, "dataset": dataset, "preset": preset, **config}
 
 
 def asked(model, dataset, preset, overrides):
