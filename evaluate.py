@@ -19,7 +19,7 @@ flags.adopt_module_key_flags(programs)
 DATASET = flags.DEFINE_string(
     "dataset", None, "Data to compare with; by default the training data of the run."
 )
-SAMPLES = flags.DEFINE_string(
+SAMPLES = programs.DEFINE_path(
     "samples",
     None,
     "How many to draw; by default 10000, or as many as the train split has; of pictures to "
@@ -43,14 +43,14 @@ FEATURES = flags.DEFINE_string(
     "discriminator saw the features of imagenet; for others the data set's classifier, or raw "
     "where it has no classes.",
 )
-INCEPTION_WEIGHTS = flags.DEFINE_string(
+INCEPTION_WEIGHTS = programs.DEFINE_path(
     "inception_weights", None, "Weights file for --features=inception instead of a download."
 )
-DATA_DIR = flags.DEFINE_string("data_dir", None, "Where TFDS finds prepared data sets.")
+DATA_DIR = programs.DEFINE_path("data_dir", None, "Where TFDS finds prepared data sets.")
 BUDGET = flags.DEFINE_string(
     "budget", None, "Cost of the training, for --results; by default from the run's clock."
 )
-RESULTS = flags.DEFINE_string(
+RESULTS = programs.DEFINE_path(
     "results", None, "A CSV file such as results/results.csv that gets a row per score."
 )
 

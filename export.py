@@ -14,11 +14,12 @@ import os
 from absl import flags
 
 from zoo.cli import programs
+from zoo.progress import say
 
 programs.define_source_flags()
 flags.adopt_module_key_flags(programs)
 FORMAT = flags.DEFINE_list("format", ["keras"], "Of keras, h5, savedmodel, onnx; any of them.")
-OUT = flags.DEFINE_string("out", None, "Folder to write to; by default RUN/export, or exports/.")
+OUT = programs.DEFINE_path("out", None, "Folder to write to; by default RUN/export, or exports/.")
 DISCRIMINATOR = flags.DEFINE_bool(
     "discriminator", False, "Export the discriminator of the newest checkpoint too."
 )
@@ -35,7 +36,9 @@ def run():
     with programs.quietly():
         from zoo.outputs.export import export
 
-    export(source, FORMAT.value, OUT.value, discriminator=DISCRIMINATOR.value)
+    paths = export(source, FORMAT.value, OUT.value, say=say, discriminator=DISCRIMINATOR.value)
+    if FLAGS.quiet:
+        print(*paths, sep="\n")
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ FORMAT = flags.DEFINE_enum(
     "not pictures), `labels`, `seeds` and `indices`. By default grid, and png for translated "
     "pictures, which have no npz.",
 )
-INPUT = flags.DEFINE_string(
+INPUT = programs.DEFINE_path(
     "input",
     None,
     "A picture or a folder of pictures, of any size, for a run of pictures to pictures; by default "
@@ -51,7 +51,7 @@ DIRECTION = flags.DEFINE_enum(
     ["a_to_b", "b_to_a"],
     "Direction of a run that has learnt both; by default a_to_b.",
 )
-OUT = flags.DEFINE_string(
+OUT = programs.DEFINE_path(
     "out",
     None,
     "File or folder to write to; by default a folder RUN/generated, or generated/, and "

@@ -16,12 +16,14 @@ import sys
 from absl import flags
 
 from zoo.cli import programs
-from zoo.data.catalog import DATASETS, LOCAL
+from zoo.data.catalog import DATASETS, located
 from zoo.errors import UsageError
+from zoo.progress import say
 from zoo.registry import MODELS
 
 FLAGS = flags.FLAGS
 HERE = pathlib.Path(__file__).parent
+flags.adopt_module_key_flags(programs)
 STRATEGIES = ("auto", "none", "mirrored", "multiworker")
 
 flags.DEFINE_string("model", None, "Which variant; --list shows them.")
@@ -31,7 +33,7 @@ flags.DEFINE_enum("backend", None, [*programs.BACKENDS, "auto"], f"What Keras co
 flags.DEFINE_enum("strategy", "auto", STRATEGIES, "How devices share the work; auto: all GPUs.")
 flags.DEFINE_integer("devices", None, "How many; without GPUs the CPU is divided into so many.")
 flags.DEFINE_string("name", None, "Name of the run; by default from model and data set.")
-flags.DEFINE_string("runs_dir", "runs", "Where run directories are kept.")
+programs.DEFINE_path("runs_dir", "runs", "Where run directories are kept.")
 flags.DEFINE_string(
     "preset",
     "default",
@@ -48,10 +50,10 @@ flags.DEFINE_enum(
     ["float32", "mixed_bfloat16", "mixed_float16", "auto"],
     f"Precision of the arithmetic{AUTO}.",
 )
-flags.DEFINE_string("data_dir", None, "Where TFDS finds prepared data sets.")
+programs.DEFINE_path("data_dir", None, "Where TFDS finds prepared data sets.")
 flags.DEFINE_bool("strict", False, "Refuse a folder with unreadable pictures.")
-flags.DEFINE_string("resume", None, "Continue this run (a name or a path).")
-flags.DEFINE_string("init_from", None, "Begin with the weights of a run or generator file.")
+programs.DEFINE_path("resume", None, "Continue this run (a name or a path).")
+programs.DEFINE_path("init_from", None, "Begin with the weights of a run or generator file.")
 flags.DEFINE_bool("overwrite", False, "Delete an existing run of the same name.")
 flags.DEFINE_bool("dry_run", False, "Show what would be trained, and stop.")
 flags.DEFINE_bool("list", False, "Show the models and data sets, and stop.")
@@ -99,7 +101,7 @@ def work(path, layout, recorded, backend):
                 f"{', '.join(beside)}, or start a new run without --resume."
             )
         if recorded and backend != recorded:
-            print(f"note: begun with {recorded}; with {backend} it goes on, but not bit for bit")
+            say(f"note: begun with {recorded}; with {backend} it goes on, but not bit for bit")
         new_settings = changes(path, overrides)
         if FLAGS.dry_run:
             print(train.dry_run(config.read(path) | new_settings, source, layout))
@@ -141,10 +143,10 @@ def choose_fastest(path):
             f"Received: --strategy=multiworker {' '.join(f'--{name}=auto' for name in auto)}."
         )
     command = [sys.executable, "-m", "zoo.fastest", "--json", f"--model={FLAGS.model}"]
-    command += [f"--dataset={from_here(FLAGS.dataset)}", f"--preset={FLAGS.preset}"]
+    command += [f"--dataset={located(FLAGS.dataset)}", f"--preset={FLAGS.preset}"]
     command += [f"--set={text}" for text in FLAGS.set]
     if FLAGS.data_dir:
-        command.append(f"--data_dir={os.path.abspath(os.path.expanduser(FLAGS.data_dir))}")
+        command.append(f"--data_dir={os.path.abspath(FLAGS.data_dir)}")
     if FLAGS.batch_size is not None:
         command.append(f"--set=batch_size={FLAGS.batch_size}")
     if FLAGS.backend != "auto":
@@ -161,13 +163,7 @@ def choose_fastest(path):
     answer = json.loads(done.stdout)
     for name in auto:
         FLAGS[name].value = answer[name]
-    print("fastest    " + ", ".join(answer[name] for name in auto))
-
-
-def from_here(dataset):
-    """Returns the name of a data set as another working directory understands it."""
-    source, colon, path = dataset.partition(":")
-    return f"{source}:{os.path.abspath(path)}" if source in LOCAL and colon else dataset
+    say("fastest    " + ", ".join(answer[name] for name in auto))
 
 
 def changes(path, overrides):
@@ -175,7 +171,9 @@ def changes(path, overrides):
     from zoo.runs import config
 
     recorded = config.read(path)
-    new_settings = {name: FLAGS[name].value for name in ("model", "dataset") if FLAGS[name].value}
+    new_settings = {"model": FLAGS.model} if FLAGS.model else {}
+    if FLAGS.dataset:
+        new_settings["dataset"] = located(FLAGS.dataset)
     if FLAGS["preset"].present:
         new_settings["preset"] = FLAGS.preset
     recipe = (recorded[name] for name in ("model", "dataset", "preset"))

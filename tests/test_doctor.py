@@ -38,7 +38,7 @@ def process_report(several=WEIGHTS, kind="CPU", finite=doctor.STEPS, moved=0.1, 
 @pytest.fixture
 def installed(monkeypatch):
     """Returns a function that sets the installed backends and what their processes report."""
-    monkeypatch.setattr(doctor, "nvidia", list)
+    monkeypatch.setattr(doctor, "gpus", list)
 
     def choose(**processes):
         monkeypatch.setattr(doctor, "is_installed", processes.__contains__)
@@ -280,16 +280,61 @@ def test_training_that_diverges_or_stands_still_fails(installed, wrong):
     assert by_name(doctor.backends(flags()))["jax training"].state == "fail"
 
 
-def test_a_gpu_that_the_backend_does_not_see_warns(monkeypatch, tmp_path):
-    program = tmp_path / "nvidia-smi"
-    program.write_text("#!/bin/sh\necho 'GPU 0: Great Card 9 (UUID: GPU-1)'\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+def a_program(folder, name, says):
+    path = folder / name
+    path.write_text(f"#!/bin/sh\necho '{says}'\n")
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def smi(monkeypatch, tmp_path):
+    """Returns a function that sets what nvidia-smi prints; nothing else is found on PATH."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
     monkeypatch.delenv("JAX_PLATFORMS", raising=False)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
-    assert doctor.nvidia() == ["Great Card 9"]
-    (line, *_) = doctor.judged("jax", process_report(), doctor.nvidia())
-    assert line.state == "warn" and "Great Card 9" in line.text
-    assert "unset CUDA_VISIBLE_DEVICES; or" in line.mend and "jax[cuda12]>=" in line.mend
-    (line, *_) = doctor.judged("jax", process_report(kind="GPU"), doctor.nvidia())
-    assert line.state == "ok"
+    return lambda says: a_program(tmp_path, "nvidia-smi", says)
+
+
+def test_a_gpu_that_the_backend_does_not_see_warns_with_what_to_install(
+    smi, installed, monkeypatch
+):
+    monkeypatch.setattr(doctor, "gpus", machine.gpus)
+    smi("Great Card 9, 24000")
+    assert doctor.graphics().text == "Great Card 9 with 23.4 GiB"
+    names = doctor.BACKENDS
+    installed(**{name: process_report() for name in names})
+    extras = {"tensorflow": "tensorflow[and-cuda]>=", "jax": "jax[cuda12]>=", "torch": '"torch=='}
+    for name, extra in extras.items():
+        line = by_name(doctor.backends(flags()))[f"{name} devices"]
+        assert line.state == "warn" and "this machine has Great Card 9" in line.text
+        assert "unset CUDA_VISIBLE_DEVICES; or python -m pip install" in line.mend
+        assert extra in line.mend
+    installed(**{name: process_report(kind="GPU") for name in names})
+    lines = by_name(doctor.backends(flags()))
+    assert {lines[f"{name} devices"].state for name in names} == {"ok"}
+
+
+def test_gpus_are_found_by_the_program_the_driver_or_the_bus(smi, tmp_path, monkeypatch):
+    assert machine.gpus(tmp_path) == []
+    a_program(tmp_path, "lspci", "02:00.0 VGA compatible controller: NVIDIA Corporation GA102")
+    assert machine.gpus(tmp_path) == [("NVIDIA Corporation GA102", None, False)]
+    line = doctor.graphics()
+    assert line.state == "warn" and "no driver" in line.text and "docs/install.md" in line.mend
+    folder = tmp_path / "proc/driver/nvidia/gpus/0000:02:00.0"
+    folder.mkdir(parents=True)
+    (folder / "information").write_text("Model: \t\t Great Card 9\nIRQ:   \t\t 7\n")
+    assert machine.gpus(tmp_path) == [("Great Card 9", None, True)]
+    smi("Great Card 9, 24000\nSmall Card, 8000\nOdd Card, [N/A]")
+    assert [gpu.memory for gpu in machine.gpus()] == [24000 * 2**20, 8000 * 2**20, None]
+    for visible, memory in {"": 8000, "0": 24000, "0,1": 8000, "GPU-1": 8000}.items():
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        assert machine.gpu_memory() == memory * 2**20
+    smi("NVIDIA-SMI has failed because it could not communicate with the NVIDIA driver.")
+    assert machine.gpus(tmp_path) == [("Great Card 9", None, True)]
+
+
+def test_the_page_on_gpus_installs_what_the_tests_have_passed_with():
+    page = (ROOT / "docs/install.md").read_text()
+    for name, package in {"tensorflow": "tensorflow[and-cuda]", "jax": "jax[cuda13]"}.items():
+        assert f'"{package}{doctor.requirements(doctor.BACKENDS[name])[name]}"' in page
+    assert doctor.BACKENDS["torch"] in page

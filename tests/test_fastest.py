@@ -101,14 +101,6 @@ def test_where_nothing_can_be_measured_the_reason_is_said(asked):
         fastest.measure({**SMALL, "overrides": {}}, ["torch"], ["float32"])
 
 
-def test_train_names_a_folder_as_another_working_directory_understands_it(tmp_path):
-    code = f"import sys; sys.path[:0] = [{str(ROOT)!r}]; import train; "
-    code += "print(*map(train.from_here, ('folder:my/pets', 'folder:/pets', 'tfds:mnist')))"
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert done.stdout.split() == [f"folder:{tmp_path}/my/pets", "folder:/pets", "tfds:mnist"]
-
-
 def test_a_backend_without_float16_is_left_out_and_a_bad_setting_is_refused(monkeypatch):
     failed = subprocess.CompletedProcess([], 2, "", "error: no float16 here")
     monkeypatch.setattr(fastest.subprocess, "run", lambda *_, **__: failed)

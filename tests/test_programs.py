@@ -163,3 +163,83 @@ def test_help_is_shown_without_importing_keras(program):
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
+
+
+def answer(code, **environment):
+    """Returns what a process prints that runs code with `programs`, without Keras."""
+    start = f"import sys; sys.path[:0] = [{str(ROOT)!r}]; __keras_later__ = True; "
+    start += "from zoo.cli import programs; from zoo import files; "
+    done = subprocess.run(
+        [sys.executable, "-c", start + code],
+        env={k: v for k, v in (os.environ | environment).items() if v is not None},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+HOMES = "programs.import_quietly(); import os; "
+HOMES += "print(files.cache_folder(), os.environ['MPLCONFIGDIR'], os.environ['KERAS_HOME'])"
+UNSET = dict.fromkeys(("ZOO_CACHE_DIR", "MPLCONFIGDIR", "KERAS_HOME"))
+
+
+@pytest.mark.parametrize("home", ["gone", "file/home", "relative"])
+def test_without_a_home_keras_and_matplotlib_keep_their_files_elsewhere(home, tmp_path):
+    (tmp_path / "file").write_text("")
+    home = "~" if home == "relative" else str(tmp_path / home)
+    given = answer(HOMES, **UNSET | {"ZOO_CACHE_DIR": f"{tmp_path}/own"}, HOME=home).split()
+    assert given == [f"{tmp_path}/own{below}" for below in ("", "/matplotlib", "/keras")]
+    cache, *folders = answer(HOMES, **UNSET, HOME=home, TMPDIR=str(tmp_path)).split()
+    assert not os.path.exists("~") and pathlib.Path(cache).is_absolute()
+    for folder in folders:
+        assert folder.startswith(str(tmp_path)) and "~" not in folder
+
+
+def test_a_home_that_can_be_written_is_used(tmp_path):
+    code = "programs.import_quietly(); import os; print(sorted({'MPLCONFIGDIR', 'KERAS_HOME'} & "
+    code += "set(os.environ)), files.cache_folder())"
+    printed = answer(code, **UNSET, HOME=str(tmp_path))
+    assert printed == f"[] {tmp_path}/.cache/keras-gan-zoo\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_written_leaves_jax_without_one(tmp_path):
+    (tmp_path / "file").write_text("")
+    code = "import os; programs._keep_what_jax_compiles(); "
+    code += "print(os.environ.get('JAX_COMPILATION_CACHE_DIR'))"
+    unset = {"JAX_COMPILATION_CACHE_DIR": None}
+    assert answer(code, **unset, ZOO_CACHE_DIR=str(tmp_path / "file")) == "None\n"
+    kept = answer(code, **unset, ZOO_CACHE_DIR="~/caches", HOME=str(tmp_path))
+    assert kept.startswith(f"{tmp_path}/caches/jax/")
+
+
+PATHS = {
+    "train.py": ("runs_dir", "data_dir", "resume", "init_from"),
+    "generate.py": ("run", "generator", "runs_dir", "input", "out"),
+    "evaluate.py": ("run", "runs_dir", "samples", "data_dir", "results", "inception_weights"),
+    "export.py": ("run", "generator", "runs_dir", "out"),
+}
+
+
+@pytest.mark.parametrize("program", PATHS)
+def test_every_path_may_begin_with_the_home(program, tmp_path):
+    code = f"import runpy, sys; runpy.run_path({str(ROOT / program)!r}); "
+    code += f"programs.FLAGS(['x', *(f'--{{n}}=~/\u732b {{n}}' for n in {PATHS[program]})]); "
+    code += f"print([programs.FLAGS[n].value for n in {PATHS[program]}])"
+    expected = [f"{tmp_path}/\u732b {name}" for name in PATHS[program]]
+    assert answer(code, HOME=str(tmp_path)) == f"{expected}\n"
+
+
+def test_a_name_that_the_log_cannot_show_is_printed_with_escapes():
+    code = "programs.main(lambda: print('caf\\udce9 \\u732b'))"
+    printed = answer("import sys; sys.argv = ['x']; " + code, PYTHONIOENCODING="ascii")
+    assert printed == "caf\\udce9 \\u732b\n"
+
+
+@pytest.mark.parametrize("program", PATHS)
+def test_every_program_can_be_quiet(program):
+    code = f"import runpy, sys; from zoo import progress; sys.argv = ['{program}', '--quiet']; "
+    code += f"runpy.run_path({str(ROOT / program)!r}); "
+    code += "programs.main(lambda: (progress.say('a note'), print(progress.quiet)) and None)"
+    assert answer(code) == "True\n"

@@ -31,7 +31,7 @@ import tempfile
 import threading
 import traceback
 
-from zoo.machine import memory
+from zoo.machine import gpus, memory
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 # Backend -> the file that lists its versions.
@@ -143,7 +143,7 @@ def chosen(flags):
 
 
 def keras_settings():
-    return pathlib.Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "keras.json"
+    return pathlib.Path(os.path.expanduser(os.environ.get("KERAS_HOME", "~/.keras")), "keras.json")
 
 
 def pip(backend, option="", extra=None):
@@ -152,7 +152,8 @@ def pip(backend, option="", extra=None):
 
 
 def machine(flags):
-    """Yields a line for the memory and one for the disk where runs are written."""
+    """Yields a line for the GPUs, one for the memory and one for the disk for runs."""
+    yield graphics()
     total, free = memory()
     if total is None:
         yield Line("ok", "memory", "unknown, for this system does not tell")
@@ -168,6 +169,15 @@ def machine(flags):
         free = shutil.disk_usage(folder).free
         text = f"{flags.runs_dir} can be written, {gib(free)} free"
         yield line(free >= LITTLE, "runs_dir", text, "make room, or name another disk", "warn")
+
+
+def graphics():
+    found = gpus()
+    names = [gpu.name + (f" with {gib(gpu.memory)}" if gpu.memory else "") for gpu in found]
+    if not all(gpu.driver for gpu in found):
+        mend = "install NVIDIA's driver, until nvidia-smi shows the GPU; then see docs/install.md"
+        return Line("warn", "GPU", f"{', '.join(names)}, and no driver of NVIDIA answers", mend)
+    return Line("ok", "GPU", ", ".join(names) or "none of NVIDIA")
 
 
 def unwritable(path):
@@ -209,10 +219,10 @@ def data(flags):
 def backends(flags):
     """Yields the lines of each backend, and one that compares them."""
     weights, limit = {}, LIMIT["CPU"]
-    gpus = nvidia()
+    usable = [gpu.name for gpu in gpus() if gpu.driver]
     for name in filter(is_installed, chosen(flags)):
         answer, error = probe(name, flags.devices)
-        yield from judged(name, answer, gpus)
+        yield from judged(name, answer, usable)
         if error:
             stage = next((stage for stage in STAGES if stage not in answer), "exit")
             mend = f"python -m zoo.doctor --probe={name} shows the whole error; "
@@ -230,15 +240,16 @@ def backends(flags):
         yield line(worst <= limit, "all backends", text, mend)
 
 
-def judged(name, answer, gpus):
+def judged(name, answer, usable):
     """Yields a line for each stage that a backend's process reported, see `zoo.training.toy`."""
     if "devices" in answer:
         names, kind = answer["devices"]["names"], answer["devices"]["kind"]
         hiding = [v for v in ("CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS") if v in os.environ]
         mend = pip(name, "--force-reinstall ", WITH_CUDA.get(name))
         mend = f"unset {' and '.join(hiding)}; or {mend}" if hiding else mend
-        seen = kind == "GPU" or not gpus
-        text = ", ".join(names) + ("" if seen else f"; but nvidia-smi shows {', '.join(gpus)}")
+        seen = kind == "GPU" or not usable
+        text = ", ".join(names)
+        text += "" if seen else f"; but this machine has {', '.join(usable)}, which it does not use"
         yield line(seen, f"{name} devices", text, mend, "warn")
     if "training" in answer:
         one, limit = answer["training"], LIMIT[kind]
@@ -265,15 +276,6 @@ def difference(one, other):
     return max(differences) if all(map(math.isfinite, differences)) else math.inf
 
 
-def nvidia():
-    """Returns the names of the GPUs that nvidia-smi shows."""
-    message = ""
-    with contextlib.suppress(OSError, subprocess.SubprocessError):
-        command = ["nvidia-smi", "-L"]
-        message = subprocess.run(command, capture_output=True, text=True, timeout=30).stdout
-    return re.findall(r"^GPU \d+: (.*?)(?: \(UUID.*)?$", message, re.M)
-
-
 def probe(name, devices):
     """Runs `zoo.training.toy` in a separate process.
 
@@ -298,7 +300,7 @@ def probe(name, devices):
         # Keras, and Matplotlib, which it imports, write their own files if they are missing.
         if not keras_settings().exists():
             environment["KERAS_HOME"] = folder
-        if not (pathlib.Path.home() / ".cache" / "matplotlib").exists():
+        if not os.path.exists(os.path.expanduser("~/.cache/matplotlib")):
             environment.setdefault("MPLCONFIGDIR", folder)
         with subprocess.Popen(
             [sys.executable, "-m", "zoo.doctor", f"--probe={name}", f"--devices={devices}"],
@@ -362,7 +364,12 @@ def parse(argv):
     add = parser.add_argument
     add("--backend", choices=BACKENDS, help="Look at this one only.")
     add("--devices", type=int, default=2, help="Compared with one; GPUs, or parts of the CPU.")
-    add("--runs_dir", default="runs", help="Where run directories are kept.")
+    add(
+        "--runs_dir",
+        default="runs",
+        type=os.path.expanduser,
+        help="Where run directories are kept.",
+    )
     add("--json", action="store_true", help="Print one JSON object instead of a table.")
     add("--probe", choices=BACKENDS, help=argparse.SUPPRESS)
 

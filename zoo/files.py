@@ -1,6 +1,7 @@
-"""Atomic writes: files are complete whatever happens."""
+"""Atomic writes, which leave files complete whatever happens, and the folder for what is kept."""
 
 import os
+import tempfile
 from pathlib import Path
 
 
@@ -23,3 +24,29 @@ def write_atomically(path, data):
     finally:
         part.unlink(missing_ok=True)
     return path
+
+
+def cache_folder():
+    """Returns the folder of what can be made again, whether it exists or not.
+
+    $ZOO_CACHE_DIR, or one in the home. A process without a home, as in some containers, has one
+    beside the temporary files.
+    """
+    home = os.path.expanduser("~")
+    if not os.path.isabs(home):
+        # Joined to another path, it would name a folder called ~ in the working folder.
+        user = os.getuid() if hasattr(os, "getuid") else "user"
+        default = os.path.join(tempfile.gettempdir(), f"keras-gan-zoo-{user}")
+    else:
+        default = os.path.join(home, ".cache", "keras-gan-zoo")
+    return os.path.abspath(os.path.expanduser(os.environ.get("ZOO_CACHE_DIR") or default))
+
+
+def unwritable(folder):
+    """Returns why a folder cannot be made or written, or None. Makes those that can."""
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return None
+    except OSError as error:
+        return error.strerror

@@ -4,6 +4,16 @@ import contextlib
 import os
 import pathlib
 import re
+import subprocess
+from typing import NamedTuple
+
+
+class Gpu(NamedTuple):
+    """An NVIDIA GPU: its name, its bytes of memory or None, and whether its driver answers."""
+
+    name: str
+    memory: int | None = None
+    driver: bool = True
 
 
 def memory(root=pathlib.Path("/")):
@@ -36,3 +46,38 @@ def memory(root=pathlib.Path("/")):
                 total = min(total or limit, limit)
                 free = min(limit if free is None else free, limit - used)
     return total, free
+
+
+def gpus(root=pathlib.Path("/")):
+    """Returns the NVIDIA GPUs of this machine, a list of `Gpu`, whether anything can use them.
+
+    Args:
+        root: folder that holds `proc`.
+    """
+    text = _output("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits")
+    if found := re.findall(r"^(\S.*), (\d+|\[.*\])$", text, re.M):
+        return [Gpu(name, int(mib) * 2**20 if mib.isdecimal() else None) for name, mib in found]
+    for file in sorted((root / "proc/driver/nvidia/gpus").glob("*/information")):
+        with contextlib.suppress(OSError):
+            found += re.findall(r"^Model:\s*(.*)$", file.read_text(), re.M)
+    if found:
+        return [Gpu(name) for name in found]
+    pattern = r"^\S+ (?:VGA|3D|Display)[^:]*: (NVIDIA.*)$"
+    return [Gpu(name, driver=False) for name in re.findall(pattern, _output("lspci"), re.M)]
+
+
+def gpu_memory():
+    """Returns the bytes of the smallest GPU that this process may use, None if unknown."""
+    found = gpus()
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    if all(text.isdecimal() and int(text) < len(found) for text in visible):
+        found = [found[int(text)] for text in visible]
+    return min((gpu.memory for gpu in found if gpu.memory), default=None)
+
+
+def _output(*command):
+    """Returns what a program prints, "" if it is missing or fails."""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=30)
+        return done.stdout if done.returncode == 0 else ""
+    return ""

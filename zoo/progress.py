@@ -1,7 +1,46 @@
-"""Progress of long operations."""
+"""What a program says while it works: notes, and the progress of long operations.
+
+Warnings, errors and results are printed as ever. What this module prints, --quiet leaves out.
+"""
 
 import sys
 import time
+
+quiet = False  # set by --quiet
+
+
+def say(text, file=None):
+    """Prints a note for people."""
+    if not quiet:
+        print(text, file=file, flush=True)
+
+
+class Pace:
+    """Says when the next line of progress is due.
+
+    On a terminal a line replaces the one before, so it comes often. In a log it stays, so the
+    pauses grow: 1, 2, 4, ... up to 30 seconds, and after half an hour 2 % of the time so far, at
+    most an hour. The first hour has about 100 lines, a day 300.
+
+    Args:
+        live: bool, whether the output is a terminal.
+        often: float, seconds between two lines on a terminal.
+    """
+
+    def __init__(self, live, often):
+        self.live, self.often = live, often
+        self.start = self.last = None
+
+    def due(self, now):
+        """Returns whether a line is due at a time in seconds, and then counts it as printed."""
+        if self.start is None:
+            self.start = self.last = now
+        elapsed = now - self.start
+        growing = min(max(self.last - self.start, 1), max(30, elapsed / 50), 3600)
+        if now - self.last < (self.often if self.live else growing):
+            return False
+        self.last = now
+        return True
 
 
 class Progress:
@@ -13,7 +52,9 @@ class Progress:
     def __init__(self, what, total):
         self.what, self.total = what, total
         self.live = sys.stderr.isatty()
-        self.following, self.width = time.monotonic() + 2, 0
+        self.pace = Pace(self.live, often=1)
+        self.begun, self.width = time.monotonic(), 0
+        self.pace.due(self.begun)
         self.first = None
 
     def __enter__(self):
@@ -25,13 +66,13 @@ class Progress:
             # The first item compiles, so the speed is measured after it.
             self.first = (now, done)
         start, first = self.first
-        if now < self.following or done == first or done >= self.total:
+        late = now - self.begun < (2 if self.live else 10)
+        if quiet or late or done == first or done >= self.total or not self.pace.due(now):
             return
         left = (now - start) * (self.total - done) / (done - first)
         text = f"{self.what}: {done:,} of {self.total:,}, {left:.0f} s left"
         self.width = max(self.width, len(text))
         print(text.ljust(self.width), end="\r" if self.live else "\n", file=sys.stderr, flush=True)
-        self.following = now + (1 if self.live else 20)
 
     def __exit__(self, *_):
         if self.live and self.width:

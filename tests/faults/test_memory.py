@@ -118,8 +118,11 @@ def test_the_largest_batch_fits_into_the_machine_by_the_estimate(monkeypatch):
         )
     monkeypatch.setattr(machine, "memory", lambda: (1, None))
     assert memory.largest_batch(gan, config, 0) == 0
-    # The memory of a GPU is unknown, so the answer is half of what did not fit.
     monkeypatch.setattr(memory, "computes_on_cpu", lambda: False)
+    monkeypatch.setattr(machine, "gpu_memory", lambda: needed // 2)
+    assert 0 < memory.largest_batch(gan, config, 10**9) < 48
+    # If the memory of the GPU is unknown, the answer is half of what did not fit.
+    monkeypatch.setattr(machine, "gpu_memory", lambda: None)
     assert memory.largest_batch(gan, config, 0) == 48
 
 

@@ -1,5 +1,6 @@
 """Runs on several devices: the number of devices may change and the run stays the same."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import running
 
+from zoo import backend
 from zoo.runs import checkpoints
 from zoo.runs.csv_files import read_csv
 
@@ -97,3 +99,31 @@ def test_two_hundred_steps_in_16_bits_on_two_devices_stay_finite(tmp_path, preci
     meta, arrays = checkpoints.newest(tmp_path / "runs" / "vanilla-digits" / "checkpoints")
     assert meta["step"] == 200
     assert all(np.isfinite(array).all() for array in arrays.values() if array.dtype.kind == "f")
+
+
+def test_tensorflow_takes_of_a_gpu_only_what_it_needs(monkeypatch):
+    tf = pytest.importorskip("tensorflow")
+    if keras.config.backend() != "tensorflow":
+        pytest.skip("of TensorFlow")
+    module = importlib.import_module("zoo.backend.tensorflow")
+    growing = []
+
+    def grow(gpu, wanted):
+        growing.append((gpu, wanted))
+        if gpu == "first":
+            raise RuntimeError("Physical devices cannot be modified after being initialized")
+
+    monkeypatch.setattr(tf.config.experimental, "set_memory_growth", grow)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tf.config, "list_physical_devices", lambda kind: ["first", "second"])
+        module._let_memory_grow()
+    assert growing == [("first", True), ("second", True)]
+
+
+def test_the_gpu_of_an_apple_is_named(monkeypatch):
+    if keras.config.backend() != "torch":
+        pytest.skip("of PyTorch")
+    import torch
+
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert backend.devices() == ["Apple GPU"]

@@ -6,14 +6,16 @@ import random
 import signal
 import time
 
+import helpers
 import keras
 import pytest
 import running
 
+from zoo.errors import UsageError
 from zoo.game import game
-from zoo.runs import checkpoints
+from zoo.runs import assembly, checkpoints, config
 from zoo.runs.csv_files import append_csv, read_csv
-from zoo.training import callbacks
+from zoo.training import callbacks, train
 from zoo.training.session import Session
 
 pytestmark = [pytest.mark.backend, pytest.mark.faults]
@@ -177,3 +179,29 @@ def test_rows_after_the_checkpoint_and_of_a_part_of_an_epoch_are_dropped(tmp_pat
     session.step = 32
     callbacks.Tables(session, None)
     assert path.read_bytes() == b"".join(before.splitlines(keepends=True)[:3])
+
+
+def test_a_run_goes_on_from_another_folder_and_with_data_in_another_place(tmp_path, monkeypatch):
+    helpers.picture_folder(tmp_path / "\u732b 1", 20)
+    helpers.picture_folder(tmp_path / "others", 21)
+    monkeypatch.chdir(tmp_path)
+    settings = running.SETTINGS | {"batch_size": 10, "epochs": 1}
+    recipe = config.resolve("dcgan", "folder:\u732b 1", overrides=settings)
+    session = train.start(recipe, source=assembly.Source(), runs_dir=tmp_path / "runs")
+    assert session.directory.name == "dcgan-\u732b-1"
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert running.resume(session.directory, epochs=2).step == 4
+    (tmp_path / "\u732b 1").rename(elsewhere / "moved")
+    with pytest.raises(UsageError, match=r"does not exist.*--dataset=folder:PATH"):
+        running.resume(session.directory, epochs=3)
+    moved = f"folder:{elsewhere / 'moved'}"
+    assert running.resume(session.directory, epochs=3, dataset=moved).step == 6
+    assert config.read(session.directory)["dataset"] == moved
+    other = f"folder:{tmp_path / 'others'}"
+    with pytest.raises(UsageError, match="has changed"):
+        running.resume(session.directory, epochs=4, dataset=other)
+    with pytest.raises(UsageError, match="other settings"):
+        running.resume(session.directory, epochs=4, dataset="digits")
+    assert config.read(session.directory)["dataset"] == moved

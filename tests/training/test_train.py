@@ -267,9 +267,14 @@ def test_the_memory_is_said_where_it_is_large(in_four_gib, tmp_path, capsys, mon
     (line,) = [line for line in printed[5][1].splitlines() if "warning" in line]
     assert "more than the 4.0 GiB this machine has" in line and "--batch_size" in line
     monkeypatch.setattr(backend, "devices", lambda: ["Some GPU"])
-    in_four_gib(tmp_path / "gpu", 5)
-    out, err = capsys.readouterr()
-    assert "memory: at least 5.0 GiB" in out and "warning" not in err
+    for there, warned in ((None, False), (6, False), (3, True)):
+        size = there and there * 2**30
+        monkeypatch.setattr(machine, "gpu_memory", lambda size=size: size)
+        in_four_gib(tmp_path / f"gpu{there}", 5)
+        out, err = capsys.readouterr()
+        assert "memory: at least 5.0 GiB" in out
+        assert ("5.0 GiB of that is more than the 3.0 GiB a GPU here has" in err) == warned
+        assert "this machine" not in err
 
 
 def test_the_memory_of_this_machine_is_known():

@@ -17,6 +17,7 @@ from jax.experimental import multihost_utils
 from zoo.backend import cluster
 from zoo.backend.layout import Layout
 from zoo.errors import UsageError
+from zoo.progress import say
 
 HEARTBEAT = 30  # seconds without an answer after which a worker counts as lost
 
@@ -35,7 +36,7 @@ def join(devices):
         arguments = {"coordinator_address": addresses[0], "num_processes": len(addresses)}
         arguments |= {"process_id": index, "cluster_detection_method": "deactivate"}
         if index == 0:
-            print(f"waiting for all {len(addresses)} workers to connect", flush=True)
+            say(f"waiting for all {len(addresses)} workers to connect")
     else:
         arguments = {"cluster_detection_method": "slurm"}
         # JAX would use one GPU for each task, even if SLURM gave the task several.

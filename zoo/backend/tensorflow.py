@@ -14,6 +14,20 @@ JIT_PENALTIES = True
 JIT_REPLICAS = False
 
 
+def _let_memory_grow():
+    """Takes of a GPU's memory what is needed, instead of all of it from the start.
+
+    Others can then use the GPU too, such as generate.py during a training.
+    """
+    for gpu in tf.config.list_physical_devices("GPU"):
+        # Too late where something has been computed before `zoo` was imported.
+        with contextlib.suppress(RuntimeError):
+            tf.config.experimental.set_memory_growth(gpu, True)
+
+
+_let_memory_grow()
+
+
 def vjp(fn, variables):
     values = [v.value for v in variables]
     with tf.GradientTape(watch_accessed_variables=False) as tape:

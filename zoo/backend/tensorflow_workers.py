@@ -11,6 +11,7 @@ import tensorflow as tf
 from zoo.backend import cluster
 from zoo.backend.layout import Layout
 from zoo.errors import UsageError
+from zoo.progress import say
 
 
 def join(devices):
@@ -39,7 +40,7 @@ def join(devices):
         rpc_layer="grpc",
     )
     if index == 0:
-        print(f"waiting for all {workers} workers to connect", flush=True)
+        say(f"waiting for all {workers} workers to connect")
     with _together(), cluster.interruptible(), _patiently():
         strategy = tf.distribute.MultiWorkerMirroredStrategy(resolver)
 

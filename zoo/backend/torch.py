@@ -140,4 +140,6 @@ def out_of_memory(error):
 
 def devices():
     count = torch.cuda.device_count()
-    return [torch.cuda.get_device_name(i) for i in range(count)] or ["CPU"]
+    # Where there is no CUDA, Keras takes Apple's GPU.
+    others = ["Apple GPU"] if torch.backends.mps.is_available() else ["CPU"]
+    return [torch.cuda.get_device_name(i) for i in range(count)] or others

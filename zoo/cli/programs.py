@@ -4,27 +4,43 @@ Keras settles its backend when it is imported, and `import zoo` imports Keras, b
 whose file says `__keras_later__ = True`. This module needs only the standard library and absl.
 """
 
+import atexit
 import contextlib
 import difflib
 import errno
+import functools
 import hashlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
 import os
 import platform
+import shutil
 import sys
 import tempfile
 
 from absl import app, flags, logging
 
-from zoo import config_file
+from zoo import config_file, progress
 from zoo.errors import UsageError
+from zoo.files import cache_folder, unwritable
 
 FLAGS = flags.FLAGS
 BACKENDS = ("tensorflow", "jax", "torch")
 # Failures of the file system that the user can fix; others are mistakes in the code.
-MENDABLE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+MENDABLE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
+
+
+class _Path(flags.ArgumentParser):
+    """A path with `~` for the home, which no shell expands behind the = of a flag."""
+
+    def parse(self, argument):
+        return argument if argument is None else os.path.expanduser(argument)
+
+
+flags.DEFINE_bool("quiet", False, "Print only warnings, errors and where the result is.")
+# A partial, not a function: absl shows a flag under the module that calls `flags.DEFINE`.
+DEFINE_path = functools.partial(flags.DEFINE, _Path())
 
 
 def main(run):
@@ -38,6 +54,10 @@ def main(run):
         run: function without arguments. What it returns is the exit code; None is 0.
     """
     import_quietly()
+    for stream in (sys.stdout, sys.stderr):
+        # A file name may have letters that the terminal or the log cannot show.
+        with contextlib.suppress(AttributeError):  # of a test or a notebook
+            stream.reconfigure(errors="backslashreplace")
     try:
         app.run(lambda _: run(), flags_parser=_parse)
     except KeyboardInterrupt:
@@ -52,6 +72,7 @@ def main(run):
 
 def import_quietly():
     """Prepares a quiet import of Keras, without modules that no program here uses."""
+    _replace_home()
     # TensorFlow's C++ side reads this when it is imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if not any(isinstance(finder, _TensorFlow) for finder in sys.meta_path):
@@ -195,9 +216,9 @@ def define_source_flags():
 
     For --help to show them, a program also calls `flags.adopt_module_key_flags(programs)`.
     """
-    flags.DEFINE_string("run", None, "The run: a name under --runs_dir, or a path.")
-    flags.DEFINE_string("generator", None, "A generator file (.keras, .h5) instead of a run.")
-    flags.DEFINE_string("runs_dir", "runs", "Where runs are looked up by name.")
+    DEFINE_path("run", None, "The run: a name under --runs_dir, or a path.")
+    DEFINE_path("generator", None, "A generator file (.keras, .h5) instead of a run.")
+    DEFINE_path("runs_dir", "runs", "Where runs are looked up by name.")
     flags.DEFINE_enum(
         "backend",
         None,
@@ -266,10 +287,28 @@ def _parse(argv):
     if rest[1:]:
         print(f"error: Expected only --flags. Received: {' '.join(rest[1:])}", file=sys.stderr)
         sys.exit(2)
+    progress.quiet = FLAGS.quiet
     # absl would raise the level to INFO, at which JAX tells which devices it did not find.
     if FLAGS["verbosity"].using_default_value:
         FLAGS.verbosity = logging.WARNING
     return rest
+
+
+def _replace_home():
+    """Lets Keras and Matplotlib keep their files elsewhere if the home cannot be written.
+
+    Matplotlib would warn twice in each process. Keras would share a folder with all users of the
+    machine, and take settings from it.
+    """
+    home = os.path.expanduser("~")
+    if os.path.isabs(home) and os.access(home, os.W_OK):
+        return
+    root = cache_folder()
+    if unwritable(root):
+        root = tempfile.mkdtemp(prefix="keras-gan-zoo-")
+        atexit.register(shutil.rmtree, root, ignore_errors=True)
+    os.environ.setdefault("MPLCONFIGDIR", os.path.join(root, "matplotlib"))
+    os.environ.setdefault("KERAS_HOME", os.path.join(root, "keras"))
 
 
 def _keep_what_jax_compiles():
@@ -278,9 +317,10 @@ def _keep_what_jax_compiles():
     What has not been used for longest is removed here: JAX itself would need another package for
     that, and would no longer keep anything after a process was killed while it did.
     """
-    root = os.environ.get("ZOO_CACHE_DIR") or os.path.join("~", ".cache", "keras-gan-zoo")
     kind = hashlib.sha256(processor().encode()).hexdigest()[:8]
-    folder = os.path.join(os.path.abspath(os.path.expanduser(root)), "jax", kind)
+    folder = os.path.join(cache_folder(), "jax", kind)
+    if unwritable(folder):
+        return  # JAX would warn of each function that it cannot keep
     for name, value in {
         "JAX_COMPILATION_CACHE_DIR": folder,
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.5",

@@ -22,25 +22,18 @@ import time
 import numpy as np
 
 from zoo.errors import UsageError
+from zoo.files import cache_folder as folder
+from zoo.files import unwritable
+from zoo.progress import Progress
 
 FORMAT = 2
 
 
-def folder():
-    """Returns the cache folder, whether it exists or not."""
-    default = os.path.join(os.path.expanduser("~"), ".cache", "keras-gan-zoo")
-    return os.path.abspath(os.environ.get("ZOO_CACHE_DIR") or default)
-
-
 def writable_folder():
-    """Returns `folder()`, or a temporary folder of this process if that is not writable."""
+    """Returns the cache folder, or a temporary folder of this process if that is not writable."""
     root = folder()
-    try:
-        os.makedirs(root, exist_ok=True)
-        with tempfile.TemporaryFile(dir=root):
-            return root
-    except OSError as error:
-        return _temporary_folder(root, error.strerror)
+    reason = unwritable(root)
+    return _temporary_folder(root, reason) if reason else root
 
 
 def find(group, stamp=None, names=None):
@@ -243,20 +236,12 @@ def _header(count, shape):
 
 
 def _watched(batches, total, what):
-    start = time.monotonic()
-    live = sys.stderr.isatty()
-    count, following, shown = 0, start + 2, False
-    for batch in batches:
-        yield batch
-        count += sum(map(len, batch.values()))
-        now = time.monotonic()
-        if now >= following:
-            text = f"Preparing {what}: {count:,} of {total:,}, {now - start:.0f} s"
-            print(text, end="\r" if live else "\n", file=sys.stderr, flush=True)
-            following, shown = now + (1 if live else 20), True
-    if shown:
-        seconds = time.monotonic() - start
-        print(f"Prepared {count:,} {what} in {seconds:.0f} s.      ", file=sys.stderr, flush=True)
+    count = 0
+    with Progress(f"preparing {what}", total) as progress:
+        for batch in batches:
+            yield batch
+            count += sum(map(len, batch.values()))
+            progress(count)
 
 
 def _list(path):

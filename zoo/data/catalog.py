@@ -1,4 +1,6 @@
-"""The data sets in one line each, for lists. Imports nothing, so programs show it at once."""
+"""The data sets in one line each, for lists. Needs the standard library only."""
+
+import os
 
 DATASETS = {
     "digits": "1,797 real handwritten digits of scikit-learn, 8x8 shown at 32x32 grey; no download",
@@ -18,3 +20,20 @@ DATASETS = {
 }
 # Names, up to the colon, of the data sets that lie in a folder of this machine.
 LOCAL = tuple(name.partition(":")[0] for name in DATASETS if name.endswith(":PATH"))
+
+
+def located(name):
+    """Returns the name of a data set as every working folder understands it.
+
+    In `folder:PATH` and its like the path becomes absolute and loses its `~`.
+    """
+    source, colon, path = name.partition(":")
+    if source not in LOCAL or not path:
+        return name
+    return source + colon + os.path.abspath(os.path.expanduser(path))
+
+
+def short(name):
+    """Returns the name of a data set for people and tables: of a path only the last part."""
+    source, colon, path = name.partition(":")
+    return source + colon + os.path.basename(located(name)) if source in LOCAL and path else name

@@ -8,6 +8,7 @@ import os
 import re
 import stat
 
+from zoo.data.catalog import located
 from zoo.data.images import EXTENSIONS
 from zoo.errors import UsageError
 
@@ -18,7 +19,7 @@ _DOMAIN = re.compile(rf"({'|'.join(SPLITS)})[ _-]?([ab])", re.IGNORECASE)
 
 def root_of(name):
     """Returns the absolute path in a name such as `folder:PATH`."""
-    return os.path.abspath(os.path.expanduser(name.partition(":")[2]))
+    return located(name).partition(":")[2]
 
 
 def scan(root):
@@ -36,7 +37,10 @@ def scan(root):
     """
     if not os.path.isdir(root):
         what = "is not a folder" if os.path.exists(root) else "does not exist"
-        raise UsageError(f"The folder of pictures {root} {what}: give the path of one that is.")
+        raise UsageError(
+            f"The folder of pictures {root} {what}. Give the path of one that is, as in "
+            "--dataset=folder:PATH."
+        )
     files, skipped, seen, todo = {}, [], set(), [""]
     while todo:
         here = todo.pop()

@@ -13,11 +13,12 @@ import numpy as np
 
 from zoo import data
 from zoo.data import cache
+from zoo.data.catalog import short
 from zoo.errors import UsageError
 from zoo.files import write_atomically
 from zoo.metrics.features import Extractor, StackedExtractor, weights_hash
 from zoo.metrics.splits import splits
-from zoo.progress import Progress
+from zoo.progress import Progress, say
 
 # Part of the name of the cached weights: increase it with every change of `_network` or `_train`.
 RECIPE = 1
@@ -42,7 +43,8 @@ def classifier(dataset, *, data_dir=None, only_cached=False):
     Raises:
         UsageError: the data set has no classes, or holds vectors instead of pictures.
     """
-    name = f"classifier:{dataset}"
+    # Without the path, so that scores stay comparable when the data move.
+    name = f"classifier:{short(dataset)}"
     if dataset == "stacked_mnist":
         single = classifier("mnist", data_dir=data_dir, only_cached=only_cached)
         return single and StackedExtractor(name, single)
@@ -75,7 +77,7 @@ def classifier(dataset, *, data_dir=None, only_cached=False):
         likely = made.extract(parts.held_out.samples)[1].argmax(axis=1)
         made.accuracy = float((likely == parts.held_out.labels).mean())
         _write(stamp, network, {"hash": made.hash, "accuracy": made.accuracy})
-        print(
+        say(
             f"{name}: {made.accuracy:.2%} right on the {parts.reference}, "
             f"trained in {seconds:.0f} CPU seconds.",
             file=sys.stderr,

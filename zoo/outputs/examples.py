@@ -129,7 +129,7 @@ def sides_of(config, inputs, say):
         UsageError: the data of the run are no longer pairs.
     """
     name = str(config.get("dataset"))
-    root = name.partition(":")[2]
+    root = scan.root_of(name)
     inside = os.path.realpath(inputs) + os.sep
     if not name.startswith("pairs:") or not inside.startswith(os.path.realpath(root) + os.sep):
         return None

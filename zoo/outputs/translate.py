@@ -1,6 +1,7 @@
 """Translates pictures of any size with the networks of a run, one at a time."""
 
 import os
+import sys
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from zoo.drawing import pictures
 from zoo.errors import UsageError, nearest
 from zoo.outputs import examples
 from zoo.outputs.generate import refuse_existing
-from zoo.progress import Progress
+from zoo.progress import Progress, say
 from zoo.runs import network_files, networks
 
 FORMATS = ("png", "grid")
@@ -30,7 +31,7 @@ def translate(
     count=None,
     out=None,
     overwrite=False,
-    say=print,
+    say=say,
 ):
     """Translates pictures and writes them to files.
 
@@ -110,7 +111,8 @@ def translate(
             f"that can be read. Received: {_listed(skipped)}."
         )
     if skipped:
-        say(f"{len(skipped):,} of {len(chosen):,} were skipped: {_listed(skipped)}.")
+        left_out = f"{len(skipped):,} of {len(chosen):,} were skipped: {_listed(skipped)}."
+        print(f"warning: {left_out}", file=sys.stderr)
     return writer.finish()
 
 

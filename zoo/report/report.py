@@ -11,6 +11,7 @@ from html import escape
 from pathlib import Path
 
 import zoo
+from zoo.data.catalog import short
 from zoo.drawing.pictures import timeline
 from zoo.errors import UsageError
 from zoo.files import write_atomically
@@ -59,7 +60,8 @@ def write_report(run_dir):
     timings = read.csv_columns(run_dir / "timings.csv")
     evaluation = read.json_object(run_dir / "evaluation.json")
     name = run_dir.resolve().name
-    title = " on ".join(str(config[key]) for key in ("model", "dataset") if config.get(key)) or name
+    parts = [str(config[key]) for key in ("model", "dataset") if config.get(key)]
+    title = " on ".join(map(short, parts)) or name
     walk = embedded.figure(run_dir / "walk.png", "Generated samples, row by row")
     neighbours = embedded.figure(
         run_dir / "neighbours.png", "Generated samples and training pictures"

@@ -10,6 +10,7 @@ import numpy as np
 import zoo
 from zoo import backend, data
 from zoo.backend import ALONE
+from zoo.data.catalog import located
 from zoo.errors import UsageError
 from zoo.game import feeding
 from zoo.runs import checkpoints, network_files
@@ -50,6 +51,8 @@ def complete(config, dataset):
         **configs.sized(config, shape, dataset.count // batch_size(config)),
         **images,
         **dependencies(config),
+        # A run may go on from another working folder.
+        "dataset": located(config["dataset"]),
         "sample_shape": list(shape),
         "samples": dataset.count,
         "class_names": list(dataset.class_names),

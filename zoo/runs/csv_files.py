@@ -10,7 +10,7 @@ def read_csv(path):
     """Returns the rows of a CSV file as dicts of str; empty if there is no file."""
     if not path.exists():
         return []
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 

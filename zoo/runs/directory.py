@@ -14,6 +14,7 @@ import sys
 import keras
 
 from zoo import backend
+from zoo.data.catalog import short
 from zoo.errors import UsageError
 from zoo.files import write_atomically
 
@@ -35,7 +36,7 @@ def create(runs_dir, name, model, dataset, overwrite=False):
     runs_dir = pathlib.Path(runs_dir)
     if name is None:
         # For a folder or a `tfds:` source its own name is enough.
-        plain = f"{model}-{_plain(dataset.rstrip('/').split('/')[-1].split(':')[-1])}"
+        plain = f"{model}-{_plain(short(dataset).split('/')[-1].split(':')[-1]) or 'data'}"
         numbered = (f"{plain}-{i}" for i in range(2, 10**6))
         name = plain
         while (runs_dir / name).exists() and not overwrite:
@@ -128,7 +129,8 @@ def find_generator(source, name="generator"):
 
 def write_json(path, content):
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    write_atomically(path, text.encode())
+    # File names may hold bytes that are no text. JSON reads their escapes back as they were.
+    write_atomically(path, text.encode(errors="backslashreplace"))
 
 
 def environment():
@@ -179,4 +181,5 @@ def _version(package):
 
 def _plain(text):
     kept = "".join(c if c.isalnum() or c in ".-_" else "-" for c in str(text)).strip("-")
-    return kept[:80]
+    # File systems count bytes, of which most scripts need several for a letter.
+    return kept[:80].encode(errors="ignore")[:200].decode(errors="ignore")

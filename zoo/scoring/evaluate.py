@@ -7,6 +7,7 @@ import numpy as np
 
 from zoo import config_file, data, sampling
 from zoo.data import synthetic
+from zoo.data.catalog import located
 from zoo.data.images import CHANNELS
 from zoo.drawing import pictures
 from zoo.errors import UsageError, nearest
@@ -89,7 +90,9 @@ def evaluate(
     if results is not None:
         check_results(results)
     config = {} if source is None else config_file.read(source) or {}
-    dataset = dataset or config.get("dataset")
+    if config.get("dataset"):
+        config["dataset"] = located(config["dataset"])
+    dataset = located(dataset) if dataset else config.get("dataset")
     if not dataset:
         raise UsageError(
             "It is not known which data the samples are compared with. Name it by --dataset, as "

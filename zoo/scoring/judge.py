@@ -11,6 +11,7 @@ from zoo.metrics import extractors
 from zoo.metrics.classifier import classifier
 from zoo.metrics.efficientnet import FEATURES, LEAST, MOST, check_installed
 from zoo.metrics.splits import splits
+from zoo.progress import say
 from zoo.scoring.scores import REFERENCE, compares_whole, prepare, scores, scores_of
 from zoo.tasks.task import task_of
 
@@ -90,7 +91,7 @@ class Judge:
         return scores(images, None, self.reference, self.extractor, ["frechet"])["frechet"]
 
 
-def find_judge(config, data_dir=None, say=print):
+def find_judge(config, data_dir=None, say=say):
     """Returns the judge of a run's pictures, before its first step.
 
     Features named by `score_features` are trained or loaded, however long that takes. By default

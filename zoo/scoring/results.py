@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 
+from zoo.data.catalog import short
 from zoo.errors import UsageError
 from zoo.runs import config as configs
 from zoo.runs import directory
@@ -123,7 +124,7 @@ def rows(record, judged, dataset, budget=None, source=None):
     common = {
         "date": protocol["date"],
         "model": config.get("model") or judged.name,
-        "dataset": config.get("dataset") or dataset,
+        "dataset": short(config.get("dataset") or dataset),
         "preset": config.get("preset", ""),
         "backend": config.get("backend", ""),
         "seed": config.get("seed", ""),
@@ -144,8 +145,8 @@ def rows(record, judged, dataset, budget=None, source=None):
         "train_seconds": "" if judged.seconds is None else f"{judged.seconds:.1f}",
         "train_cpu_seconds": "" if judged.cpu_seconds is None else f"{judged.cpu_seconds:.1f}",
     }
-    if dataset != common["dataset"]:
-        common["reference_split"] = f"{dataset}: {common['reference_split']}"
+    if dataset != (config.get("dataset") or dataset):
+        common["reference_split"] = f"{short(dataset)}: {common['reference_split']}"
     baselines = record.get("baselines", {})
     # Each direction has its own counts.
     counts = protocol.get("counts", {})

@@ -10,6 +10,7 @@ import keras
 from zoo import backend
 from zoo.drawing import pictures
 from zoo.errors import UsageError
+from zoo.progress import say
 from zoo.runs import checkpoints, directory
 from zoo.runs.csv_files import append_csv, keep_scores, keep_whole_epochs, read_csv, write_csv
 from zoo.runs.events import EventWriter
@@ -221,7 +222,7 @@ class ImageScores(SessionCallback):
             try:
                 self.judge.prepare()
             except UsageError as error:
-                print(NO_SCORES.format(str(error).rstrip(".")))
+                say(NO_SCORES.format(str(error).rstrip(".")))
                 self.judge = None
                 return
             prepared = time.monotonic()

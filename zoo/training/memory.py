@@ -7,27 +7,29 @@ import numpy as np
 
 from zoo import backend, machine
 from zoo.errors import UsageError
+from zoo.progress import say
 
 LARGE = 2**30  # bytes from which the estimate is printed before training
 
 
 def tell(gan, dataset, config):
-    """Prints a large estimate of memory, with a warning if the machine has less.
-
-    The memory of a GPU is not checked. A GPU reports that it is full, whereas a system that is out
-    of memory kills the process without a message.
-    """
+    """Prints a large estimate of memory, with a warning if the machine or its GPU has less."""
     step, samples = estimate(gan, config), dataset.nbytes
     if step + samples < LARGE:
         return
-    print(f"memory: at least {_gib(step)} for the step and {_gib(samples)} for the data")
-    needed, there = samples + (step if computes_on_cpu() else 0), machine.memory()[0]
-    if there is not None and needed > there:
-        print(
-            f"warning: that is more than the {_gib(there)} this machine has; take a smaller "
-            "--batch_size, or smaller pictures with --set image_size=N",
-            file=sys.stderr,
-        )
+    say(f"memory: at least {_gib(step)} for the step and {_gib(samples)} for the data")
+    on_cpu = computes_on_cpu()
+    places = [(samples + (step if on_cpu else 0), machine.memory()[0], "this machine")]
+    if not on_cpu:
+        # Each GPU takes its share of the batch, and the data stay outside.
+        places.append((step / backend.replicas_of(gan), machine.gpu_memory(), "a GPU here"))
+    for needed, there, place in places:
+        if there is not None and needed > there:
+            print(
+                f"warning: {_gib(needed)} of that is more than the {_gib(there)} {place} has; take "
+                "a smaller --batch_size, or smaller pictures with --set image_size=N",
+                file=sys.stderr,
+            )
 
 
 @contextlib.contextmanager
@@ -57,14 +59,16 @@ def told(gan, dataset, session):
 def largest_batch(gan, config, samples):
     """Returns a batch size to try when that of `config` did not fit, or 0 if none will.
 
-    It is at most half of it, and by the estimate fits into this machine beside `samples` bytes of
-    data.
+    It is at most half of it, and by the estimate fits into the GPU, or into this machine beside
+    `samples` bytes of data.
     """
     fixed = estimate(gan, {**config, "batch_size": 0})
     each = estimate(gan, {**config, "batch_size": 1}) - fixed
-    most, there = config["batch_size"] // 2, machine.memory()[0]
-    if there is not None and computes_on_cpu():
-        most = min(most, int((there - samples - fixed) // each))
+    on_cpu, most = computes_on_cpu(), config["batch_size"] // 2
+    there = machine.memory()[0] if on_cpu else machine.gpu_memory()
+    if there is not None:
+        room = there - fixed - (samples if on_cpu else 0)
+        most = min(most, int(room // each) * backend.replicas_of(gan))
     divisor = config["accumulate"] * config.get("packing", 1)
     return max(most // divisor * divisor, 0)
 

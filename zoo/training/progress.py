@@ -3,6 +3,8 @@
 import sys
 import time
 
+from zoo import progress
+from zoo.progress import Pace
 from zoo.training.session import SessionCallback
 
 
@@ -13,7 +15,7 @@ class TrainingProgress(SessionCallback):
         super().__init__(session)
         self.out = out or sys.stderr
         self.live = self.out.isatty()
-        self.interval = 0.5 if self.live else 15.0
+        self.pace = Pace(self.live, often=0.5)
         self.marks = []
         self.width = 0
 
@@ -23,7 +25,7 @@ class TrainingProgress(SessionCallback):
             # The first step compiles, so the speed is measured after it.
             self.marks = [(now, self.session.step)]
         last = self.session.step >= self.session.total_steps or self.model.stop_training
-        if now - self.marks[-1][0] >= self.interval or last:
+        if (self.pace.due(now) or last) and not progress.quiet:
             self.marks = [*self.marks[-20:], (now, self.session.step)]
             self.show(self.line(logs))
 

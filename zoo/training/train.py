@@ -9,14 +9,17 @@ import contextlib
 import functools
 import json
 import pathlib
+import sys
 import zlib
 
 import zoo
 from zoo import backend
 from zoo.backend import ALONE
 from zoo.data import batches
+from zoo.data.catalog import LOCAL, located
 from zoo.drawing import pictures
 from zoo.errors import UsageError
+from zoo.progress import say
 from zoo.report import report
 from zoo.runs import assembly, checkpoints, directory
 from zoo.runs import config as configs
@@ -65,12 +68,13 @@ def start(config, *, source, runs_dir, name=None, overwrite=False, init_from=Non
         environment = {**directory.environment(), **shared}
         directory.write_json(path / "environment.json", environment)
         for note in dataset.notes:
-            print(f"note: {note}")
+            say(f"note: {note}")
         tell_rest(dataset, config)
         if dataset.skipped:
             lines = "".join(f"{name}\t{reason}\n" for name, reason in dataset.skipped)
-            (path / "skipped.tsv").write_text(lines, encoding="utf-8")
-            print(f"{len(dataset.skipped)} files were skipped; see {path / 'skipped.tsv'}")
+            (path / "skipped.tsv").write_text(lines, encoding="utf-8", errors="backslashreplace")
+            where = f"see {path / 'skipped.tsv'}"
+            print(f"warning: {len(dataset.skipped)} files were skipped; {where}", file=sys.stderr)
         memory.tell(gan, dataset, config)
         session = Session(path, config, steps, judge=judge, layout=layout)
         return train(gan, dataset, session)
@@ -82,7 +86,8 @@ def resume(path, *, source, changes=None, layout=ALONE):
     Args:
         path: pathlib.Path of the run directory.
         source: `zoo.runs.assembly.Source` of the data.
-        changes: dict, new settings; only those in `config.RESUMABLE` may differ.
+        changes: dict, new settings; only those in `config.RESUMABLE` may differ, and the path in
+            the name of a data set.
         layout: `zoo.backend.Layout`, the devices to train on; their number may differ from before.
             All workers read the same run directory.
 
@@ -97,13 +102,18 @@ def resume(path, *, source, changes=None, layout=ALONE):
     unset = config | {name: None for name, value in changes.items() if value is None}
     sized = configs.sized(unset, config["sample_shape"])
     changes = {name: sized[name] if value is None else value for name, value in changes.items()}
-    differing = configs.differences(config, changes, ignored=configs.RESUMABLE)
+    # The fingerprint decides whether a folder in another place holds the same data.
+    kinds = {name.partition(":")[0] for name in (config["dataset"], changes.get("dataset") or "")}
+    moved = ("dataset",) if len(kinds) == 1 and kinds <= set(LOCAL) else ()
+    ignored = (*configs.RESUMABLE, *moved)
+    differing = configs.differences(config, changes, ignored=ignored)
     if differing:
         raise UsageError(
             f"{path} was started with other settings. Leave them out to go on, or start a new run "
             f"with --name. Received: {'; '.join(differing)}."
         )
-    config |= {name: changes[name] for name in configs.RESUMABLE if name in changes}
+    config |= {name: changes[name] for name in ignored if name in changes}
+    config["dataset"] = located(config["dataset"])  # runs of before may have a relative path
     configs.check(config)
     dataset = load(config, source)
     if dataset.fingerprint != config["data_fingerprint"]:
@@ -158,7 +168,7 @@ def go_on(path, config, dataset, source, layout):
     if session.step % steps:
         session.metrics = [arrays[n] for n in sorted(arrays) if n.startswith("metrics/")]
     prepare(session, source)
-    print(f"going on with {path} at step {session.step:,} of {session.total_steps:,}")
+    say(f"going on with {path} at step {session.step:,} of {session.total_steps:,}")
     return train(gan, dataset, session)
 
 
@@ -294,4 +304,4 @@ def tell_rest(dataset, config):
     """Prints how many samples of an epoch do not fill a batch, if any."""
     count = dataset.count
     if rest := count % assembly.batch_size(config):
-        print(f"{rest} of {count:,} samples fill no batch: each epoch leaves out as many at random")
+        say(f"{rest} of {count:,} samples fill no batch: each epoch leaves out as many at random")
