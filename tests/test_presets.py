@@ -19,6 +19,7 @@ NEUTRAL = {
     "image_size": None,
     "channels": None,
     "resize": "crop",
+    "pixel_range": None,
     "target": None,
     "direction": None,
     "sample_every": 250,

@@ -312,7 +312,7 @@ def test_each_split_lists_and_refuses_its_own_unreadable_files(tmp_path):
 def test_the_splits_do_not_drive_each_other_out_of_the_cache(tmp_path, monkeypatch):
     name = folder_of_splits(tmp_path / "in", "train/1.png", "test/2.png")
     before = [load(name, split=split).fingerprint for split in ("train", "test")]
-    monkeypatch.setattr(images, "read", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(images, "open_picture", lambda *_: pytest.fail("decoded again"))
     assert [load(name, split=split).fingerprint for split in ("train", "test")] == before
 
 
@@ -366,7 +366,7 @@ def test_padding_of_any_size_is_centred(tmp_path):
 
 def test_a_square_by_any_name_is_one_entry_of_the_cache(photographs, monkeypatch):
     first = load(f"folder:{photographs}", image_size=16)
-    monkeypatch.setattr(images, "read", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(images, "open_picture", lambda *_: pytest.fail("decoded again"))
     for size in ("16", "16x16", (16, 16), [16, 16]):
         assert load(f"folder:{photographs}", image_size=size).fingerprint == first.fingerprint
 
@@ -485,7 +485,7 @@ def photographs(tmp_path):
 
 def test_the_second_load_decodes_nothing_and_is_equal(photographs, monkeypatch):
     first = load(f"folder:{photographs}")
-    monkeypatch.setattr(images, "read", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(images, "open_picture", lambda *_: pytest.fail("decoded again"))
     second = load(f"folder:{photographs}")
     np.testing.assert_array_equal(first.samples, second.samples)
     np.testing.assert_array_equal(first.labels, second.labels)
@@ -562,7 +562,7 @@ def test_a_cache_folder_that_cannot_be_written_is_replaced_by_a_temporary_one(
     monkeypatch.setenv("ZOO_CACHE_DIR", str(tmp_path / "file" / "cache"))
     first = load(f"folder:{photographs}")
     assert "ZOO_CACHE_DIR" in capsys.readouterr().err
-    monkeypatch.setattr(images, "read", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(images, "open_picture", lambda *_: pytest.fail("decoded again"))
     assert load(f"folder:{photographs}").fingerprint == first.fingerprint
 
 
@@ -585,7 +585,7 @@ def test_an_interrupted_preparation_leaves_nothing_behind(photographs, cache_fol
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(images, "read", interrupt)
+        patch.setattr(images, "open_picture", interrupt)
         with pytest.raises(KeyboardInterrupt):
             load(f"folder:{photographs}")
     assert not [path for path in cache_folder.rglob("*") if path.is_file()]
@@ -609,14 +609,14 @@ def test_a_slow_preparation_tells_how_far_it_is(capsys, monkeypatch):
     now = iter(range(0, 1000, 3))
     monkeypatch.setattr(cache.time, "monotonic", lambda: next(now))
     batches = [{"image": np.zeros((5, 1, 1, 1), "uint8")}] * 2
-    cache.write(("group",), "stamp", batches, lambda: (None, (), ()), 10)
+    cache.write(("group",), "stamp", batches, lambda: (None, (), (), ()), 10)
     assert "5 of 10" in capsys.readouterr().err
 
 
 def test_an_entry_that_another_process_finished_first_stays(cache_folder):
     def store(value):
         batches = [{"image": np.full((2, 1, 1, 1), value, "uint8")}]
-        return cache.write(("group",), "stamp", batches, lambda: (None, (), ()), 2)
+        return cache.write(("group",), "stamp", batches, lambda: (None, (), (), ()), 2)
 
     assert store(1) == store(2)
     assert cache.find(("group",), "stamp")["fields"]["image"].max() == 1

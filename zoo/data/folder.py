@@ -12,7 +12,17 @@ CHANNELS = 3
 _EXPECTED = "files such as .jpg or .png in it, or in one sub-folder per class"
 
 
-def load(name, *, split, image_size, channels, resize, data_dir=None, strict=False):
+def load(
+    name,
+    *,
+    split,
+    image_size,
+    channels,
+    resize,
+    data_dir=None,
+    strict=False,
+    pixel_range=None,
+):
     """Loads a folder of pictures; arguments as in `zoo.data.load`.
 
     Pictures directly in the folder are unlabelled. Otherwise each sub-folder with pictures, at any
@@ -40,7 +50,7 @@ def load(name, *, split, image_size, channels, resize, data_dir=None, strict=Fal
     if not files:
         why = "so there is nothing to learn from"
         raise UsageError(scan.complaint(root, skipped, why, _EXPECTED))
-    preparation = (image_size or IMAGE_SIZE, channels or CHANNELS, resize)
+    preparation = (image_size or IMAGE_SIZE, channels or CHANNELS, resize, pixel_range)
     top = scan.branches({path: path for path in files})
     scan.refuse_mixed(root, top, "one sub-folder per class")
     if not scan.are_splits(top):
@@ -75,13 +85,12 @@ def load(name, *, split, image_size, channels, resize, data_dir=None, strict=Fal
                 f"Expected sub-folders called {', '.join(class_names)}. Received: {what}."
             )
         entry = split_of(chosen, class_names)
-    return Dataset(name, **entry, notes=(_note(name, folders, chosen),))
+    notes = (_note(name, folders, chosen), *entry["notes"])
+    return Dataset(name, **entry | {"notes": notes})
 
 
 def _entry(work, strict):
-    identity = [decode.preparation_key(work.preparation)]
-    identity += [work.folder] if work.folder else []
-    return decode.entry(work, "folder", identity, strict)
+    return decode.entry(work, "folder", [work.folder] if work.folder else [], strict)
 
 
 def _note(name, folders, chosen):
@@ -106,12 +115,12 @@ class _Pictures(decode.Work):
         states = [(path, *state) for path, state in files.items()]
         # The files do not show classes that were decided elsewhere.
         states += [list(class_names)] if class_names is not None else []
-        super().__init__(root, list(files), states, skipped, _EXPECTED)
-        self.preparation, self.folder, self.class_names = preparation, folder, class_names
+        super().__init__(root, list(files), states, skipped, _EXPECTED, preparation)
+        self.folder, self.class_names = folder, class_names
 
     def read(self, path):
         with self.reading(path) as file:
-            return {"image": images.read(file, *self.preparation)}
+            return {"image": self.prepared(images.open_picture(file))}
 
     def describe(self, kept):
         start = len(self.folder) + 1 if self.folder else 0

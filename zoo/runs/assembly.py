@@ -34,6 +34,7 @@ def data_options(config, source):
         "image_size": config["image_size"],
         "channels": config["channels"],
         "resize": config["resize"],
+        "pixel_range": config.get("pixel_range"),
         "data_dir": source.data_dir,
         "strict": source.strict,
         **{name: config[name] for name in ("target", "direction") if config.get(name)},
