@@ -22,6 +22,7 @@ NEUTRAL = {
     "pixel_range": None,
     "target": None,
     "direction": None,
+    "even_classes": False,
     "sample_every": 250,
     "stop_on_collapse": False,
     "checkpoint_minutes": 2.0,

@@ -44,6 +44,7 @@ class RunSettings:
             floating-point numbers; none: 0,65535, and no floating-point numbers.
         target: density of the data set `gaussian`, as "0.5*normal(0, 1) + 0.5*uniform(2, 3)".
         direction: a_to_b or b_to_a, which side of `pairs:` is the input; none: a_to_b.
+        even_classes: whether to draw each class equally often, however many samples it has.
         sample_every: steps between grids of samples.
         stop_on_collapse: whether to end the run when all samples are alike.
         checkpoint_minutes: minutes between checkpoints; more if writing one takes seconds.
@@ -65,6 +66,7 @@ class RunSettings:
         "pixel_range": Setting(str, None, optional=True, read=_range),
         "target": Setting(str, None, optional=True),
         "direction": Setting(str, None, choices=("a_to_b", "b_to_a"), optional=True),
+        "even_classes": Setting(bool, False),
         "sample_every": Setting(int, 250, least=1),
         "stop_on_collapse": Setting(bool, False),
         "checkpoint_minutes": Setting(float, 2.0, least=0.0),
