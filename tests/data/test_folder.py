@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from pictures import (
 )
 from PIL import Image
 
-from zoo.data import cache, images, load
+from zoo.data import cache, folder, images, load
 from zoo.errors import UsageError
 
 pytestmark = pytest.mark.faults
@@ -134,6 +135,65 @@ def test_sub_folders_are_classes_in_the_order_of_their_names(tmp_path):
     again = load(f"folder:{tmp_path / 'in'}")
     assert again.labels.tolist() == [0, 0, 1, 2]
     assert again.class_names == data.class_names
+
+
+NAMES = [
+    "日本語",
+    "عربي",
+    "हिन्दी",
+    "with space",
+    "a,b",
+    "-x",
+    "<b>",
+    "\U0001f408",
+    "null",
+    "é" * 60,
+]
+
+
+def test_class_names_are_in_any_script(tmp_path):
+    name = folder_of_splits(tmp_path / "in", *(f"{folder}/1.png" for folder in NAMES))
+    data = load(name)
+    assert data.class_names == tuple(sorted(NAMES))
+    assert data.labels.tolist() == list(range(len(NAMES)))
+
+
+def test_class_names_are_composed_however_a_system_writes_them(tmp_path):
+    mac, others = "cafe\u0301", "caf\u00e9"
+    name = folder_of_splits(tmp_path / "in", f"train/{mac}/1.png", "train/b/2.png")
+    folder_of_splits(tmp_path / "in", f"test/{others}/3.png", f"test/{mac}/4.png")
+    train, test = load(name), load(name, split="test")
+    assert train.class_names == test.class_names == ("b", others)
+    assert train.labels.tolist() == [0, 1] and test.labels.tolist() == [1, 1]
+
+
+def test_a_class_folder_that_is_no_unicode_has_a_name_that_can_be_written(tmp_path):
+    folder_of_splits(tmp_path / "in", "a/1.png")
+    folder = os.fsencode(tmp_path / "in") + b"/\xff\xfe"
+    os.mkdir(folder)
+    with open(folder + b"/1.png", "wb") as file:
+        picture(RED).save(file, "PNG")
+    data = load(f"folder:{tmp_path / 'in'}")
+    assert data.class_names == ("\\xff\\xfe", "a") and sorted(data.labels) == [0, 1]
+
+
+def test_a_path_that_is_no_unicode_is_one_sentence(tmp_path):
+    with pytest.raises(UsageError, match="no UTF-8"):
+        load(f"folder:{tmp_path}/\udcff")
+
+
+def test_tens_of_thousands_of_classes_take_a_moment():
+    paths = [f"class {i}/{j}.png" for i in range(50_000) for j in range(2)]
+    start = time.process_time()
+    work = folder._Pictures("in", dict.fromkeys(paths, (1, 2, 3)), [], ((8, 8), 3, "crop", None))
+    labels, names = work.describe(paths)
+    assert time.process_time() - start < 5
+    assert len(names) == 50_000 and np.bincount(labels).tolist() == [2] * 50_000
+
+
+def test_one_class_is_a_class(tmp_path):
+    data = load(folder_of_splits(tmp_path / "in", "a/1.png", "a/2.png"))
+    assert data.class_names == ("a",) and data.labels.tolist() == [0, 0]
 
 
 def test_linked_class_folders_are_read_and_loops_end(tmp_path):

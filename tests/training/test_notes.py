@@ -1,5 +1,7 @@
 """What a run says about its data before its first step."""
 
+import os
+
 import helpers
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from zoo.data import Dataset
 from zoo.data.batches import batches
 from zoo.errors import UsageError
 from zoo.runs import assembly, config
+from zoo.runs.csv_files import read_csv
 from zoo.training import notes, train
 
 
@@ -66,6 +69,26 @@ def test_a_run_says_its_notes_once_and_draws_classes_evenly(tmp_path, monkeypatc
         assert len(lines) == (not even)
         assert (sorted(seen[0]) == [0, 0, 1, 1]) == even
         seen.clear()
+
+
+def test_a_single_picture_trains_with_augmentation(tmp_path, capsys):
+    name = helpers.picture_folder(tmp_path / "in", 1)
+    settings = {"image_size": 16, "width": 4, "batch_size": 1, "epochs": 3, "augment": "flip"}
+    resolved = config.resolve("dcgan", name, overrides=settings)
+    session = train.start(resolved, source=assembly.Source(), runs_dir=tmp_path)
+    rows = read_csv(session.directory / "metrics.csv")
+    assert all(float(row[f"{side}_loss"]) > 0 for row in rows for side in "dg") and len(rows) == 3
+    assert "note: 1 sample is little" in capsys.readouterr().out
+
+
+def test_file_names_that_are_no_unicode_end_no_run(tmp_path):
+    name = helpers.picture_folder(tmp_path / "in", 2)
+    with open(os.fsencode(tmp_path / "in") + b"/\xfe.png", "wb") as file:
+        file.write(b"no")
+    settings = {"image_size": 16, "width": 4, "batch_size": 2, "max_minutes": 1e-9}
+    resolved = config.resolve("dcgan", name, overrides=settings)
+    session = train.start(resolved, source=assembly.Source(), runs_dir=tmp_path)
+    assert "\\udcfe.png" in (session.directory / "skipped.tsv").read_text()
 
 
 def test_even_classes_need_classes(tmp_path):

@@ -38,6 +38,9 @@ def main(run):
         run: function without arguments. What it returns is the exit code; None is 0.
     """
     import_quietly()
+    # A terminal or a file in another encoding need not know all letters of a class or a path.
+    with contextlib.suppress(AttributeError):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app.run(lambda _: run(), flags_parser=_parse)
     except KeyboardInterrupt:

@@ -92,16 +92,24 @@ def checked_fit(game, x, y, batch_size):
     size = batch_size or 32
     check_batch(game, size)
     moves = game.minibatches
+    packing = getattr(game, "packing", 1)
+    if size % (game.accumulate * packing):
+        raise UsageError(
+            "The batch does not divide into the parts that accumulate and packing make of it. "
+            f"Expected a batch_size divisible by {game.accumulate * packing}. Received: {size}."
+        )
     size *= moves
+    # A smaller rest is played too, where every part of the step gets its share of it.
+    whole = moves > 1 or packing > 1 or backend.replicas_of(game) > 1
+    least = size if whole else game.accumulate
     count = len(next(iter(arrays.values())))
-    if moves > 1 or backend.replicas_of(game) > 1:
-        if count < size:
-            raise UsageError(
-                "There are fewer samples than one round takes, in which a player moves up to "
-                f"{moves} times. Expected at least batch_size * {moves} = {size}. Received: "
-                f"{count}."
-            )
-        kept = count - count % size
+    if count < least:
+        raise UsageError(
+            f"There are fewer samples than a step takes. Expected at least {least}; add samples, "
+            f"or choose a smaller batch_size or fewer moves and parts. Received: {count}."
+        )
+    kept = count - count % least
+    if kept < count:
         x = {name: values[:kept] for name, values in x.items()} if isinstance(x, dict) else x[:kept]
         y = None if y is None else y[:kept]
     return x, y, size

@@ -68,7 +68,9 @@ def start(config, *, source, runs_dir, name=None, overwrite=False, init_from=Non
             print(f"note: {note}")
         if dataset.skipped:
             lines = "".join(f"{name}\t{reason}\n" for name, reason in dataset.skipped)
-            (path / "skipped.tsv").write_text(lines, encoding="utf-8")
+            # Names of files may be no UTF-8.
+            file = path / "skipped.tsv"
+            file.write_text(lines, encoding="utf-8", errors="backslashreplace")
             print(f"{len(dataset.skipped)} files were skipped; see {path / 'skipped.tsv'}")
         memory.tell(gan, dataset, config)
         session = Session(path, config, steps, judge=judge, layout=layout)
@@ -219,7 +221,9 @@ def writers(dataset, session, stack):
     # Also printed after a run that diverged: its best generator still exists.
     stack.callback(scores.say_best)
     if session.step == 0:
-        events.text(0, "config", "\n".join(f"- {k}: {v}" for k, v in config.items()))
+        events.text(
+            0, "config", "\n".join(f"- {k}: {v}" for k, v in config.items() if k != "class_names")
+        )
     return [
         DirectoryThere(session),
         callbacks.Tables(session, events),
