@@ -291,6 +291,23 @@ def test_a_batch_that_does_not_hold_the_minibatches_is_refused():
         rounds.deal({"image": np.zeros((5, 16, 16, 1))}, 2)
 
 
+@pytest.mark.parametrize(
+    ("count", "settings", "least"),
+    [(0, {}, 1), (1, {"accumulate": 2}, 2), (7, {"packing": 2}, 8), (15, {"n_critic": 2}, 16)],
+)
+def test_fewer_samples_than_a_step_takes_are_one_sentence(count, settings, least):
+    gan = helpers.small("dcgan", **settings)
+    x = np.zeros((count, *gan.image_shape), "uint8")
+    with pytest.raises(UsageError, match=rf"at least {least};.*Received: {count}\."):
+        gan.fit(x, batch_size=BATCH, verbose=0)
+
+
+def test_a_batch_that_does_not_hold_its_parts_is_one_sentence():
+    gan = helpers.small("dcgan", packing=2)
+    with pytest.raises(UsageError, match=r"divisible by 2\. Received: 7"):
+        gan.fit(np.zeros((14, *gan.image_shape), "uint8"), batch_size=7, verbose=0)
+
+
 def test_fit_gives_each_update_the_batch_size_asked_for(observed):
     gan, before, *_ = observed
     if gan.minibatches == 1:

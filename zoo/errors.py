@@ -13,6 +13,13 @@ class UsageError(ValueError):
     """
 
 
+def listed(names, most=100):
+    """Returns names with commas between them, at most so many, and how many more there are."""
+    names = list(names)
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
 def nearest(word, options):
     """Returns " Did you mean 'x'?" plus the valid names, to end an error message with.
 
@@ -23,7 +30,7 @@ def nearest(word, options):
     options = sorted(map(str, options))
     near = difflib.get_close_matches(str(word), options, n=3, cutoff=0.5)
     guess = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-    return f"{guess} Valid: {', '.join(options)}."
+    return f"{guess} Valid: {listed(options)}."
 
 
 def check(name, value, least, most=None):

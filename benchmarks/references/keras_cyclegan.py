@@ -125,7 +125,7 @@ class Budget(keras.callbacks.Callback):
 def pictures(folder):
     """Returns a folder's pictures as the example trains on them: jittered once, then kept."""
     paths = sorted(path for path in pathlib.Path(folder).iterdir() if path.is_file())
-    read = [images.read(path, (SIZE, SIZE), 3, "crop") for path in paths]
+    read = [images.prepare(images.open_picture(p), (SIZE, SIZE), 3, "crop") for p in paths]
 
     def prepared(image):
         image = tf.image.resize(tf.image.random_flip_left_right(image), [ENLARGED, ENLARGED])

@@ -13,6 +13,8 @@ from zoo.errors import UsageError
 
 # Of 20 examples with seed 3 in batches of 5: the first batch, and the tenth.
 FIRST, TENTH = [16, 12, 18, 8, 3], [4, 12, 13, 1, 7]
+# Of 9 and 2 examples of two classes with seed 3 in batches of 6, drawn evenly: likewise.
+EVEN_FIRST, EVEN_TENTH = [7, 5, 0, 8, 3, 7], [10, 7, 2, 8, 7, 4]
 
 
 def numbered(count, labelled=True):
@@ -137,6 +139,60 @@ def test_a_batch_may_be_larger_than_the_smaller_domain_only():
     assert sorted(indices(batch)["a"]) == sorted([0, 1, 2] * 4)
     with pytest.raises(UsageError, match="at most 12"):
         next(batches(domains(3, 12), 13))
+
+
+def unequal(*counts):
+    """A data set of `counts[i]` examples of class i, whose samples hold their index."""
+    labels = np.random.default_rng(0).permutation(np.repeat(np.arange(len(counts)), counts))
+    return Dataset("unequal", {"image": images(len(labels)), "label": labels.astype("int32")})
+
+
+def test_even_classes_come_equally_often_and_each_shows_all_of_its_examples():
+    dataset = unequal(70, 3, 0, 20)
+    taken = list(itertools.islice(batches(dataset, 8, seed=4, even_classes=True), 105))
+    labels = np.concatenate([batch["label"] for batch in taken])
+    shown = np.concatenate([batch["image"][:, 0, 0, 0] for batch in taken])
+    np.testing.assert_array_equal(dataset.labels[shown], labels)
+    rounds = labels.reshape(-1, 3)
+    np.testing.assert_array_equal(np.sort(rounds), np.tile([0, 1, 3], (len(rounds), 1)))
+    assert len(set(map(tuple, rounds))) == 6, "the classes have one order only"
+    for label, count in ((0, 70), (1, 3), (3, 20)):
+        passes = shown[labels == label]
+        passes = passes[: len(passes) // count * count].reshape(-1, count)
+        members = np.flatnonzero(dataset.labels == label)
+        np.testing.assert_array_equal(np.sort(passes), np.tile(members, (len(passes), 1)))
+        assert len(set(map(tuple, passes))) > 1, "every pass has the same order"
+
+
+@pytest.mark.parametrize("counts", [(70, 3, 20), (1, 40), (30,), (1,) * 40])
+def test_even_classes_are_the_same_wherever_the_iteration_begins(counts):
+    dataset = unequal(*counts)
+    complete = take(40, dataset, 7, seed=5, even_classes=True)
+    for start in (0, 1, 2, 9, 10, 11, 39):
+        tail = take(40 - start, dataset, 7, seed=5, start=start, even_classes=True)
+        np.testing.assert_array_equal(tail, complete[start:])
+    assert np.any(take(40, dataset, 7, seed=6, even_classes=True) != np.array(complete))
+
+
+def test_the_order_of_even_classes_is_the_one_that_resumed_runs_have_seen():
+    dataset = unequal(9, 2)
+    first, tenth = take(10, dataset, 6, seed=3, even_classes=True)[::9]
+    assert (first.tolist(), tenth.tolist()) == (EVEN_FIRST, EVEN_TENTH)
+
+
+def test_without_classes_there_are_none_to_draw_evenly():
+    for dataset in (numbered(20, labelled=False), domains()):
+        with pytest.raises(UsageError, match=r"no classes to draw evenly in.*even_classes=true"):
+            next(batches(dataset, 5, even_classes=True))
+
+
+def test_a_batch_that_is_too_large_names_one_that_fits():
+    with pytest.raises(UsageError, match=r"at most 10; .*--batch_size=10\. Received: 32"):
+        steps_per_epoch(numbered(10), 32)
+    with pytest.raises(UsageError, match=r"at most 2, .*5 batches; .*=2\. Received: 32"):
+        steps_per_epoch(numbered(10), 160, moves=5)
+    with pytest.raises(UsageError, match=r"at least 5; .*n_critic=1\. Received: 1"):
+        steps_per_epoch(numbered(1), 160, moves=5)
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ def test_the_cache_holds_domains_of_unequal_size_and_sees_changes(tmp_path, monk
     first = load(name, image_size=4)
     check(first, 300, 2, ("cat", "dog"))
     with monkeypatch.context() as patch:
-        patch.setattr(images, "read", lambda *_: pytest.fail("decoded again"))
+        patch.setattr(images, "open_picture", lambda *_: pytest.fail("decoded again"))
         again = load(name, image_size=4)
     check(again, 300, 2, ("cat", "dog"))
     assert again.fingerprint == first.fingerprint

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from pictures import (
 )
 from PIL import Image
 
-from zoo.data import cache, images, load
+from zoo.data import cache, folder, images, load
 from zoo.errors import UsageError
 
 pytestmark = pytest.mark.faults
@@ -134,6 +135,65 @@ def test_sub_folders_are_classes_in_the_order_of_their_names(tmp_path):
     again = load(f"folder:{tmp_path / 'in'}")
     assert again.labels.tolist() == [0, 0, 1, 2]
     assert again.class_names == data.class_names
+
+
+NAMES = [
+    "日本語",
+    "عربي",
+    "हिन्दी",
+    "with space",
+    "a,b",
+    "-x",
+    "<b>",
+    "\U0001f408",
+    "null",
+    "é" * 60,
+]
+
+
+def test_class_names_are_in_any_script(tmp_path):
+    name = folder_of_splits(tmp_path / "in", *(f"{folder}/1.png" for folder in NAMES))
+    data = load(name)
+    assert data.class_names == tuple(sorted(NAMES))
+    assert data.labels.tolist() == list(range(len(NAMES)))
+
+
+def test_class_names_are_composed_however_a_system_writes_them(tmp_path):
+    mac, others = "cafe\u0301", "caf\u00e9"
+    name = folder_of_splits(tmp_path / "in", f"train/{mac}/1.png", "train/b/2.png")
+    folder_of_splits(tmp_path / "in", f"test/{others}/3.png", f"test/{mac}/4.png")
+    train, test = load(name), load(name, split="test")
+    assert train.class_names == test.class_names == ("b", others)
+    assert train.labels.tolist() == [0, 1] and test.labels.tolist() == [1, 1]
+
+
+def test_a_class_folder_that_is_no_unicode_has_a_name_that_can_be_written(tmp_path):
+    folder_of_splits(tmp_path / "in", "a/1.png")
+    folder = os.fsencode(tmp_path / "in") + b"/\xff\xfe"
+    os.mkdir(folder)
+    with open(folder + b"/1.png", "wb") as file:
+        picture(RED).save(file, "PNG")
+    data = load(f"folder:{tmp_path / 'in'}")
+    assert data.class_names == ("\\xff\\xfe", "a") and sorted(data.labels) == [0, 1]
+
+
+def test_a_path_that_is_no_unicode_is_one_sentence(tmp_path):
+    with pytest.raises(UsageError, match="no UTF-8"):
+        load(f"folder:{tmp_path}/\udcff")
+
+
+def test_tens_of_thousands_of_classes_take_a_moment():
+    paths = [f"class {i}/{j}.png" for i in range(50_000) for j in range(2)]
+    start = time.process_time()
+    work = folder._Pictures("in", dict.fromkeys(paths, (1, 2, 3)), [], ((8, 8), 3, "crop", None))
+    labels, names = work.describe(paths)
+    assert time.process_time() - start < 5
+    assert len(names) == 50_000 and np.bincount(labels).tolist() == [2] * 50_000
+
+
+def test_one_class_is_a_class(tmp_path):
+    data = load(folder_of_splits(tmp_path / "in", "a/1.png", "a/2.png"))
+    assert data.class_names == ("a",) and data.labels.tolist() == [0, 0]
 
 
 def test_linked_class_folders_are_read_and_loops_end(tmp_path):
@@ -312,7 +372,7 @@ def test_each_split_lists_and_refuses_its_own_unreadable_files(tmp_path):
 def test_the_splits_do_not_drive_each_other_out_of_the_cache(tmp_path, monkeypatch):
     name = folder_of_splits(tmp_path / "in", "train/1.png", "test/2.png")
     before = [load(name, split=split).fingerprint for split in ("train", "test")]
-    monkeypatch.setattr(images, "read", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(images, "open_picture", lambda *_: pytest.fail("decoded again"))
     assert [load(name, split=split).fingerprint for split in ("train", "test")] == before
 
 
@@ -366,7 +426,7 @@ def test_padding_of_any_size_is_centred(tmp_path):
 
 def test_a_square_by_any_name_is_one_entry_of_the_cache(photographs, monkeypatch):
     first = load(f"folder:{photographs}", image_size=16)
-    monkeypatch.setattr(images, "read", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(images, "open_picture", lambda *_: pytest.fail("decoded again"))
     for size in ("16", "16x16", (16, 16), [16, 16]):
         assert load(f"folder:{photographs}", image_size=size).fingerprint == first.fingerprint
 
@@ -485,7 +545,7 @@ def photographs(tmp_path):
 
 def test_the_second_load_decodes_nothing_and_is_equal(photographs, monkeypatch):
     first = load(f"folder:{photographs}")
-    monkeypatch.setattr(images, "read", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(images, "open_picture", lambda *_: pytest.fail("decoded again"))
     second = load(f"folder:{photographs}")
     np.testing.assert_array_equal(first.samples, second.samples)
     np.testing.assert_array_equal(first.labels, second.labels)
@@ -562,7 +622,7 @@ def test_a_cache_folder_that_cannot_be_written_is_replaced_by_a_temporary_one(
     monkeypatch.setenv("ZOO_CACHE_DIR", str(tmp_path / "file" / "cache"))
     first = load(f"folder:{photographs}")
     assert "ZOO_CACHE_DIR" in capsys.readouterr().err
-    monkeypatch.setattr(images, "read", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(images, "open_picture", lambda *_: pytest.fail("decoded again"))
     assert load(f"folder:{photographs}").fingerprint == first.fingerprint
 
 
@@ -585,7 +645,7 @@ def test_an_interrupted_preparation_leaves_nothing_behind(photographs, cache_fol
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(images, "read", interrupt)
+        patch.setattr(images, "open_picture", interrupt)
         with pytest.raises(KeyboardInterrupt):
             load(f"folder:{photographs}")
     assert not [path for path in cache_folder.rglob("*") if path.is_file()]
@@ -609,14 +669,14 @@ def test_a_slow_preparation_tells_how_far_it_is(capsys, monkeypatch):
     now = iter(range(0, 1000, 3))
     monkeypatch.setattr(cache.time, "monotonic", lambda: next(now))
     batches = [{"image": np.zeros((5, 1, 1, 1), "uint8")}] * 2
-    cache.write(("group",), "stamp", batches, lambda: (None, (), ()), 10)
+    cache.write(("group",), "stamp", batches, lambda: (None, (), (), ()), 10)
     assert "5 of 10" in capsys.readouterr().err
 
 
 def test_an_entry_that_another_process_finished_first_stays(cache_folder):
     def store(value):
         batches = [{"image": np.full((2, 1, 1, 1), value, "uint8")}]
-        return cache.write(("group",), "stamp", batches, lambda: (None, (), ()), 2)
+        return cache.write(("group",), "stamp", batches, lambda: (None, (), (), ()), 2)
 
     assert store(1) == store(2)
     assert cache.find(("group",), "stamp")["fields"]["image"].max() == 1

@@ -75,6 +75,15 @@ def test_a_picture_is_continued_by_reflection():
     assert inside.dtype == np.float32 and np.abs((inside + 1) * 127.5 - expected).max() < 1e-3
 
 
+def test_pictures_of_more_than_8_bits_are_read_with_the_range_of_the_run(tmp_path):
+    run = small.make_run(tmp_path / "run", "pix2pix", [small.linear()], pixel_range="0,4095")
+    values = np.linspace(0, 4095, 32).astype("uint16")
+    path = small.save(np.tile(values, (32, 1)), tmp_path / "one.png")
+    (out,) = translate(run, inputs=str(path), out=str(tmp_path / "out"))
+    expected = 255 - np.rint(values / 4095 * 255)
+    np.testing.assert_allclose(small.read(out)[0, :, 0], expected, atol=1)
+
+
 def test_names_and_folders_are_kept(paired, tmp_path):
     images = {name: small.picture(i) for i, name in enumerate(["x.png", "deep/er/x.bmp", "y.tif"])}
     for name, image in images.items():

@@ -109,6 +109,14 @@ def test_a_size_is_a_number_or_height_and_width(text, value):
     assert resolve(image_size=text)["image_size"] == value
 
 
+def test_a_pixel_range_is_two_numbers():
+    assert resolve(pixel_range=" 0, 4095.0")["pixel_range"] == "0,4095"
+    assert resolve(pixel_range=(-1.5, 2))["pixel_range"] == "-1.5,2"
+    assert resolve(pixel_range="none")["pixel_range"] is None
+    with pytest.raises(UsageError, match=r"LOW,HIGH.*Received: '4095'"):
+        resolve(pixel_range="4095")
+
+
 def test_a_size_that_is_none_is_one_sentence():
     for text in ("0", "64x", "64x-1", "wide", "5000", "1.5", ""):
         with pytest.raises(UsageError, match="image_size") as caught:

@@ -50,7 +50,14 @@ WRONG = {
     "large batch": ([*SMALL, "--batch_size=1619"], ["at most 1618", "1619"]),
     "large batches": (
         [*SMALL, "--batch_size=800", "--set=n_critic=3"],
-        ["larger than the data", "2400"],
+        ["at most 539", "3 batches", "Received: 800"],
+    ),
+    "more moves than samples": ([*SMALL, "--set=n_critic=2000"], ["at least 2000", "n_critic=1"]),
+    "no range of pixels": ([*SMALL, "--set=pixel_range=9"], ["LOW,HIGH", "0,4095", "'9'"]),
+    "range of 8 bits": ([*SMALL, "--set=pixel_range=0,9"], ["no option 'pixel_range'"]),
+    "no classes": (
+        ["--model=gaussian", "--dataset=gaussian", "--set=even_classes=true"],
+        ["no classes to draw evenly"],
     ),
     "no such folder": (["--model=dcgan", "--dataset=folder:nowhere"], ["nowhere"]),
     "existing run": ([*SMALL, "--name=done"], ["exists", "--resume=done", "--overwrite"]),

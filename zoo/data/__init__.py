@@ -27,7 +27,11 @@ SOURCES = {
 _WITH_ARGUMENT = ("tfds", "folder", "pairs", "domains")
 _PICTURE_OPTIONS = ("image_size", "channels", "resize", "data_dir", "strict")
 # Further options of single sources of pictures.
-_OWN_OPTIONS = {"pairs": ("direction",)}
+_OWN_OPTIONS = {
+    "folder": ("pixel_range",),
+    "pairs": ("pixel_range", "direction"),
+    "domains": ("pixel_range",),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +106,7 @@ def load(
     image_size=None,
     channels=None,
     resize="crop",
+    pixel_range=None,
     data_dir=None,
     strict=False,
     **options,
@@ -124,6 +129,9 @@ def load(
         resize: "crop" scales the picture until it covers the size and cuts the centre out, "pad"
             scales until it fits and centres it on black (with 4 channels: on transparent black),
             "stretch" ignores the proportions. All use antialiased Lanczos.
+        pixel_range: for folders, pairs and domains: (low, high), or the same as text "LOW,HIGH",
+            the values that are black and white in pictures of 16 bits or of floating-point numbers.
+            Without it, 0 and 65535 are, and floating-point pictures are not used.
         data_dir: str, folder of prepared TFDS sets. Without it, the first of $ZOO_DATA_DIR/tfds,
             $TFDS_DATA_DIR and ~/tensorflow_datasets that has the set.
         strict: bool, whether to refuse a folder with unusable files instead of skipping them.
@@ -137,6 +145,10 @@ def load(
         UsageError: the name, an option or the data is not as expected.
     """
     valid, source = options_of(name), _source_of(name)
+    if pixel_range is not None:
+        from zoo.data.deep import parse_range
+
+        options["pixel_range"] = parse_range(pixel_range)
     module = importlib.import_module(f"zoo.data.{SOURCES[source]}")
     if SOURCES[source] == "synthetic":
         if image_size is not None or channels is not None:

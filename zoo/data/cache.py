@@ -83,6 +83,7 @@ def read(path, names=None):
             "class_names": class_names,
             "fingerprint": _joined(digests, class_names) if names else about["fingerprint"],
             "skipped": tuple(map(tuple, about["skipped"])),
+            "notes": tuple(about.get("notes", ())),  # older entries have none
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError):
         return None
@@ -97,7 +98,7 @@ def write(group, stamp, batches, describe, total, what="pictures"):
         batches: iterable of dicts field name -> uint8 array `(k, h, w, c)`, written as they come.
             Fields may differ in length, and a batch may lack some of them.
         describe: function called after the last batch; it returns (labels or None, class_names,
-            skipped).
+            skipped, notes).
         total: int, approximate number of images, for the progress line on stderr.
         what: str, name of the images in that line.
 
@@ -110,7 +111,7 @@ def write(group, stamp, batches, describe, total, what="pictures"):
     try:
         os.makedirs(scratch)
         names = _write_arrays(scratch, _watched(batches, total, what))
-        labels, class_names, skipped = describe()
+        labels, class_names, skipped, notes = describe()
         fields = {name: np.load(os.path.join(scratch, f"{name}.npy"), "r") for name in names}
         if labels is not None:
             fields["label"] = labels.astype("int32")
@@ -123,6 +124,7 @@ def write(group, stamp, batches, describe, total, what="pictures"):
             "shapes": {name: array.shape for name, array in fields.items()},
             "class_names": class_names,
             "skipped": skipped,
+            "notes": notes,
             "digests": digests,
             "fingerprint": (
                 _joined(digests, class_names) if several else fingerprint(fields, class_names)

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from zoo.data import cache, images, scan
+from zoo.data import cache, deep, images, scan
 from zoo.errors import UsageError
 
 _WINDOW = 256
@@ -26,14 +26,17 @@ class Work:
         states: sequence that json can write and that changes whenever a file of `items` does.
         skipped: sequence of (path, reason), the files left out before decoding.
         expected: str, what the folder must hold, for messages.
+        preparation: (size, channels, resize, pixel_range) as `zoo.data.images.prepare` takes them.
+        spans: `zoo.data.deep.Spans` of the pictures prepared so far.
         per_item: int, number of pictures made from each item.
     """
 
     per_item = 1
 
-    def __init__(self, root, items, states, skipped, expected):
+    def __init__(self, root, items, states, skipped, expected, preparation):
         self.root, self.items, self.states = root, items, states
         self.skipped, self.expected = skipped, expected
+        self.preparation, self.spans = preparation, deep.Spans(preparation[3])
 
     def read(self, item):
         """Returns field name -> uint8 array `(h, w, c)`.
@@ -60,26 +63,34 @@ class Work:
         except ValueError as error:
             raise Unusable(path, str(error)) from None
 
+    def prepared(self, image):
+        """Returns a Pillow image as a uint8 array `(h, w, c)`. Raises ValueError like `prepare`."""
+        self.spans.add(image)
+        return images.prepare(image, *self.preparation)
+
     def refuse_nothing(self, kept):
         """Raises UsageError if no item is left."""
         if not kept:
+            self.spans.refuse_unknown(self.root, len(self.skipped))
             why = "so there is nothing to learn from"
             raise UsageError(scan.complaint(self.root, sorted(self.skipped), why, self.expected))
 
 
-def entry(work, source, identity, strict, names=None):
+def entry(work, source, identity, strict, names=None, notes=()):
     """Returns the cache entry of the work, and does the work first if it has no entry yet.
 
     Args:
         work: a `Work`.
         source: str, first part of the entry's group in the cache.
-        identity: sequence of what identifies the entry besides the root, such as preparation.
+        identity: sequence of what identifies the entry besides root and preparation.
         strict: bool, whether to refuse skipped files.
         names: as for `cache.read`.
+        notes: sentences to put before those of the entry.
 
     Raises:
         UsageError: no file can be used, or some cannot and `strict` is set.
     """
+    identity = [preparation_key(work.preparation), *identity]
     group = (source, cache.stamp_of(os.path.realpath(work.root), *identity))
     stamp = cache.stamp_of(work.states, work.skipped)
     result = cache.find(group, stamp, names)
@@ -90,13 +101,14 @@ def entry(work, source, identity, strict, names=None):
     if strict and result["skipped"]:
         why = "and --strict allows none"
         raise UsageError(scan.complaint(work.root, result["skipped"], why, work.expected))
-    return result
+    own = (f"{source}:{work.root}: {note}" for note in result["notes"])
+    return result | {"notes": (*notes, *own)}
 
 
 def preparation_key(preparation):
-    """Returns (size, channels, resize) in the form that the identity of an entry has."""
-    size, *rest = preparation
-    return (images.size_key(size), *rest)
+    """Returns (size, channels, resize), and the pixel range if any, as an entry's identity."""
+    size, channels, resize, pixel_range = preparation
+    return (images.size_key(size), channels, resize, *([pixel_range] if pixel_range else []))
 
 
 class _Decoding:
@@ -132,8 +144,9 @@ class _Decoding:
 
     def describe(self):
         self.work.refuse_nothing(self.kept)
+        self.work.spans.refuse_idle(self.work.root)
         labels, class_names = self.work.describe(self.kept)
-        return labels, class_names, sorted(self.work.skipped)
+        return labels, class_names, sorted(self.work.skipped), self.work.spans.notes()
 
 
 def _processors():

@@ -11,7 +11,17 @@ _EXPECTED = (
 )
 
 
-def load(name, *, split, image_size, channels, resize, data_dir=None, strict=False):
+def load(
+    name,
+    *,
+    split,
+    image_size,
+    channels,
+    resize,
+    data_dir=None,
+    strict=False,
+    pixel_range=None,
+):
     """Loads two domains of pictures, in any numbers; arguments as in `zoo.data.load`.
 
     The folder holds trainA and trainB, and perhaps testA and testB; or two sub-folders of any
@@ -41,14 +51,13 @@ def load(name, *, split, image_size, channels, resize, data_dir=None, strict=Fal
     chosen = scan.choose_split(name, split, list(splits))
     sides, _ = splits[chosen]
     others = [f for key, (_, folders) in splits.items() if key != chosen for f in folders]
-    preparation = (image_size or IMAGE_SIZE, channels or CHANNELS, resize)
+    preparation = (image_size or IMAGE_SIZE, channels or CHANNELS, resize, pixel_range)
     skipped = scan.outside(skipped, others)
     work = _Domains(root, files, sides, skipped, preparation)
-    identity = [decode.preparation_key(preparation), chosen]
-    entry = decode.entry(work, "domains", identity, strict)
     first, second = (f"{side} (folder {scan.folder_of(tree)})" for side, tree in sides.items())
     note = f"{name}: domain a is {first}, domain b is {second}."
-    return Dataset(name, **entry, notes=(note,), independent=True)
+    entry = decode.entry(work, "domains", [chosen], strict, notes=[note])
+    return Dataset(name, **entry, independent=True)
 
 
 class _Domains(decode.Work):
@@ -61,13 +70,13 @@ class _Domains(decode.Work):
             for path in tree.values()
         ]
         states = [(field, path, *files[path]) for field, path in items]
-        super().__init__(root, items, states, skipped, _EXPECTED)
-        self.names, self.preparation = list(sides), preparation
+        super().__init__(root, items, states, skipped, _EXPECTED, preparation)
+        self.names = list(sides)
 
     def read(self, item):
         field, path = item
         with self.reading(path) as file:
-            return {field: images.read(file, *self.preparation)}
+            return {field: self.prepared(images.open_picture(file))}
 
     def describe(self, kept):
         fields = [field for field, _ in kept]

@@ -1,18 +1,29 @@
 """`folder:PATH`: your own pictures, in one folder or in one sub-folder per class."""
 
 import os
+import unicodedata
 
 import numpy as np
 
 from zoo.data import Dataset, decode, images, scan
-from zoo.errors import UsageError
+from zoo.errors import UsageError, listed
 
 IMAGE_SIZE = (64, 64)
 CHANNELS = 3
 _EXPECTED = "files such as .jpg or .png in it, or in one sub-folder per class"
 
 
-def load(name, *, split, image_size, channels, resize, data_dir=None, strict=False):
+def load(
+    name,
+    *,
+    split,
+    image_size,
+    channels,
+    resize,
+    data_dir=None,
+    strict=False,
+    pixel_range=None,
+):
     """Loads a folder of pictures; arguments as in `zoo.data.load`.
 
     Pictures directly in the folder are unlabelled. Otherwise each sub-folder with pictures, at any
@@ -40,7 +51,7 @@ def load(name, *, split, image_size, channels, resize, data_dir=None, strict=Fal
     if not files:
         why = "so there is nothing to learn from"
         raise UsageError(scan.complaint(root, skipped, why, _EXPECTED))
-    preparation = (image_size or IMAGE_SIZE, channels or CHANNELS, resize)
+    preparation = (image_size or IMAGE_SIZE, channels or CHANNELS, resize, pixel_range)
     top = scan.branches({path: path for path in files})
     scan.refuse_mixed(root, top, "one sub-folder per class")
     if not scan.are_splits(top):
@@ -67,21 +78,20 @@ def load(name, *, split, image_size, channels, resize, data_dir=None, strict=Fal
     else:
         # The readable pictures of the train split decide the classes.
         class_names = split_of("train")["class_names"] if labelled else ()
-        strange = sorted(set(trees[chosen]) - set(class_names))
+        strange = sorted(set(map(class_name, trees[chosen])) - set(class_names))
         if labelled and strange:
-            what = ", ".join(map(repr, filter(None, strange))) or "pictures without one"
+            what = listed(map(repr, filter(None, strange))) or "pictures without one"
             raise UsageError(
                 f"The split {folders[chosen]} of {name} has classes that {folders['train']} lacks. "
-                f"Expected sub-folders called {', '.join(class_names)}. Received: {what}."
+                f"Expected sub-folders called {listed(class_names)}. Received: {what}."
             )
         entry = split_of(chosen, class_names)
-    return Dataset(name, **entry, notes=(_note(name, folders, chosen),))
+    notes = (_note(name, folders, chosen), *entry["notes"])
+    return Dataset(name, **entry | {"notes": notes})
 
 
 def _entry(work, strict):
-    identity = [decode.preparation_key(work.preparation)]
-    identity += [work.folder] if work.folder else []
-    return decode.entry(work, "folder", identity, strict)
+    return decode.entry(work, "folder", [work.folder] if work.folder else [], strict)
 
 
 def _note(name, folders, chosen):
@@ -91,6 +101,16 @@ def _note(name, folders, chosen):
     serves = f"; {folders[chosen]} serves as test split" if chosen not in ("train", "test") else ""
     several = f"{', '.join(names[:-1])} and {names[-1]}"
     return f"{name}: its sub-folders {several} are taken as splits, not as classes{serves}."
+
+
+def class_name(folder):
+    """Returns the name of a class as people write it, given that of its folder.
+
+    One letter may have several spellings: macOS writes é as e and an accent, others as one
+    character, which it becomes here. Bytes that are no UTF-8 become text such as \\xff.
+    """
+    text = os.fsencode(folder).decode("utf-8", "backslashreplace")
+    return unicodedata.normalize("NFC", text)
 
 
 class _Pictures(decode.Work):
@@ -103,22 +123,29 @@ class _Pictures(decode.Work):
     """
 
     def __init__(self, root, files, skipped, preparation, folder=None, class_names=None):
+        start = len(folder) + 1 if folder else 0
+        folders = {
+            path: path[start:].partition(os.sep)[0] for path in files if os.sep in path[start:]
+        }
+        names = {name: class_name(name) for name in set(folders.values())}
+        self.classes = {path: names[name] for path, name in folders.items()}
         states = [(path, *state) for path, state in files.items()]
+        # Older entries have the names of such folders as their classes.
+        other = sorted(name for folder, name in names.items() if name != folder)
+        states += [other] if other else []
         # The files do not show classes that were decided elsewhere.
         states += [list(class_names)] if class_names is not None else []
-        super().__init__(root, list(files), states, skipped, _EXPECTED)
-        self.preparation, self.folder, self.class_names = preparation, folder, class_names
+        super().__init__(root, list(files), states, skipped, _EXPECTED, preparation)
+        self.folder, self.class_names = folder, class_names
 
     def read(self, path):
         with self.reading(path) as file:
-            return {"image": images.read(file, *self.preparation)}
+            return {"image": self.prepared(images.open_picture(file))}
 
     def describe(self, kept):
-        start = len(self.folder) + 1 if self.folder else 0
-        below = [path[start:] for path in kept]
-        if self.class_names == () or os.sep not in below[0]:
+        if self.class_names == () or kept[0] not in self.classes:
             return None, ()
-        classes = [path.partition(os.sep)[0] for path in below]
+        classes = [self.classes[path] for path in kept]
         class_names = self.class_names or sorted(set(classes))
         number = {name: i for i, name in enumerate(class_names)}
         return np.array([number[name] for name in classes], "int32"), class_names

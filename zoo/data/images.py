@@ -7,6 +7,7 @@ import re
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from zoo.data import deep
 from zoo.errors import UsageError
 
 RESIZES = ("crop", "pad", "stretch")
@@ -57,19 +58,6 @@ def size_key(size):
     return height if height == width else f"{height}x{width}"
 
 
-def read(path, size, channels, resize):
-    """Reads a picture file, see `open_picture`.
-
-    Returns:
-        uint8 array `(height, width, channels)`.
-
-    Raises:
-        ValueError: this file cannot be used; the message says why.
-    """
-    with reasons():
-        return prepare(open_picture(path), size, channels, resize)
-
-
 def open_picture(path):
     """Returns a picture file as a decoded Pillow image of any mode.
 
@@ -86,9 +74,11 @@ def open_picture(path):
             limit = Image.MAX_IMAGE_PIXELS
             if limit and image.width * image.height > limit:
                 raise ValueError(_too_large(f"{image.width}x{image.height}"))
+            halved = deep.halves_bits(image)
             image.load()
             with contextlib.suppress(Exception):  # a picture with damaged EXIF is still one
                 image = ImageOps.exif_transpose(image)
+            image.info[deep.HALVED] = halved
             return image
 
 
@@ -107,7 +97,7 @@ def reasons():
         raise ValueError(" ".join(str(error).split()) or type(error).__name__) from None
 
 
-def prepare(image, size, channels, resize):
+def prepare(image, size, channels, resize, pixel_range=None):
     """Turns a Pillow image of any mode and size into a uint8 array `(height, width, channels)`.
 
     Args:
@@ -115,8 +105,13 @@ def prepare(image, size, channels, resize):
         size: (height, width), or None to keep the size.
         channels: 1, 3 or 4; transparent parts are put on white unless it is 4.
         resize: one of RESIZES, see `zoo.data.load`.
+        pixel_range: (low, high), the values of black and white in pictures of more than 8 bits; or
+            None, where whole numbers reach from 0 to 65535.
+
+    Raises:
+        ValueError: this picture cannot be used; the message says why.
     """
-    image = _to_8_bit_modes(image)
+    image = deep.to_8_bits(image, pixel_range)
     if channels == 4:
         image = image.convert("RGBA") if _is_transparent(image) else _opaque(image)
     else:
@@ -179,17 +174,6 @@ def fit(image, size, resize):
 
 def _is_whole(value):
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
-
-
-def _to_8_bit_modes(image):
-    if image.mode == "F":
-        raise ValueError("its pixels are floating-point numbers, whose range is not known")
-    if image.mode.startswith("I"):
-        array = np.asarray(image)
-        if array.min() < 0 or array.max() > 65535:
-            raise ValueError("its pixels do not lie in 0..65535, so their range is not known")
-        return Image.fromarray(to_8_bits(array))
-    return image
 
 
 def _is_transparent(image):

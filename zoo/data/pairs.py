@@ -27,6 +27,7 @@ def load(
     data_dir=None,
     strict=False,
     direction="a_to_b",
+    pixel_range=None,
 ):
     """Loads pairs of pictures; arguments as in `zoo.data.load`, and `direction`.
 
@@ -60,7 +61,7 @@ def load(
     sides, _ = splits[chosen]
     others = [f for key, (_, folders) in splits.items() if key != chosen for f in folders]
     skipped = scan.outside(skipped, others)
-    preparation = (image_size or IMAGE_SIZE, channels or CHANNELS, resize)
+    preparation = (image_size or IMAGE_SIZE, channels or CHANNELS, resize, pixel_range)
     if "" in sides:
         work = _Halves(root, files, list(sides[""].values()), skipped, preparation)
         first, second = "the left half of each picture", "the right half"
@@ -72,10 +73,8 @@ def load(
         first, second = second, first
         # Both directions share the same cached files.
         swapped = {"input": "target", "target": "input"}
-    identity = [decode.preparation_key(preparation), chosen]
-    entry = decode.entry(work, "pairs", identity, strict, swapped)
     note = f"{name}: the input is {first}, the target is {second}."
-    return Dataset(name, **entry, notes=(note,))
+    return Dataset(name, **decode.entry(work, "pairs", [chosen], strict, swapped, [note]))
 
 
 def hold_both_sides(name):
@@ -114,13 +113,12 @@ class _Halves(decode.Work):
 
     def __init__(self, root, files, paths, skipped, preparation):
         states = [(path, *files[path]) for path in paths]
-        super().__init__(root, paths, states, skipped, _EXPECTED)
-        self.preparation = preparation
+        super().__init__(root, paths, states, skipped, _EXPECTED, preparation)
 
     def read(self, path):
         with self.reading(path) as file:
             sides = zip(("input", "target"), halves(images.open_picture(file)), strict=True)
-            return {field: images.prepare(side, *self.preparation) for field, side in sides}
+            return {field: self.prepared(side) for field, side in sides}
 
     def describe(self, kept):
         return None, ()
@@ -139,8 +137,7 @@ class _Partners(decode.Work):
             skipped += [(own[stem], f"no picture of its name lies in {side}") for stem in alone]
         items = [(path, stems[1][stem]) for stem, path in stems[0].items() if stem in stems[1]]
         states = [(path, *files[path]) for pair in items for path in pair]
-        super().__init__(root, items, states, sorted(skipped), _EXPECTED)
-        self.preparation = preparation
+        super().__init__(root, items, states, sorted(skipped), _EXPECTED, preparation)
         self.refuse_nothing(items)
 
     @staticmethod
@@ -168,7 +165,7 @@ class _Partners(decode.Work):
         arrays = {}
         for field, path, picture in zip(("input", "target"), pair, pictures, strict=True):
             with self.reading(path):
-                arrays[field] = images.prepare(picture, *self.preparation)
+                arrays[field] = self.prepared(picture)
         return arrays
 
     def describe(self, kept):

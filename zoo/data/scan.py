@@ -18,8 +18,20 @@ _DOMAIN = re.compile(rf"({'|'.join(SPLITS)})[ _-]?([ab])", re.IGNORECASE)
 
 
 def root_of(name):
-    """Returns the absolute path in a name such as `folder:PATH`."""
-    return located(name).partition(":")[2]
+    """Returns the absolute path in a name such as `folder:PATH`.
+
+    Raises:
+        UsageError: it is no UTF-8, which the files of a run could not name.
+    """
+    root = located(name).partition(":")[2]
+    try:
+        root.encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            "The path of a data set is no UTF-8. Expected names of folders that are; rename them. "
+            f"Received: {root!r}."
+        ) from None
+    return root
 
 
 def scan(root):

@@ -92,7 +92,7 @@ def load(name, *, split, image_size, channels, resize, data_dir=None, strict=Fal
                 wanted,
                 stamp or entry["fingerprint"][:20],
                 ({"image": part} for part in resized),
-                lambda: (fields.get("label"), entry["class_names"], ()),
+                lambda: (fields.get("label"), entry["class_names"], (), ()),
                 len(fields["image"]),
             )
             entry = cache.read(path)
@@ -306,8 +306,8 @@ def _convert(name, split, image_size, channels, resize, data_dir):
 
     def describe():
         if not labels or min(labels) < 0:
-            return None, (), ()
-        return np.array(labels), builder.info.features[label_key].names, ()
+            return None, (), (), ()
+        return np.array(labels), builder.info.features[label_key].names, (), ()
 
     group = ("tfds", _folder_name(parts), os.path.basename(prepared), _group(split, preparation))
     try:

@@ -166,10 +166,10 @@ def _kept(game, count, size):
     exact = game.minibatches > 1 or backend.replicas_of(game) > 1
     kept = count - count % size % (size if exact else _smallest(game))
     if not kept:
+        least = size if exact else _smallest(game)
         raise UsageError(
-            "There are fewer samples than one round takes, in which a player moves up to "
-            f"{game.minibatches} times. Expected at least batch_size * {game.minibatches} = "
-            f"{size if exact else _smallest(game)}. Received: {count}."
+            f"There are fewer samples than a step takes. Expected at least {least}; add samples, "
+            f"or choose a smaller batch_size or fewer moves and parts. Received: {count}."
         )
     if kept < count:
         print(f"{count - kept} of {count:,} samples fill no batch and are left out")

@@ -32,12 +32,12 @@ DIM = 128
 WIDTHS = (32, 64, 128)
 
 
-def classifier(dataset, *, data_dir=None, only_cached=False):
+def classifier(dataset, *, pixel_range=None, data_dir=None, only_cached=False):
     """Returns the extractor `classifier:DATASET`, trained now or read from the cache.
 
     Args:
         dataset: str, as for `zoo.data.load`.
-        data_dir: str, where prepared data sets lie.
+        pixel_range, data_dir: as for `zoo.data.load`.
         only_cached: bool, whether to return None instead of training it now.
 
     Raises:
@@ -55,7 +55,7 @@ def classifier(dataset, *, data_dir=None, only_cached=False):
         )
     if only_cached and not any(map(os.path.isdir, _folders())):
         return None  # before any data are prepared
-    parts = splits(dataset, data_dir=data_dir)
+    parts = splits(dataset, pixel_range=pixel_range, data_dir=data_dir)
     train = parts.train
     if train.labels is None or len(train.class_names) < 2:
         raise UsageError(

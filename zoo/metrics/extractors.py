@@ -24,7 +24,7 @@ def check(name):
     return kind, dataset
 
 
-def extractor(name, *, data_dir=None, inception_weights=None):
+def extractor(name, *, pixel_range=None, data_dir=None, inception_weights=None):
     """Returns the feature extractor called `name`.
 
     - `classifier:DATASET`: a small convolutional network that the project trains once on the train
@@ -44,7 +44,7 @@ def extractor(name, *, data_dir=None, inception_weights=None):
 
     Args:
         name: str.
-        data_dir: str, where prepared data sets lie; see `zoo.data.load`.
+        pixel_range, data_dir: of the data set of a classifier; see `zoo.data.load`.
         inception_weights: path of a weights file for `inception`, with or without the classes; by
             default Keras downloads it.
 
@@ -54,7 +54,7 @@ def extractor(name, *, data_dir=None, inception_weights=None):
     """
     kind, dataset = check(name)
     if kind == "classifier":
-        return classifier(dataset, data_dir=data_dir)
+        return classifier(dataset, pixel_range=pixel_range, data_dir=data_dir)
     if kind in ("imagenet", "imagenet_lite1"):
         return imagenet("lite1" if kind == "imagenet_lite1" else "lite0")
     if kind == "inception":

@@ -1,5 +1,6 @@
 """The pictures to translate: files, or the pictures of a run's own data set."""
 
+import collections
 import dataclasses
 import os
 from collections.abc import Callable
@@ -68,7 +69,7 @@ def of_files(inputs, out, prepare, sides=None):
 
     Args:
         inputs, out: as for `zoo.outputs.translate.translate`.
-        prepare: arguments of `zoo.data.images.prepare`: size, channels, resize.
+        prepare: arguments of `zoo.data.images.prepare`: size, channels, resize, pixel_range.
         sides: as `sides_of` returns them.
 
     Raises:
@@ -105,10 +106,10 @@ def of_files(inputs, out, prepare, sides=None):
         return read
 
     stems = [os.path.splitext(path)[0] for path in relative_paths]
-    lower = [stem.lower() for stem in stems]
+    alike = collections.Counter(stem.lower() for stem in stems)
     # Files with equal names keep their extensions.
     names = [
-        stem if lower.count(stem.lower()) == 1 else path
+        stem if alike[stem.lower()] == 1 else path
         for stem, path in zip(stems, relative_paths, strict=True)
     ]
     paths = [os.path.join(root, path) for path in relative_paths]

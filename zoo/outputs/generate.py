@@ -3,6 +3,7 @@
 import io
 import math
 import os
+import unicodedata
 
 import numpy as np
 
@@ -147,6 +148,8 @@ def _labels(generator, source, classes, turns):
 
 def _class_indices(classes, names):
     # A name may hold a comma.
+    # One letter may be written as one character or as two, and look the same.
+    names, classes = [_composed(name) for name in names], _composed(classes)
     requested = [classes] if classes in names else [part.strip() for part in classes.split(",")]
     indices = []
     for name in requested:
@@ -158,6 +161,10 @@ def _class_indices(classes, names):
             valid = nearest(name, names) if names else " Expected whole numbers from 0 up."
             raise UsageError(f"There is no class {name!r}.{valid} An index works as well.")
     return indices
+
+
+def _composed(text):
+    return unicodedata.normalize("NFC", text)
 
 
 def _paths(out, format, seeds, indices, labels, single):

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 
 from zoo import backend, config_file, sampling
-from zoo.data import images
+from zoo.data import deep, images
 from zoo.drawing import pictures
 from zoo.errors import UsageError, nearest
 from zoo.outputs import examples
@@ -77,7 +77,8 @@ def translate(
     if inputs is None:
         chosen = examples.own(source, config, name, say)
     else:
-        prepare = size, channels, config.get("resize", "crop")
+        pixel_range = deep.parse_range(config.get("pixel_range"))
+        prepare = size, channels, config.get("resize", "crop"), pixel_range
         chosen = examples.of_files(inputs, out, prepare, examples.sides_of(config, inputs, say))
     count = ROWS if count is None and format == "grid" else count
     if count is not None and len(chosen) > count:

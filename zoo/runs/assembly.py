@@ -10,6 +10,7 @@ import numpy as np
 import zoo
 from zoo import backend, data
 from zoo.backend import ALONE
+from zoo.data import batches
 from zoo.data.catalog import located
 from zoo.errors import UsageError
 from zoo.game import feeding
@@ -35,6 +36,7 @@ def data_options(config, source):
         "image_size": config["image_size"],
         "channels": config["channels"],
         "resize": config["resize"],
+        "pixel_range": config.get("pixel_range"),
         "data_dir": source.data_dir,
         "strict": source.strict,
         **{name: config[name] for name in ("target", "direction") if config.get(name)},
@@ -92,9 +94,18 @@ def build(config, layout=ALONE):
 
 def batch_size(config):
     """Returns the samples per step: one minibatch for each move of the busiest player."""
-    moves = [player.moves for player in zoo.get(config["model"]).players]
-    counts = [n if isinstance(n, int) else config.get(n, 1) for n in moves]
-    return config["batch_size"] * max(counts)
+    return config["batch_size"] * moves(config)
+
+
+def steps_per_epoch(config, dataset):
+    """Returns the steps in an epoch. Raises UsageError if the data set fills none."""
+    return batches.steps_per_epoch(dataset, batch_size(config), moves(config))
+
+
+def moves(config):
+    """Returns the moves of the busiest player in a step."""
+    counts = [player.moves for player in zoo.get(config["model"]).players]
+    return max(n if isinstance(n, int) else config.get(n, 1) for n in counts)
 
 
 def trained(source):

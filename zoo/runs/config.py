@@ -2,6 +2,7 @@
 
 import zoo
 from zoo import config_file
+from zoo.data.deep import parse_range, range_text
 from zoo.data.images import RESIZES, parse_size
 from zoo.errors import UsageError, nearest
 from zoo.game import recipes
@@ -14,6 +15,11 @@ def _size(value):
     """Returns a size as stored in configs: an int for squares, else "HEIGHTxWIDTH"."""
     height, width = parse_size(value)
     return height if height == width else f"{height}x{width}"
+
+
+def _range(value):
+    """Returns a pixel range as stored in configs: "LOW,HIGH"."""
+    return range_text(parse_range(value))
 
 
 def size_of(shape):
@@ -34,8 +40,11 @@ class RunSettings:
         image_size: side of the pictures in pixels, or HEIGHTxWIDTH; none: the data set's own.
         channels: 1 grey, 3 RGB or 4 RGB and alpha; none: the data set's own.
         resize: crop, pad or stretch, how to fit pictures of other proportions.
+        pixel_range: LOW,HIGH, the values that are black and white in pictures of 16 bits or of
+            floating-point numbers; none: 0,65535, and no floating-point numbers.
         target: density of the data set `gaussian`, as "0.5*normal(0, 1) + 0.5*uniform(2, 3)".
         direction: a_to_b or b_to_a, which side of `pairs:` is the input; none: a_to_b.
+        even_classes: whether to draw each class equally often, however many samples it has.
         sample_every: steps between grids of samples.
         stop_on_collapse: whether to end the run when all samples are alike.
         checkpoint_minutes: minutes between checkpoints; more if writing one takes seconds.
@@ -54,8 +63,10 @@ class RunSettings:
         "image_size": Setting(int, None, optional=True, read=_size),
         "channels": Setting(int, None, optional=True),
         "resize": Setting(str, "crop", choices=RESIZES),
+        "pixel_range": Setting(str, None, optional=True, read=_range),
         "target": Setting(str, None, optional=True),
         "direction": Setting(str, None, choices=("a_to_b", "b_to_a"), optional=True),
+        "even_classes": Setting(bool, False),
         "sample_every": Setting(int, 250, least=1),
         "stop_on_collapse": Setting(bool, False),
         "checkpoint_minutes": Setting(float, 2.0, least=0.0),

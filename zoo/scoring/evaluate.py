@@ -210,6 +210,7 @@ def _evaluate_pictures(
 ):
     check_apply(metrics, METRICS, "samples of noise")
     own = dataset == config.get("dataset")
+    pixel_range = config.get("pixel_range") if own else None
     judged = read_samples(samples) if source is None else None
     generator = load_generator(source) if judged is None else None
     shape = _picture_shape(judged.samples if judged else generator.outputs[0])
@@ -218,6 +219,7 @@ def _evaluate_pictures(
         image_size=shape[:2],
         channels=shape[-1],
         resize=config.get("resize", "crop") if own else "crop",
+        pixel_range=pixel_range,
         data_dir=data_dir,
     )
     notes = []
@@ -231,7 +233,10 @@ def _evaluate_pictures(
             f"the discriminator saw the features {features} too, so they do not judge alone"
         )
     extractor = extractors.extractor(
-        features, data_dir=data_dir, inception_weights=inception_weights
+        features,
+        pixel_range=pixel_range,
+        data_dir=data_dir,
+        inception_weights=inception_weights,
     )
     if not parts.own:
         notes.append(f"{dataset} has no test split, so the run has seen the pictures compared with")

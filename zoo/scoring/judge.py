@@ -119,15 +119,16 @@ def find_judge(config, data_dir=None, say=say):
         )
     if config["score_every"] is None or not judged:
         return None
+    own = {"pixel_range": config.get("pixel_range"), "data_dir": data_dir}
     if name is not None:
-        return _prepared(config, name, extractors.extractor(name, data_dir=data_dir), data_dir)
+        return _prepared(config, name, extractors.extractor(name, **own), data_dir)
     names = config["class_names"]
     try:
         name = default_features(dataset, config["sample_shape"][-1], names, config)
         if name in extractors.PRETRAINED:
             return _later(config, name, data_dir)
         if len(names) > 1:
-            extractor = classifier(dataset, data_dir=data_dir, only_cached=True)
+            extractor = classifier(dataset, **own, only_cached=True)
             if extractor is not None:
                 return _prepared(config, name, extractor, data_dir)
             why = (
@@ -192,5 +193,6 @@ def _splits(config, data_dir):
         image_size=tuple(shape[:2]),
         channels=shape[-1],
         resize=config["resize"],
+        pixel_range=config.get("pixel_range"),
         data_dir=data_dir,
     )

@@ -25,7 +25,7 @@ from zoo.runs import assembly, checkpoints, directory
 from zoo.runs import config as configs
 from zoo.scoring.judge import find_judge
 from zoo.tasks.task import task_of
-from zoo.training import callbacks, memory
+from zoo.training import callbacks, memory, notes
 from zoo.training.progress import TrainingProgress
 from zoo.training.session import Clock, DirectoryThere, FiniteLosses, Session, StopSignals
 
@@ -53,7 +53,7 @@ def start(config, *, source, runs_dir, name=None, overwrite=False, init_from=Non
         )
     dataset = load(config, source)
     config = assembly.complete(config, dataset)
-    steps = batches.steps_per_epoch(dataset, assembly.batch_size(config))
+    steps = assembly.steps_per_epoch(config, dataset)
     check_workers(layout, config)
     gan = assembly.build(config, layout)
     if init_from is not None:
@@ -67,14 +67,16 @@ def start(config, *, source, runs_dir, name=None, overwrite=False, init_from=Non
         shared = {"replicas": layout.replicas, "workers": layout.workers}
         environment = {**directory.environment(), **shared}
         directory.write_json(path / "environment.json", environment)
-        for note in dataset.notes:
+        for note in notes.notes(dataset, config):
             say(f"note: {note}")
-        tell_rest(dataset, config)
         if dataset.skipped:
             lines = "".join(f"{name}\t{reason}\n" for name, reason in dataset.skipped)
-            (path / "skipped.tsv").write_text(lines, encoding="utf-8", errors="backslashreplace")
-            where = f"see {path / 'skipped.tsv'}"
-            print(f"warning: {len(dataset.skipped)} files were skipped; {where}", file=sys.stderr)
+            # Names of files may be no UTF-8.
+            file = path / "skipped.tsv"
+            file.write_text(lines, encoding="utf-8", errors="backslashreplace")
+            print(
+                f"warning: {len(dataset.skipped)} files were skipped; see {file}", file=sys.stderr
+            )
         memory.tell(gan, dataset, config)
         session = Session(path, config, steps, judge=judge, layout=layout)
         return train(gan, dataset, session)
@@ -138,7 +140,7 @@ def go_on(path, config, dataset, source, layout):
     """Trains the rest of a run from its newest good checkpoint; see `resume`."""
     if layout.chief:
         checkpoints.tidy(path / "checkpoints")
-    steps = batches.steps_per_epoch(dataset, assembly.batch_size(config))
+    steps = assembly.steps_per_epoch(config, dataset)
     checkpoint = checkpoints.newest(path / "checkpoints")
     check_workers(layout, config, checkpoint)
     if checkpoint is None:
@@ -230,7 +232,9 @@ def writers(dataset, session, stack):
     # Also printed after a run that diverged: its best generator still exists.
     stack.callback(scores.say_best)
     if session.step == 0:
-        events.text(0, "config", "\n".join(f"- {k}: {v}" for k, v in config.items()))
+        events.text(
+            0, "config", "\n".join(f"- {k}: {v}" for k, v in config.items() if k != "class_names")
+        )
     return [
         DirectoryThere(session),
         callbacks.Tables(session, events),
@@ -258,7 +262,8 @@ def fit(gan, dataset, session, watchers):
                 continue
             # Each part gets its own stream because Keras reads ahead.
             arguments = dataset, assembly.batch_size(config), config["seed"], session.step
-            stream = backend.stream(gan, functools.partial(tuples, *arguments))
+            make = functools.partial(tuples, *arguments, config["even_classes"])
+            stream = backend.stream(gan, make)
             gan.fit_checked(
                 stream,
                 initial_epoch=first,
@@ -274,6 +279,8 @@ def load(config, source):
     """Returns the data set of a run. Raises UsageError unless it suits the model."""
     dataset = assembly.load_data(config, source)
     task_of(zoo.get(config["model"]).task).check(config["model"], dataset)
+    if config["even_classes"]:
+        batches.check_classes(dataset)
     return dataset
 
 
@@ -286,7 +293,7 @@ def dry_run(config, source, layout=ALONE):
     """Returns a description of a run: config, networks, steps and an estimate of memory."""
     dataset = load(config, source)
     config = assembly.complete(config, dataset)
-    steps = batches.steps_per_epoch(dataset, assembly.batch_size(config))
+    steps = assembly.steps_per_epoch(config, dataset)
     gan = assembly.build(config, layout)
     lines = [f"{name:28} {value}" for name, value in config.items() if name != "class_names"]
     lines += [
@@ -298,10 +305,3 @@ def dry_run(config, source, layout=ALONE):
         f"{dataset.nbytes / 2**20:,.0f} MiB for the data",
     ]
     return "\n".join(lines)
-
-
-def tell_rest(dataset, config):
-    """Prints how many samples of an epoch do not fill a batch, if any."""
-    count = dataset.count
-    if rest := count % assembly.batch_size(config):
-        say(f"{rest} of {count:,} samples fill no batch: each epoch leaves out as many at random")

@@ -1,0 +1,68 @@
+"""What a run says about its data before its first step, a line for each surprise."""
+
+import numpy as np
+
+import zoo
+from zoo.runs import assembly
+
+UNEQUAL = 5  # largest by smallest class, above which a line says so
+FEW = 100  # samples that a discriminator knows by heart in minutes
+SHORT = 1000  # steps in which nothing is learnt
+AUGMENT = "flip,color,translation,cutout"
+
+
+def notes(dataset, config):
+    """Returns sentences, a list of str.
+
+    Args:
+        dataset: the `zoo.data.Dataset` of the run.
+        config: its completed config.
+    """
+    found = [unequal_classes(dataset, config), few_samples(dataset, config), rest(dataset, config)]
+    return [*dataset.notes, *filter(None, found)]
+
+
+def unequal_classes(dataset, config):
+    """Returns a sentence if a model of classes would see a class far more often than another."""
+    knows_classes = "num_classes" in zoo.get(config["model"]).settings()
+    if dataset.labels is None or not knows_classes or config["even_classes"]:
+        return None
+    counts = np.bincount(dataset.labels, minlength=len(dataset.class_names))
+    least, most = int(counts.argmin()), int(counts.argmax())
+    if counts[most] <= UNEQUAL * counts[least]:
+        return None
+    names = dataset.class_names
+    return (
+        f"the classes of {dataset.name} are very unequal, from {counts[least]:,} samples "
+        f"({names[least]}) to {counts[most]:,} ({names[most]}); --set even_classes=true draws each "
+        "class equally often"
+    )
+
+
+def few_samples(dataset, config):
+    """Returns a sentence if there are few samples, with the settings that help."""
+    if dataset.count >= FEW:
+        return None
+    steps = max(dataset.count // assembly.batch_size(config), 1)
+    advice = []
+    if config.get("augment") == "":
+        advice.append(f"--set augment={AUGMENT} shows more of them")
+    if steps * config["epochs"] < SHORT:
+        epochs = -(-SHORT // steps)
+        advice.append(
+            f"{config['epochs']:,} epochs of them are {steps * config['epochs']:,} steps, so ask "
+            f"for more, such as --epochs={epochs}"
+        )
+    what = "1 sample is" if dataset.count == 1 else f"{dataset.count:,} samples are"
+    return "; ".join([f"{what} little to learn from and soon known by heart", *advice])
+
+
+def rest(dataset, config):
+    """Returns a sentence if some samples of an epoch do not fill a batch."""
+    count = dataset.count % assembly.batch_size(config)
+    if not count or config["even_classes"]:
+        return None
+    return (
+        f"{count} of {dataset.count:,} samples fill no batch: each epoch leaves out as many at "
+        "random"
+    )
