@@ -22,21 +22,33 @@ from zoo.runs import assembly, checkpoints, directory
 from zoo.runs import config as configs
 from zoo.scoring.judge import find_judge
 from zoo.tasks.task import task_of
-from zoo.training import callbacks, memory
+from zoo.training import callbacks, memory, transfer
 from zoo.training.progress import TrainingProgress
 from zoo.training.session import Clock, DirectoryThere, FiniteLosses, Session, StopSignals
 
 
-def start(config, *, source, runs_dir, name=None, overwrite=False, init_from=None, layout=ALONE):
+def start(
+    config,
+    *,
+    source,
+    runs_dir,
+    name=None,
+    overwrite=False,
+    init_from=None,
+    continue_from=None,
+    layout=ALONE,
+):
     """Trains a new run and returns its final `Session`.
 
     Args:
-        config: as `zoo.runs.config.resolve` returns it.
+        config: as `zoo.runs.config.resolve` returns it, or `continued`.
         source: `zoo.runs.assembly.Source` of the data.
         runs_dir: path in which the run directory is made.
         name: of the run, or None.
         overwrite: bool, whether an existing run of this name is deleted.
         init_from: path of a run directory or generator file with initial weights, or None.
+        continue_from: path of a run directory with the initial weights, averages and optimizer
+            states, or None. `config.continued` gives the config.
         layout: `zoo.backend.Layout`, the devices to train on.
 
     Raises:
@@ -50,22 +62,28 @@ def start(config, *, source, runs_dir, name=None, overwrite=False, init_from=Non
         )
     dataset = load(config, source)
     config = assembly.complete(config, dataset)
+    old, lines, begun = None, [], continue_from or init_from
+    if continue_from is not None:
+        old = transfer.read(pathlib.Path(continue_from), with_optimizers=True)
+        config["rounds_before"] = old.rounds
     steps = batches.steps_per_epoch(dataset, assembly.batch_size(config))
     check_workers(layout, config)
     gan = assembly.build(config, layout)
-    if init_from is not None:
-        assembly.take_over(gan, pathlib.Path(init_from))
+    if old is not None:
+        lines = transfer.go_on(gan, config, old)
+    elif init_from is not None:
+        lines = transfer.take(gan, config, pathlib.Path(init_from))
     if not layout.chief:
         return train(gan, dataset, Session(None, config, steps, layout=layout))
     judge = find_judge(config, source.data_dir)
-    path = directory.create(runs_dir, name, config["model"], config["dataset"], overwrite)
+    path = directory.create(runs_dir, name, config["model"], config["dataset"], overwrite, begun)
     with directory.locked(path):
         directory.write_json(path / "config.json", config)
         shared = {"replicas": layout.replicas, "workers": layout.workers}
         environment = {**directory.environment(), **shared}
         directory.write_json(path / "environment.json", environment)
-        for note in dataset.notes:
-            print(f"note: {note}")
+        for line in (*lines, *(f"note: {note}" for note in dataset.notes)):
+            print(line)
         tell_rest(dataset, config)
         if dataset.skipped:
             lines = "".join(f"{name}\t{reason}\n" for name, reason in dataset.skipped)
@@ -100,8 +118,9 @@ def resume(path, *, source, changes=None, layout=ALONE):
     differing = configs.differences(config, changes, ignored=configs.RESUMABLE)
     if differing:
         raise UsageError(
-            f"{path} was started with other settings. Leave them out to go on, or start a new run "
-            f"with --name. Received: {'; '.join(differing)}."
+            f"{path} was started with other settings. Leave them out to go on, or go on with them "
+            f"in a new run, with --continue_from={path.name} in the place of --resume. "
+            f"Received: {'; '.join(differing)}."
         )
     config |= {name: changes[name] for name in configs.RESUMABLE if name in changes}
     configs.check(config)
