@@ -210,7 +210,7 @@ def test_a_corrupt_generator_file_is_one_sentence(straight, tmp_path, untrained,
 
 def test_a_generator_of_other_shapes_is_refused(straight, tmp_path, untrained):
     for source in (straight[0].directory, straight[0].directory / "generator.keras"):
-        with pytest.raises(UsageError, match=r"shapes of their (weights|variables) differ"):
+        with pytest.raises(UsageError, match=r"Nothing of .* fits this model"):
             running.start(tmp_path / "runs", "second", init_from=source, width=5)
     assert not (tmp_path / "runs").exists()
 

@@ -106,7 +106,7 @@ def classes(old_count, new_count, old_names=(), new_names=()):
 def named(network):
     """Returns name -> `Weight` of all variables of a network and of the networks in it.
 
-    A name consists of those of its layer and of its weight, as in `up_1/kernel`. Keras numbers
+    A name consists of those of its layer and of its weight, as in `to_image/kernel`. Keras numbers
     layers without a name through the whole process; here each network counts its own.
     """
     found, counts = {}, collections.Counter()
