@@ -129,8 +129,8 @@ def resume(path, *, source, changes=None, layout=ALONE):
         raise UsageError(
             f"The data set {config['dataset']} has changed since {path} was started, so the run "
             "cannot go on as it began. Expected the fingerprint "
-            f"{config['data_fingerprint'][:12]}; restore the data or start a new run with "
-            f"--init_from={path}. Received: {dataset.fingerprint[:12]}."
+            f"{config['data_fingerprint'][:12]}; restore the data, or go on with these in a new "
+            f"run, --continue_from={path}. Received: {dataset.fingerprint[:12]}."
         )
     changed = configs.differences(config, assembly.dependencies(config))
     if changed:
