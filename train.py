@@ -123,24 +123,24 @@ def work(path, layout, recorded, backend):
         )
     else:
         if path:
-            resolved, begin = continued(path, overrides), {"continue_from": path}
+            resolved = config.continued(path, changes(path, overrides))
         else:
             resolved = config.resolve(FLAGS.model, FLAGS.dataset, FLAGS.preset, overrides)
-            begin = {"init_from": FLAGS.init_from}
         if FLAGS.dry_run:
             print(train.dry_run(resolved, source, layout))
             return 0
-        weights = begin.get("init_from")
-        if weights and not pathlib.Path(weights).is_file():
-            begin["init_from"] = programs.find_run(weights, FLAGS.runs_dir)
+        init_from = FLAGS.init_from
+        if init_from and not pathlib.Path(init_from).is_file():
+            init_from = programs.find_run(init_from, FLAGS.runs_dir)
         session = train.start(
             resolved,
             source=source,
             runs_dir=FLAGS.runs_dir,
             name=FLAGS.name,
             overwrite=FLAGS.overwrite,
+            init_from=init_from,
+            continue_from=path,
             layout=layout,
-            **begin,
         )
     return finish(session)
 
@@ -198,18 +198,6 @@ def changes(path, overrides):
         new_settings["preset"] = FLAGS.preset
     recipe = (recorded[name] for name in ("model", "dataset", "preset"))
     return new_settings | config.asked(*recipe, overrides)
-
-
-def continued(path, overrides):
-    """Returns the config of a new run that goes on from the one at `path`."""
-    from zoo.runs import config
-
-    if FLAGS.init_from is not None:
-        raise UsageError(
-            "--continue_from takes all of a run, --init_from the weights that fit. Leave one of "
-            f"them out. Received: --continue_from={path} --init_from={FLAGS.init_from}."
-        )
-    return config.continued(path, changes(path, overrides))
 
 
 def finish(session):

@@ -10,7 +10,7 @@ from transfers import completed, numpy, written
 
 from zoo.errors import UsageError
 from zoo.runs import assembly, checkpoints, config
-from zoo.training import transfer
+from zoo.training import continuation, old_run
 
 pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
 
@@ -19,12 +19,12 @@ SHAPE = (16, 16, 1)
 
 def gone_on(path, **changes):
     """Returns a model that goes on from the run at `path`, its config, and what was said."""
-    old = transfer.read(path, with_optimizers=True)
+    old = old_run.read(path, with_optimizers=True)
     settings = config.continued(path, changes)
     settings |= {n: changes[n] for n in ("sample_shape", "class_names") if n in changes}
     settings = config.sized(settings, settings["sample_shape"]) | {"rounds_before": old.rounds}
     gan = assembly.build(settings)
-    return gan, settings, transfer.go_on(gan, settings, old)
+    return gan, settings, continuation.go_on(gan, settings, old)
 
 
 def rates(gan):
@@ -47,6 +47,7 @@ def test_a_lower_rate_takes_all_but_the_rate(tmp_path):
     assert int(numpy(gan.finite_steps)) == 0
     assert [int(numpy(o.iterations)) for o in gan.optimizer.optimizers] == [transfers.STEP] * 2
     assert "at its step 40, as step 0 of a new run" in lines[0]
+    assert not any("rounds_before" in line for line in lines)
     assert "  learning_rate: 0.001 in the run, 0.0001 asked for" in lines
 
 

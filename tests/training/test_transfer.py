@@ -178,7 +178,10 @@ def test_a_generator_file_of_other_classes_gives_what_fits(tmp_path):
         )
         np.testing.assert_array_equal(rows[0], others[1])
         assert len(equal(gan.network(name), old.ema_generator)) == len(weights(gan.generator)) - 1
-    assert lines[-1] == "classes, by name: kept bee; new cow; left ant, cat"
+    assert lines[-2:] == [
+        "discriminator: all new",
+        "classes, by name: kept bee; new cow; left ant, cat",
+    ]
 
 
 def test_where_nothing_but_biases_fits_it_is_one_sentence(tmp_path):

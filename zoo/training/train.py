@@ -22,7 +22,7 @@ from zoo.runs import assembly, checkpoints, directory
 from zoo.runs import config as configs
 from zoo.scoring.judge import find_judge
 from zoo.tasks.task import task_of
-from zoo.training import callbacks, memory, transfer
+from zoo.training import callbacks, continuation, memory, old_run, transfer
 from zoo.training.progress import TrainingProgress
 from zoo.training.session import Clock, DirectoryThere, FiniteLosses, Session, StopSignals
 
@@ -54,6 +54,11 @@ def start(
     Raises:
         UsageError: see the messages.
     """
+    if init_from is not None and continue_from is not None:
+        raise UsageError(
+            "--continue_from takes all of a run, --init_from the weights that fit. Leave one of "
+            f"them out. Received: --continue_from={continue_from} --init_from={init_from}."
+        )
     rounds = config.get("warm_start_rounds", 0)
     if init_from is not None and rounds:
         raise UsageError(
@@ -64,13 +69,14 @@ def start(
     config = assembly.complete(config, dataset)
     old, lines, begun = None, [], continue_from or init_from
     if continue_from is not None:
-        old = transfer.read(pathlib.Path(continue_from), with_optimizers=True)
+        old = old_run.read(pathlib.Path(continue_from), with_optimizers=True)
         config["rounds_before"] = old.rounds
     steps = batches.steps_per_epoch(dataset, assembly.batch_size(config))
     check_workers(layout, config)
     gan = assembly.build(config, layout)
     if old is not None:
-        lines = transfer.go_on(gan, config, old)
+        lines = continuation.go_on(gan, config, old)
+        del old  # and its memory
     elif init_from is not None:
         lines = transfer.take(gan, config, pathlib.Path(init_from))
     if not layout.chief:
@@ -80,7 +86,7 @@ def start(
     with directory.locked(path):
         directory.write_json(path / "config.json", config)
         shared = {"replicas": layout.replicas, "workers": layout.workers}
-        environment = {**directory.environment(), **shared}
+        environment = {**directory.environment(), **shared, "begins_with": begun and str(begun)}
         directory.write_json(path / "environment.json", environment)
         for line in (*lines, *(f"note: {note}" for note in dataset.notes)):
             print(line)
