@@ -53,7 +53,14 @@ flags.DEFINE_enum(
 programs.DEFINE_path("data_dir", None, "Where TFDS finds prepared data sets.")
 flags.DEFINE_bool("strict", False, "Refuse a folder with unreadable pictures.")
 programs.DEFINE_path("resume", None, "Continue this run (a name or a path).")
-programs.DEFINE_path("init_from", None, "Begin with the weights of a run or generator file.")
+programs.DEFINE_path(
+    "continue_from",
+    None,
+    "Go on from this run in a new one with other settings: its weights, averages and optimizers.",
+)
+programs.DEFINE_path(
+    "init_from", None, "Begin with the weights of a run or generator file, as far as they fit."
+)
 flags.DEFINE_bool("overwrite", False, "Delete an existing run of the same name.")
 flags.DEFINE_bool("dry_run", False, "Show what would be trained, and stop.")
 flags.DEFINE_bool("list", False, "Show the models and data sets, and stop.")
@@ -64,11 +71,18 @@ SHORTHANDS = ("epochs", "max_minutes", "batch_size", "seed", "precision")
 def run():
     if FLAGS.list:
         return show_list()
-    path = programs.find_run(FLAGS.resume, FLAGS.runs_dir) if FLAGS.resume else None
+    if FLAGS.resume is not None and FLAGS.continue_from is not None:
+        raise UsageError(
+            "--resume goes on with a run as it is, --continue_from in a new run with other "
+            "settings. Leave one of them out. Received: "
+            f"--resume={FLAGS.resume} --continue_from={FLAGS.continue_from}."
+        )
+    old = FLAGS.resume or FLAGS.continue_from
+    path = programs.find_run(old, FLAGS.runs_dir) if old else None
     if path is None and not (FLAGS.model and FLAGS.dataset):
         raise UsageError(
             "Expected --model and --dataset, as in --model=dcgan --dataset=digits, or "
-            "--resume=RUN. See them with --list."
+            "--resume=RUN or --continue_from=RUN. See them with --list."
         )
     recorded = programs.recorded_backend(path) if path else None
     if "auto" in (FLAGS.backend, FLAGS.precision):
@@ -84,7 +98,7 @@ def run():
 
 
 def work(path, layout, recorded, backend):
-    """Trains on the devices of `layout`: a new run, or what is left of that at `path`."""
+    """Trains on the devices of `layout`: a new run, perhaps from `path`, or the rest of `path`."""
     from zoo.runs import assembly, config
     from zoo.training import train
 
@@ -93,7 +107,7 @@ def work(path, layout, recorded, backend):
     overrides = config.parse_assignments(FLAGS.set)
     overrides |= {n: FLAGS[n].value for n in SHORTHANDS if FLAGS[n].value is not None}
     source = assembly.Source(FLAGS.data_dir, FLAGS.strict)
-    if path:
+    if path and FLAGS.resume:
         beside = [f"--{n}" for n in ("name", "overwrite", "init_from") if FLAGS[n].present]
         if beside:
             raise UsageError(
@@ -110,7 +124,10 @@ def work(path, layout, recorded, backend):
             pathlib.Path(path), source=source, changes=new_settings, layout=layout
         )
     else:
-        resolved = config.resolve(FLAGS.model, FLAGS.dataset, FLAGS.preset, overrides)
+        if path:
+            resolved = config.continued(path, changes(path, overrides))
+        else:
+            resolved = config.resolve(FLAGS.model, FLAGS.dataset, FLAGS.preset, overrides)
         if FLAGS.dry_run:
             print(train.dry_run(resolved, source, layout))
             return 0
@@ -124,13 +141,14 @@ def work(path, layout, recorded, backend):
             name=FLAGS.name,
             overwrite=FLAGS.overwrite,
             init_from=init_from,
+            continue_from=path,
             layout=layout,
         )
     return finish(session)
 
 
 def choose_fastest(path):
-    """Puts what was measured in the place of "auto"; a run that is resumed stays as it is."""
+    """Puts what was measured in the place of "auto"; a run that goes on stays as it is."""
     auto = [name for name in ("backend", "precision") if FLAGS[name].value == "auto"]
     if path:
         for name in auto:
@@ -167,7 +185,7 @@ def choose_fastest(path):
 
 
 def changes(path, overrides):
-    """Returns the settings requested on resuming, with the types of the run."""
+    """Returns the settings requested beside a run, with the types of that run."""
     from zoo.runs import config
 
     recorded = config.read(path)

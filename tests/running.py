@@ -33,7 +33,7 @@ def build(**changes):
     return assembly.build(config), config
 
 
-def start(runs_dir, name, *, init_from=None, **changes):
+def start(runs_dir, name, *, init_from=None, overwrite=False, **changes):
     from zoo.runs import assembly
     from zoo.training import train
 
@@ -42,7 +42,23 @@ def start(runs_dir, name, *, init_from=None, **changes):
         source=assembly.Source(),
         runs_dir=runs_dir,
         name=name,
+        overwrite=overwrite,
         init_from=init_from,
+    )
+
+
+def go_on(runs_dir, name, path, *, overwrite=False, **changes):
+    """Starts a new run that goes on from the one at `path`."""
+    from zoo.runs import assembly, config
+    from zoo.training import train
+
+    return train.start(
+        config.continued(path, changes),
+        source=assembly.Source(),
+        runs_dir=runs_dir,
+        name=name,
+        overwrite=overwrite,
+        continue_from=path,
     )
 
 

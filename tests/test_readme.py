@@ -33,6 +33,7 @@ SHORTER = {
     "train.py --model": BRIEF,
     # The classifier of the judge takes minutes to train.
     "evaluate.py": ["--samples=200", "--features=raw"],
+    "train.py --continue_from": BRIEF,
     "train.py --resume": ["--epochs=3", "--max_minutes=0.02"],
     "examples/cluster/two_workers.py": BRIEF,
     "train.py --list": [],

@@ -45,7 +45,7 @@ def test_pictures_that_change_between_start_and_resume_are_noticed(tmp_path, mon
     session = train.start(config, source=assembly.Source(), runs_dir=tmp_path / "runs", name="one")
     before = {p: p.read_bytes() for p in session.directory.rglob("*") if p.is_file()}
     change(tmp_path / "pictures")
-    with pytest.raises(UsageError, match=r"has changed since .*--init_from=") as caught:
+    with pytest.raises(UsageError, match=r"has changed since .*--continue_from=") as caught:
         running.resume(session.directory, epochs=2)
     assert "\n" not in str(caught.value)
     assert {p: p.read_bytes() for p in session.directory.rglob("*") if p.is_file()} == before

@@ -45,7 +45,8 @@ FITTING = {
 }
 # Not where the flags would be those of another program, or start a training.
 FLAGS = ("epochs", "batch_size", "seed", "preset", "precision", "max_minutes", "name", "backend")
-FLAGS += ("data_dir", "strict", "resume", "init_from", "overwrite", "strategy", "devices", "list")
+FLAGS += ("data_dir", "strict", "resume", "init_from", "continue_from", "overwrite", "strategy")
+FLAGS += ("devices", "list")
 
 
 @st.composite

@@ -90,7 +90,7 @@ def test_memory_that_ends_under_way_is_a_sentence_with_the_batch_that_fits(tmp_p
     message = str(caught.value)
     assert "\n" not in message and "for the step" in message
     assert "--batch_size=50 or smaller, or --set accumulate=2" in message
-    assert f"--init_from={tmp_path / 'one'}" in message and "batch_size=100" in message
+    assert f"--continue_from={tmp_path / 'one'}" in message and "batch_size=100" in message
     assert (tmp_path / "one" / "generator.keras").exists()
 
 

@@ -71,7 +71,10 @@ WRONG = {
     "resume notes": (["--resume=notes"], ["is not a run"]),
     "resume, other values": (
         ["--resume=done", "--set=width=8", "--seed=3", "--epochs=9", "--dataset=mnist"],
-        ["width: 4 in the run, 8", "seed: 0 in the run, 3", "'digits' in the run, 'mnist'"],
+        [
+            *("width: 4 in the run, 8", "seed: 0 in the run, 3", "'digits' in the run, 'mnist'"),
+            "--continue_from=done in the place of --resume",
+        ],
     ),
     "resume, other model": (["--resume=done", "--model=wgan"], ["'dcgan'", "'wgan'"]),
     "resume, unknown key": (["--resume=done", "--set=widht=4"], ["'widht'", "'width'"]),
@@ -87,7 +90,7 @@ WRONG = {
     ),
     "resume, damaged config": (["--resume=torn"], ["config.json"]),
     "resume, empty config": (["--resume=hollow"], ["config.json"]),
-    "resume, other data": (["--resume=changed"], ["changed", "--init_from"]),
+    "resume, other data": (["--resume=changed"], ["changed", "--continue_from"]),
     "resume, other features": (["--resume=weights"], ["features_hash: '000000", "--init_from"]),
     "resume, no checkpoint": (["--resume=bare"], ["no checkpoint", "--overwrite"]),
     "init from nothing": ([*SMALL, "--name=new", "--init_from=dnoe"], ["'dnoe'", "done"]),
@@ -96,12 +99,45 @@ WRONG = {
     "init from a bare run": ([*SMALL, "--name=new", "--init_from=bare"], ["no checkpoint"]),
     "init from other shapes": (
         [*SMALL, "--name=new", "--init_from=done", "--set=width=8"],
-        ["shapes", "differ"],
+        ["runs/done", "shapes", "differ", "width: 4 in the run, 8"],
     ),
     "init from other shapes in a file": (
         [*SMALL, "--name=new", "--init_from=runs/done/generator.keras", "--set=width=8"],
-        ["shapes", "differ"],
+        ["shapes", "differ", "generator.keras"],
     ),
+    "init from what is overwritten": (
+        [*SMALL, "--name=done", "--init_from=done", "--overwrite"],
+        ["--overwrite would delete runs/done", "another --name"],
+    ),
+    "continue from nothing": (["--continue_from=dnoe"], ["'dnoe'", "done"]),
+    "continue from a bare run": (["--continue_from=bare"], ["no checkpoint"]),
+    "continue and resume": (
+        ["--continue_from=done", "--resume=done"],
+        ["Leave one of them out", "--resume=done --continue_from=done"],
+    ),
+    "continue and begin": (
+        ["--continue_from=done", "--init_from=spare"],
+        ["Leave one of them out", "--init_from=spare"],
+    ),
+    "continue, other model": (
+        ["--continue_from=done", "--model=vanilla"],
+        ["'dcgan' in the run, 'vanilla'", "--init_from=runs/done"],
+    ),
+    "continue, other preset": (["--continue_from=done", "--preset=paper"], ["'paper'"]),
+    "continue, unknown key": (["--continue_from=done", "--set=widht=4"], ["'widht'", "'width'"]),
+    "continue, other shapes": (
+        ["--continue_from=done", "--set=image_size=32"],
+        ["networks of other shapes", "--init_from=runs/done", "image_size: 16 in the run, 32"],
+    ),
+    "continue, other optimizer": (
+        ["--continue_from=done", "--set=optimizer=rmsprop"],
+        ["momentum and velocity", "'adam' in the run, 'rmsprop'"],
+    ),
+    "continue over itself": (
+        ["--continue_from=done", "--name=done", "--overwrite"],
+        ["--overwrite would delete runs/done"],
+    ),
+    "continue, existing run": (["--continue_from=done", "--name=spare"], ["runs/spare exists"]),
 }
 
 # name -> (arguments, part of stdout); these are valid and train nothing
@@ -117,6 +153,10 @@ RIGHT = {
     ),
     "complete": (["--resume=done"], ["is complete: 4 epochs, 64 steps", "--epochs=8"]),
     "complete, by path": (["--resume=runs/done", "--set=width=4"], ["is complete"]),
+    "dry run of other settings": (
+        ["--continue_from=done", "--batch_size=50", "--epochs=2", "--dry_run"],
+        ["64, 32 in an epoch"],
+    ),
     "dry run of more": (["--resume=more", "--epochs=5", "--dry_run"], ["parameters"]),
 }
 

@@ -151,9 +151,9 @@ def test_losses_that_are_not_finite_stop_the_run_and_name_the_step(tmp_path, mon
     with pytest.raises(UsageError, match=r"no longer finite at step 6\b") as caught:
         running.start(tmp_path, "nan", checkpoint_minutes=0, sample_every=4, learning_rate=1e-3)
     assert "\n" not in str(caught.value)
-    assert "last good checkpoint is step 5" in str(caught.value)
-    assert "learning_rate=0.00025" in str(caught.value)
     path = tmp_path / "nan"
+    assert f"--continue_from={path} --set learning_rate=0.00025." in str(caught.value)
+    assert "The last good checkpoint, from which it goes on, is step 5." in str(caught.value)
     files = checkpoints.listing(path / "checkpoints")
     assert [checkpoints.step_of(file) for file in files] == [3, 4, 5]
     _, arrays = checkpoints.newest(path / "checkpoints")
@@ -210,7 +210,7 @@ def test_a_corrupt_generator_file_is_one_sentence(straight, tmp_path, untrained,
 
 def test_a_generator_of_other_shapes_is_refused(straight, tmp_path, untrained):
     for source in (straight[0].directory, straight[0].directory / "generator.keras"):
-        with pytest.raises(UsageError, match=r"shapes of their (weights|variables) differ"):
+        with pytest.raises(UsageError, match=r"Nothing of .* fits this model"):
             running.start(tmp_path / "runs", "second", init_from=source, width=5)
     assert not (tmp_path / "runs").exists()
 

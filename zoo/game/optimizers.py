@@ -25,6 +25,8 @@ class Optimizers(Part):
         decay_to: float in [0, 1], final share of each rate.
         beta_1: float, Adam's decay of the first moment.
         beta_2: float, Adam's decay of the second moment; RMSprop's of the squared gradient.
+        rounds_before: int, rounds that the optimizers have played in another run, from which this
+            one goes on. All that changes along a schedule begins to change after them.
     """
 
     settings = {
@@ -37,6 +39,7 @@ class Optimizers(Part):
         "decay_to": Setting(float, 0.01, least=0.0, most=1.0),
         "beta_1": Setting(float, 0.9, least=0.0, most=0.9999),
         "beta_2": Setting(float, 0.999, least=0.0, most=0.9999999),
+        "rounds_before": Setting(int, 0, least=0),
     }
 
     def new_optimizer(self, game, player):
@@ -65,7 +68,8 @@ class Optimizers(Part):
             share: float, its last value divided by the first.
             updates: int, updates in a round. The schedule is a function of their number.
         """
-        steps, after = self.decay_steps * updates, self.decay_after * updates
+        steps = self.decay_steps * updates
+        after = (self.rounds_before + self.decay_after) * updates
         if self.decay == "cosine":
             falling = keras.optimizers.schedules.CosineDecay(start, steps, alpha=share)
         else:
@@ -176,7 +180,8 @@ class PlayersOptimizer(keras.optimizers.Optimizer):
 
     @property
     def iterations(self):
-        return self.optimizers[0].iterations
+        # One that scales the loss does not count by itself.
+        return unscaled(self.optimizers[0]).iterations
 
     @property
     def learning_rate(self):
@@ -186,8 +191,7 @@ class PlayersOptimizer(keras.optimizers.Optimizer):
     def learning_rate(self, learning_rate):
         scheduled = keras.optimizers.schedules.LearningRateSchedule
         for optimizer in self.optimizers:
-            inner = getattr(optimizer, "inner_optimizer", optimizer)  # of one that scales the loss
-            if isinstance(inner._learning_rate, scheduled):
+            if isinstance(unscaled(optimizer)._learning_rate, scheduled):
                 raise UsageError(
                     "The learning rates follow a schedule, so none can be assigned. Create the "
                     f"model with decay_steps=0. Received: learning_rate={learning_rate}."
@@ -242,3 +246,8 @@ def scaling(optimizer):
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         return optimizer
     return keras.optimizers.LossScaleOptimizer(optimizer)
+
+
+def unscaled(optimizer):
+    """Returns the optimizer inside one that scales the loss, or the optimizer itself."""
+    return getattr(optimizer, "inner_optimizer", optimizer)

@@ -78,11 +78,12 @@ class DCGAN(GAN):
         x = layers.Reshape((height, width, channels), name="reshape")(x)
         x = layers.BatchNormalization(name="project_norm")(x)
         x = layers.ReLU(name="project_relu")(x)
-        for i, size in enumerate(reversed(larger[1:]), 1):
+        # Numbered from the image, so that pictures of other sizes find these layers by name.
+        for i, size in reversed(list(enumerate(larger[1:], 1))):
             channels //= 2
-            x = self._up(x, channels, size, f"up_{i}", self._kernel())
-            x = layers.BatchNormalization(name=f"up_{i}_norm")(x)
-            x = layers.ReLU(name=f"up_{i}_relu")(x)
+            x = self._up(x, channels, size, f"level_{i}", self._kernel())
+            x = layers.BatchNormalization(name=f"level_{i}_norm")(x)
+            x = layers.ReLU(name=f"level_{i}_relu")(x)
         x = self._up(x, self.image_shape[-1], larger[0], "to_image", self._kernel(bias=True))
         images = layers.Activation("tanh", dtype="float32", name="image")(x)
         return keras.Model(z, images, name="generator")

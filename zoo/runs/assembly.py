@@ -14,7 +14,7 @@ from zoo.data import batches
 from zoo.data.catalog import located
 from zoo.errors import UsageError
 from zoo.game import feeding
-from zoo.runs import checkpoints, network_files
+from zoo.runs import checkpoints
 from zoo.runs import config as configs
 
 
@@ -76,20 +76,24 @@ def build(config, layout=ALONE):
         UsageError: the model has classes and the data set has none, a batch does not divide among
             the devices, or the networks do not fit into memory.
     """
-    model = zoo.get(config["model"])
-    decided = {model.shape_setting: config["sample_shape"], "seed": config["seed"]}
-    if "num_classes" in model.settings():
-        decided["num_classes"] = len(config["class_names"]) or None
     with layout.making(), enough_for_networks():
-        gan = zoo.create(
-            config["model"],
-            dtype=config["precision"],
-            **decided,
-            **configs.model_settings(config),
-        )
+        gan = created(config)
         feeding.check_batch(gan, config["batch_size"])
         gan.compile()
     return gan
+
+
+def created(config):
+    """Returns the model of a completed config without optimizers."""
+    model = zoo.get(config["model"])
+    decided = {model.shape_setting: config["sample_shape"], "seed": config["seed"]}
+    if config.get("rounds_before"):
+        decided["rounds_before"] = config["rounds_before"]
+    if "num_classes" in model.settings():
+        decided["num_classes"] = len(config["class_names"]) or None
+    return zoo.create(
+        config["model"], dtype=config["precision"], **decided, **configs.model_settings(config)
+    )
 
 
 def batch_size(config):
@@ -129,40 +133,6 @@ def trained(source):
     gan = build(config)
     checkpoints.restore(gan, checkpoint[1], ("trainable", "other"))
     return gan
-
-
-def take_over(gan, path):
-    """Copies the weights of a run, or of a generator file, into a new model.
-
-    Raises:
-        UsageError: the file cannot be read or its weights have other shapes.
-    """
-    if path.is_dir():
-        checkpoint = checkpoints.newest(path / "checkpoints")
-        if checkpoint is None:
-            raise UsageError(f"{path} has no checkpoint that can be read.")
-        # The noise and the step count restart. Moving averages belong to the networks.
-        own = [gan.noise.state, gan.finite_steps]
-        values = [keras.ops.convert_to_numpy(variable) for variable in own]
-        checkpoints.restore(gan, checkpoint[1], groups=("trainable", "other"))
-        for variable, value in zip(own, values, strict=True):
-            variable.assign(value)
-        return
-    try:
-        weights = network_files.load(path).get_weights()
-    except ValueError as error:
-        raise UsageError(str(error)) from None
-    shapes = [np.shape(weight) for weight in weights]
-    fitting = [n for n in gan.averaged if [w.shape for w in gan.network(n).get_weights()] == shapes]
-    if not fitting:
-        raise UsageError(
-            f"The generator in {path} does not fit this model: the shapes of their weights differ. "
-            "Use the settings it was trained with."
-        )
-    # If two networks are alike, as in a cycle, the file's name decides.
-    name = path.stem if path.stem in fitting else fitting[0]
-    gan.network(name).set_weights(weights)
-    gan.network(f"ema_{name}").set_weights(weights)
 
 
 @contextlib.contextmanager

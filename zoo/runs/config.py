@@ -77,7 +77,7 @@ class RunSettings:
 
 
 # Model settings that the run decides.
-DECIDED = ("image_shape", "sample_shape", "num_classes", "seed")
+DECIDED = ("image_shape", "sample_shape", "num_classes", "seed", "rounds_before")
 
 # Settings that may change on resuming: they affect the end and the files of a run, not what it
 # computes.
@@ -231,6 +231,29 @@ def typed(name, value, setting, optional=False):
             f"`{name}` has the wrong type. Expected {kind.__name__}{none}, as in "
             f"--set {name}={_example(kind)}. Received: {name}={value!r}."
         ) from None
+
+
+def continued(path, changes):
+    """Returns the config of a new run that goes on from another one with other settings.
+
+    Args:
+        path: of the run directory.
+        changes: dict, the settings that differ, with the types of the run.
+
+    Raises:
+        UsageError: the model or the preset is another, or a setting is out of range.
+    """
+    config = read(path)
+    fixed = {n: changes[n] for n in ("model", "preset") if n in changes}
+    if other := differences(config, fixed):
+        raise UsageError(
+            f"--continue_from={path} goes on with the model and the settings of that run. Expected "
+            "single settings, such as --set learning_rate=0.0001; another model or preset begins "
+            f"with the weights that fit by --init_from={path}. Received: {'; '.join(other)}."
+        )
+    config |= changes
+    check(config)
+    return config
 
 
 def differences(config, other, ignored=()):

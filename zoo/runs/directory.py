@@ -21,7 +21,7 @@ from zoo.files import write_atomically
 VERSIONS = ("keras", "tensorflow", "jax", "torch", "numpy", "tensorflow-datasets")
 
 
-def create(runs_dir, name, model, dataset, overwrite=False):
+def create(runs_dir, name, model, dataset, overwrite=False, kept=None):
     """Makes a new run directory and returns its path.
 
     Args:
@@ -29,9 +29,11 @@ def create(runs_dir, name, model, dataset, overwrite=False):
         name: of the run, or None for `<model>-<dataset>`, with a number where that is taken.
         model: str. dataset: str.
         overwrite: bool, whether a run of this name is deleted.
+        kept: path that is not deleted even so, of the run that the new one begins with or of a
+            file in it; or None.
 
     Raises:
-        UsageError: the directory exists, or the name cannot be one.
+        UsageError: the directory exists or has to be kept, or the name cannot be one.
     """
     runs_dir = pathlib.Path(runs_dir)
     if name is None:
@@ -54,6 +56,14 @@ def create(runs_dir, name, model, dataset, overwrite=False):
         )
     if path.exists() and not path.is_dir():
         raise UsageError(f"{path} is a file, not a run. Choose another --name.")
+    if kept is not None and path.resolve() in (
+        where := pathlib.Path(kept).resolve(),
+        *where.parents,
+    ):
+        raise UsageError(
+            f"--overwrite would delete {path}, with which the new run begins. Expected another "
+            f"--name, or no --overwrite. Received: {kept}."
+        )
     if path.exists():
         # Delete only directories that look like a run, whatever the flags say.
         if not (path / "config.json").exists() and any(path.iterdir()):

@@ -42,16 +42,20 @@ def told(gan, dataset, session):
             raise
         config, samples = session.config, dataset.nbytes
         fitting = largest_batch(gan, config, samples)
-        advice = (
-            f"--batch_size={fitting} or smaller, or --set accumulate={config['accumulate'] * 2}"
-            if fitting
-            else "smaller pictures, --set image_size=N, or a narrower model"
-        )
+        if fitting:
+            advice = (
+                f"Go on in a new run, with --continue_from={session.directory} and "
+                f"--batch_size={fitting} or smaller, or --set accumulate={config['accumulate'] * 2}"
+            )
+        else:
+            advice = (
+                "Start a run with smaller pictures, --set image_size=N, or a narrower model; with "
+                f"--init_from={session.directory} it begins with the weights that fit"
+            )
         raise UsageError(
             f"The memory was not enough at step {session.step + 1:,}, and the run was stopped: "
             f"the estimate is at least {_gib(estimate(gan, config))} for the step and "
-            f"{_gib(samples)} for the data. Start a run with {advice}; with "
-            f"--init_from={session.directory} it begins with the weights of this one. Received: "
+            f"{_gib(samples)} for the data. {advice}. Received: "
             f"batch_size={config['batch_size']}."
         ) from error
 

@@ -235,9 +235,10 @@ class FiniteLosses(SessionCallback):
         good = [checkpoints.step_of(path) for path in checkpoints.listing(folder)]
         raise UsageError(
             f"The losses were no longer finite at step {count + 1}, and "
-            "the run was stopped. Try a smaller learning rate, --set learning_rate="
-            f"{self.session.config['learning_rate'] / 4:g}, in a new run. The last good checkpoint "
-            f"is step {good[-1] if good else 0} of {self.session.directory}."
+            "the run was stopped. Try a smaller learning rate in a new run, with "
+            f"--continue_from={self.session.directory} --set learning_rate="
+            f"{self.session.config['learning_rate'] / 4:g}. The last good checkpoint, from which "
+            f"it goes on, is step {good[-1] if good else 0}."
         )
 
 

@@ -25,26 +25,43 @@ from zoo.runs import assembly, checkpoints, directory
 from zoo.runs import config as configs
 from zoo.scoring.judge import find_judge
 from zoo.tasks.task import task_of
-from zoo.training import callbacks, memory, notes
+from zoo.training import callbacks, continuation, memory, notes, old_run, transfer
 from zoo.training.progress import TrainingProgress
 from zoo.training.session import Clock, DirectoryThere, FiniteLosses, Session, StopSignals
 
 
-def start(config, *, source, runs_dir, name=None, overwrite=False, init_from=None, layout=ALONE):
+def start(
+    config,
+    *,
+    source,
+    runs_dir,
+    name=None,
+    overwrite=False,
+    init_from=None,
+    continue_from=None,
+    layout=ALONE,
+):
     """Trains a new run and returns its final `Session`.
 
     Args:
-        config: as `zoo.runs.config.resolve` returns it.
+        config: as `zoo.runs.config.resolve` returns it, or `continued`.
         source: `zoo.runs.assembly.Source` of the data.
         runs_dir: path in which the run directory is made.
         name: of the run, or None.
         overwrite: bool, whether an existing run of this name is deleted.
         init_from: path of a run directory or generator file with initial weights, or None.
+        continue_from: path of a run directory with the initial weights, averages and optimizer
+            states, or None. `config.continued` gives the config.
         layout: `zoo.backend.Layout`, the devices to train on.
 
     Raises:
         UsageError: see the messages.
     """
+    if init_from is not None and continue_from is not None:
+        raise UsageError(
+            "--continue_from takes all of a run, --init_from the weights that fit. Leave one of "
+            f"them out. Received: --continue_from={continue_from} --init_from={init_from}."
+        )
     rounds = config.get("warm_start_rounds", 0)
     if init_from is not None and rounds:
         raise UsageError(
@@ -53,22 +70,29 @@ def start(config, *, source, runs_dir, name=None, overwrite=False, init_from=Non
         )
     dataset = load(config, source)
     config = assembly.complete(config, dataset)
+    old, lines, begun = None, [], continue_from or init_from
+    if continue_from is not None:
+        old = old_run.read(pathlib.Path(continue_from), with_optimizers=True)
+        config["rounds_before"] = old.rounds
     steps = assembly.steps_per_epoch(config, dataset)
     check_workers(layout, config)
     gan = assembly.build(config, layout)
-    if init_from is not None:
-        assembly.take_over(gan, pathlib.Path(init_from))
+    if old is not None:
+        lines = continuation.go_on(gan, config, old)
+        del old  # and its memory
+    elif init_from is not None:
+        lines = transfer.take(gan, config, pathlib.Path(init_from))
     if not layout.chief:
         return train(gan, dataset, Session(None, config, steps, layout=layout))
     judge = find_judge(config, source.data_dir)
-    path = directory.create(runs_dir, name, config["model"], config["dataset"], overwrite)
+    path = directory.create(runs_dir, name, config["model"], config["dataset"], overwrite, begun)
     with directory.locked(path):
         directory.write_json(path / "config.json", config)
         shared = {"replicas": layout.replicas, "workers": layout.workers}
-        environment = {**directory.environment(), **shared}
+        environment = {**directory.environment(), **shared, "begins_with": begun and str(begun)}
         directory.write_json(path / "environment.json", environment)
-        for note in notes.notes(dataset, config):
-            say(f"note: {note}")
+        for line in (*lines, *(f"note: {note}" for note in notes.notes(dataset, config))):
+            say(line)
         if dataset.skipped:
             lines = "".join(f"{name}\t{reason}\n" for name, reason in dataset.skipped)
             # Names of files may be no UTF-8.
@@ -111,8 +135,9 @@ def resume(path, *, source, changes=None, layout=ALONE):
     differing = configs.differences(config, changes, ignored=ignored)
     if differing:
         raise UsageError(
-            f"{path} was started with other settings. Leave them out to go on, or start a new run "
-            f"with --name. Received: {'; '.join(differing)}."
+            f"{path} was started with other settings. Leave them out to go on, or go on with them "
+            f"in a new run, with --continue_from={path.name} in the place of --resume. "
+            f"Received: {'; '.join(differing)}."
         )
     config |= {name: changes[name] for name in ignored if name in changes}
     config["dataset"] = located(config["dataset"])  # runs of before may have a relative path
@@ -122,8 +147,8 @@ def resume(path, *, source, changes=None, layout=ALONE):
         raise UsageError(
             f"The data set {config['dataset']} has changed since {path} was started, so the run "
             "cannot go on as it began. Expected the fingerprint "
-            f"{config['data_fingerprint'][:12]}; restore the data or start a new run with "
-            f"--init_from={path}. Received: {dataset.fingerprint[:12]}."
+            f"{config['data_fingerprint'][:12]}; restore the data, or go on with these in a new "
+            f"run, --continue_from={path}. Received: {dataset.fingerprint[:12]}."
         )
     changed = configs.differences(config, assembly.dependencies(config))
     if changed:
