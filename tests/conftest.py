@@ -110,14 +110,14 @@ def straight(tmp_path_factory):
 
     from zoo.game import GAN
 
-    histories, fit = [], GAN.fit
+    histories, fit = [], GAN.fit_checked
 
     def remember(*args, **kwargs):
         histories.append(fit(*args, **kwargs))
         return histories[-1]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(GAN, "fit", remember)
+        patch.setattr(GAN, "fit_checked", remember)
         session = running.start(tmp_path_factory.mktemp("straight") / "runs", "straight")
     (history,) = histories
     return session, history
