@@ -135,16 +135,13 @@ def test_a_network_of_four_channels_sees_the_alpha(tmp_path):
     assert small.read(grid).shape[-1] == 3
 
 
-def test_what_cannot_be_read_is_named_and_the_rest_translated(paired, tmp_path):
+def test_what_cannot_be_read_is_named_and_the_rest_translated(paired, tmp_path, capsys):
     small.save(small.picture(1), tmp_path / "in" / "good.png")
     (tmp_path / "in" / "bad.jpg").write_text("no picture")
-    messages = []
-    paths = translate(
-        paired, inputs=str(tmp_path / "in"), out=str(tmp_path / "out"), say=messages.append
-    )
+    paths = translate(paired, inputs=str(tmp_path / "in"), out=str(tmp_path / "out"), say=quiet)
     assert [os.path.basename(path) for path in paths] == ["good.png"]
-    (message,) = messages
-    assert "1 of 2" in message and "bad.jpg: not a picture" in message
+    message = capsys.readouterr().err
+    assert "warning: 1 of 2" in message and "bad.jpg: not a picture" in message
 
 
 def test_where_nothing_can_be_read_nothing_is_written(paired, tmp_path):
@@ -161,7 +158,9 @@ def test_where_nothing_can_be_read_nothing_is_written(paired, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_the_memory_of_one_picture_too_large_costs_only_that_one(paired, tmp_path, monkeypatch):
+def test_the_memory_of_one_picture_too_large_costs_only_that_one(
+    paired, tmp_path, monkeypatch, capsys
+):
     for i, size in enumerate([(8, 8), (12, 8)]):
         small.save(small.picture(i, size), tmp_path / "in" / f"{i}.png")
     run, seen = sampling.translated, []
@@ -173,12 +172,9 @@ def test_the_memory_of_one_picture_too_large_costs_only_that_one(paired, tmp_pat
         return run(network, images, *args)
 
     monkeypatch.setattr(module.sampling, "translated", limited)
-    messages = []
-    paths = translate(
-        paired, inputs=str(tmp_path / "in"), out=str(tmp_path / "out"), say=messages.append
-    )
+    paths = translate(paired, inputs=str(tmp_path / "in"), out=str(tmp_path / "out"), say=quiet)
     assert seen == [(1, 8, 8, 3), (1, 12, 8, 3)], "one at a time"
-    assert len(paths) == 1 and "8x12 pixels" in messages[0]
+    assert len(paths) == 1 and "8x12 pixels" in capsys.readouterr().err
 
 
 def test_existing_files_are_refused_and_inputs_never_replaced(paired, tmp_path):
