@@ -139,6 +139,12 @@ def test_what_a_person_can_mend_has_no_traceback(code, status, message):
     assert (done.returncode, done.stderr) == (status, message)
 
 
+def test_letters_that_the_output_does_not_know_are_escaped(monkeypatch):
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    done = exits("print('\\u732b')")
+    assert (done.returncode, done.stdout) == (0, "\\u732b\n")
+
+
 def test_a_mistake_in_the_code_keeps_its_traceback():
     done = exits("raise ValueError('bug')")
     assert done.returncode == 1 and "Traceback" in done.stderr

@@ -11,7 +11,7 @@ from PIL import Image
 from small_generators import make_run, pictures, points
 
 from zoo.errors import UsageError
-from zoo.outputs.generate import generate, load_generator
+from zoo.outputs.generate import _class_indices, generate, load_generator
 from zoo.sampling import walk
 from zoo.seeds import parse as parse_seeds
 
@@ -67,6 +67,20 @@ def test_npz_holds_what_the_generator_makes(labelled, tmp_path):
     assert np.abs(result["images"] - (expected + 1) * 127.5).max() < 0.51
     assert result["labels"].dtype == np.int32 and result["labels"].tolist() == [1, 1, 1]
     assert result["seeds"].tolist() == [9, 4, 2**40] and result["indices"].tolist() == [0, 0, 0]
+
+
+def test_a_class_is_found_in_either_spelling_of_its_letters():
+    mac, others = "cafe\u0301", "caf\u00e9"
+    for known in (mac, others):
+        for asked in (mac, others):
+            assert _class_indices(asked, ["b", known]) == [1]
+
+
+def test_of_tens_of_thousands_of_classes_a_message_lists_some():
+    names = [f"class {i}" for i in range(30_000)]
+    with pytest.raises(UsageError, match=r"no class 'x'.* and 29,900 more\. An index") as error:
+        _class_indices("x", names)
+    assert len(str(error.value)) < 2000
 
 
 def test_a_model_without_classes_has_no_labels(plain, tmp_path):
