@@ -117,7 +117,7 @@ WRONG = {
     ),
     "continue and begin": (
         ["--continue_from=done", "--init_from=spare"],
-        ["Leave one of them out", "--init_from=spare"],
+        ["Leave one of them out", "--init_from=runs/spare"],
     ),
     "continue, other model": (
         ["--continue_from=done", "--model=vanilla"],
