@@ -104,6 +104,4 @@ def test_few_pictures_after_many_take_a_tenth_of_the_steps(tmp_path):
         after.append(distance(gan))
     scratch = assembly.build(settings | {"seed": 10})
     fit(scratch, few, FEW)
-    # Measured with three backends: REPLACE
-    print(before, after, distance(scratch))
     assert max(after) < 0.5 * before and max(after) < 0.5 * distance(scratch)

@@ -74,7 +74,7 @@ def check_networks(gan, config, old, asked):
     others = gan.num_classes is not None and names != config["class_names"]
     if described(gan) == described(old.gan) and not others:
         return
-    what = "classes" if others else "networks of other shapes"
+    what = "classes" if others else "shapes of its networks"
     received = asked
     if others:
         received = [f"{listed(names or ['none'])} in the run, {listed(config['class_names'])} here"]
