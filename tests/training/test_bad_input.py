@@ -127,7 +127,7 @@ WRONG = {
     "continue, unknown key": (["--continue_from=done", "--set=widht=4"], ["'widht'", "'width'"]),
     "continue, other shapes": (
         ["--continue_from=done", "--set=image_size=32"],
-        ["networks of other shapes", "--init_from=runs/done", "image_size: 16 in the run, 32"],
+        ["shapes of its networks", "--init_from=runs/done", "image_size: 16 in the run, 32"],
     ),
     "continue, other optimizer": (
         ["--continue_from=done", "--set=optimizer=rmsprop"],
