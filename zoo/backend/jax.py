@@ -140,8 +140,10 @@ def usable(model):
     try:
         yield
     except BaseException:
-        # While Keras trains, the variables have no values: the step holds them.
-        model.jax_state_sync()
+        # While Keras trains, the variables have no values: the step holds them. In the middle of a
+        # step it has given them away.
+        with contextlib.suppress(RuntimeError):
+            model.jax_state_sync()
         raise
 
 
