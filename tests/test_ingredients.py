@@ -93,5 +93,5 @@ def test_every_ingredient_is_in_the_test_above():
     # Settings without a neutral value, or that only set the amount of another.
     shades = {"penalty_weight", "penalty_every", "augment_strength", "combination_sharpness"}
     shades |= {"instance_noise_images", "decay_to", "learning_rate", "beta_1", "beta_2"}
-    shades |= {"ema_half_life", "ema_ramp_up", "n_critic", "warm_start_rounds"}
+    shades |= {"ema_half_life", "ema_ramp_up", "n_critic", "warm_start_rounds", "rounds_before"}
     assert declared.keys() - shades == EVERYTHING.keys()

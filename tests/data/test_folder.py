@@ -20,6 +20,7 @@ from pictures import (
 )
 from PIL import Image
 
+from zoo import progress
 from zoo.data import cache, folder, images, load
 from zoo.errors import UsageError
 
@@ -666,11 +667,11 @@ def test_what_a_killed_process_left_is_removed_after_a_day(photographs, cache_fo
 
 
 def test_a_slow_preparation_tells_how_far_it_is(capsys, monkeypatch):
-    now = iter(range(0, 1000, 3))
-    monkeypatch.setattr(cache.time, "monotonic", lambda: next(now))
-    batches = [{"image": np.zeros((5, 1, 1, 1), "uint8")}] * 2
-    cache.write(("group",), "stamp", batches, lambda: (None, (), (), ()), 10)
-    assert "5 of 10" in capsys.readouterr().err
+    now = iter(range(0, 1000, 20))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(now))
+    batches = [{"image": np.zeros((5, 1, 1, 1), "uint8")}] * 3
+    cache.write(("group",), "stamp", batches, lambda: (None, (), (), ()), 15)
+    assert "10 of 15, 20 s left" in capsys.readouterr().err
 
 
 def test_an_entry_that_another_process_finished_first_stays(cache_folder):

@@ -112,7 +112,7 @@ REFUSED = {
         ["generator has velocity here, momentum and velocity there", "'adam' in the run"],
     ),
     "no moments": ({}, {"optimizer": "sgd"}, ["generator has no moments here"]),
-    "a new player": ({}, {"warm_start_rounds": 3}, ["other networks|autoencoder"]),
+    "a new player": ({}, {"warm_start_rounds": 3}, ["shapes of its networks", "warm_start"]),
     "another width": ({}, {"width": 8}, ["shapes of its networks", "width: 4 in the run, 8"]),
     "another size": (
         {},

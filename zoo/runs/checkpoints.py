@@ -149,6 +149,6 @@ def _groups(model):
     return {
         "trainable": model.trainable_variables,
         "other": model.non_trainable_variables,
-        "optimizer": model.optimizer.variables if model.compiled else [],
+        "optimizer": model.optimizer.variables if getattr(model, "optimizer", None) else [],
         "metrics": model.metrics_variables,
     }
