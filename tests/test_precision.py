@@ -6,7 +6,7 @@ import helpers
 import keras
 import numpy as np
 import pytest
-from helpers import BATCH, data, numpy, small, step
+from helpers import BATCH, data, numpy, small, step, train
 from keras import ops
 
 from zoo.errors import UsageError
@@ -89,6 +89,14 @@ def test_an_update_that_overflows_is_left_out_and_halves_the_players_scale(playe
 
 def tiny_loss(gan, batch, made):
     return 1e-9 * ops.mean(gan.discriminate(made["fake"]) - gan.discriminate(batch["image"]))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "mixed_float16"])
+def test_averages_and_schedules_count_the_updates_in_any_precision(dtype):
+    gan = small("vanilla", dtype=dtype)
+    gan.compile()
+    train(gan)
+    assert int(numpy(gan.optimizer.iterations)) == 2
 
 
 def test_gradients_too_small_for_float16_reach_the_weights():

@@ -208,6 +208,16 @@ def test_projected_the_penalty_is_on_the_gradient_at_the_features(projected):
     assert numpy(total) - pairs == pytest.approx(expected, rel=1e-3)
 
 
+def test_projected_the_features_are_those_of_augmented_pictures(projected, monkeypatch):
+    x, label = (ops.convert_to_tensor(a) for a in (images(3), np.array([0, 1, 1], "int32")))
+    augmentation = projected.part["Augmentation"]
+    monkeypatch.setattr(augmentation, "seen", lambda game, samples: 0 * samples)
+    _, seen = projected.discriminator_loss({"image": x, "label": label}, {"fake": x})
+    black = projected.part["Projected"].network(0 * x)
+    expected = numpy(projected.discriminator([*black, label], training=True))
+    np.testing.assert_allclose(numpy(seen["real"]), expected[:, 0], rtol=1e-4, atol=1e-5)
+
+
 def test_at_first_the_class_says_nothing_to_the_projected_judge(projected):
     judge = projected.inference_discriminator()
     logits = [numpy(judge([images(3), np.full(3, label, "int32")])) for label in (0, 1)]

@@ -38,6 +38,8 @@ Each backend file offers the same few functions:
   `Layout`.
 - `single(model)`: context for work that this process does alone during a training on several
   devices or processes: making other models, and running `model` if it is given.
+- `FREEZES_OTHERS`: whether a compiled function keeps the values that variables outside of what it
+  is given had when it was compiled, such as the optimizer's in an evaluation.
 - `JIT_PENALTIES`: whether second derivatives work under `jit_compile=True`.
 - `JIT_REPLICAS`: whether several replicas work under `jit_compile=True`.
 - `out_of_memory(error)`: whether an exception says that a device ran out of memory.
@@ -58,6 +60,7 @@ _BACKEND = keras.config.backend()
 
 if _BACKEND == "tensorflow":
     from zoo.backend.tensorflow import (
+        FREEZES_OTHERS,
         JIT_PENALTIES,
         JIT_REPLICAS,
         apply,
@@ -84,6 +87,7 @@ if _BACKEND == "tensorflow":
     )
 elif _BACKEND == "jax":
     from zoo.backend.jax import (
+        FREEZES_OTHERS,
         JIT_PENALTIES,
         JIT_REPLICAS,
         apply,
@@ -110,6 +114,7 @@ elif _BACKEND == "jax":
     )
 elif _BACKEND == "torch":
     from zoo.backend.torch import (
+        FREEZES_OTHERS,
         JIT_PENALTIES,
         JIT_REPLICAS,
         apply,
@@ -161,6 +166,7 @@ def drawn(draw, shape, seed):
 
 __all__ = [
     "ALONE",
+    "FREEZES_OTHERS",
     "JIT_PENALTIES",
     "JIT_REPLICAS",
     "STRATEGIES",

@@ -19,6 +19,7 @@ from zoo.backend.layout import Layout, check_devices, chosen, part_of
 
 JIT_PENALTIES = True
 JIT_REPLICAS = True
+FREEZES_OTHERS = True
 
 prepare = jax_convolutions.prepare
 

@@ -12,6 +12,7 @@ from zoo.backend.layout import Layout, check_devices, chosen, part_of
 _ZERO = tf.UnconnectedGradients.ZERO
 JIT_PENALTIES = True
 JIT_REPLICAS = False
+FREEZES_OTHERS = False
 
 
 def _let_memory_grow():
@@ -75,15 +76,7 @@ def _dense(gradients):
 
 
 def train_step(body):
-    @functools.wraps(body)
-    def step(self, data):
-        # Keras reads past the end of a data set of unknown length. What does not wait for a batch,
-        # such as counting a step, would happen all the same.
-        given = [x for x in tf.nest.flatten(data) if x is not None]
-        with tf.control_dependencies(given):
-            return body(self, data)
-
-    return step
+    return body
 
 
 test_step = train_step

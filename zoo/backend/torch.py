@@ -14,6 +14,7 @@ from zoo.errors import UsageError
 _CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.Conv2DTranspose)
 JIT_PENALTIES = False
 JIT_REPLICAS = False
+FREEZES_OTHERS = False
 
 
 def vjp(fn, variables):

@@ -4,6 +4,8 @@ import types
 
 import keras
 
+from zoo.errors import UsageError
+
 
 def only(stream, parts):
     """Returns a stream without batches that `parts` does not divide; says once what is left out.
@@ -11,6 +13,9 @@ def only(stream, parts):
     Args:
         stream: a `tf.data.Dataset`, a torch `DataLoader`, a `keras.utils.PyDataset` or a generator.
         parts: int.
+
+    Raises:
+        UsageError: it is not known which batches of a loader are smaller.
     """
     if parts == 1:
         return stream
@@ -68,7 +73,7 @@ class _WholeIndices:
 
     def __len__(self):
         rest = len(self.batches.sampler) % self.batches.batch_size % self.parts
-        return len(self.batches) - bool(rest and not self.batches.drop_last)
+        return len(self.batches) - bool(rest)
 
 
 def _generated(batches, parts):
@@ -82,6 +87,15 @@ def _generated(batches, parts):
 
 
 def _loaded(loader, parts):
+    if getattr(loader, "drop_last", False):
+        return loader
+    sampler = getattr(loader.batch_sampler, "sampler", None)
+    if not hasattr(sampler, "__len__") or not hasattr(loader.batch_sampler, "batch_size"):
+        raise UsageError(
+            f"The last batch of this DataLoader may not divide into {parts} equal parts, and its "
+            "size is not known. Expected DataLoader(..., drop_last=True), or a batch_size over a "
+            f"data set of known length. Received: a {type(loader.dataset).__name__}."
+        )
     batches = _WholeIndices(loader.batch_sampler, parts)
     if len(batches) < len(loader.batch_sampler):
         _say(parts)
@@ -97,6 +111,13 @@ def _filtered(dataset, parts):
         return dataset
     import tensorflow as tf
 
+    count = int(dataset.cardinality())
+    if count > 0:  # then the length stays known, which Keras needs to end an epoch cleanly
+        (last,) = dataset.skip(count - 1).take(1)
+        if _whole(last, parts):
+            return dataset
+        _say(parts)
+        return dataset.take(count - 1)
     _say(parts)
     return dataset.filter(lambda *batch: tf.shape(keras.tree.flatten(batch)[0])[0] % parts == 0)
 

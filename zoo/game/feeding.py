@@ -140,14 +140,24 @@ def split_off(x, y, share, sample_weight):
 
 def check_batch(game, batch_size):
     """Raises UsageError unless a minibatch can be shared out and divided into its parts."""
-    count, smallest = backend.replicas_of(game), _smallest(game)
+    count, packing = backend.replicas_of(game), getattr(game, "packing", 1)
+    smallest = count * game.accumulate * packing
     if batch_size % smallest:
         near = max(batch_size // smallest, 1) * smallest
-        where = f"is shared out to {count} devices" if count > 1 else "is divided"
+        parts = (
+            f"A batch is shared out to {count} devices, in equal parts. Expected a batch size "
+            f"divisible by devices * accumulate * packing = {smallest}, such as {near}."
+            if count > 1
+            else "A batch does not divide into the parts that accumulate and packing make of it. "
+            f"Expected a batch_size divisible by {smallest}."
+        )
+        raise UsageError(f"{parts} Received: {batch_size}.")
+    every = getattr(game, "penalty_every", 1)
+    if -(-batch_size * packing // smallest // every) % packing:
         raise UsageError(
-            f"A batch {where}, in equal parts. Expected a batch size "
-            f"divisible by devices * accumulate * packing = {smallest}, such as {near}. "
-            f"Received: {batch_size}."
+            f"The penalty looks at one of {every} samples, and packing joins {packing} of those. "
+            f"Expected a batch_size divisible by {smallest * every}, or penalty_every=1. Received: "
+            f"{batch_size}."
         )
 
 
@@ -287,7 +297,14 @@ def _checked_stream(game, x, parts):
     elif isinstance(x, keras.utils.PyDataset):
         _check_first(game, x[0] if len(x) else None, parts)
     elif whole.is_loader(x):
-        _check_first(game, next(iter(x), None), parts)
+        first = next(iter(x), None)
+        if first is not None and not isinstance(first, tuple | list | dict):
+            raise UsageError(
+                "Keras takes tuples from a DataLoader. Expected (samples,) or (samples, labels): "
+                "let the data set return (sample,). Received: "
+                f"{type(first).__name__}."
+            )
+        _check_first(game, first, parts)
     elif whole.is_dataset(x):
         _check_first(game, next(iter(x.take(1)), None), parts)
     else:  # of another kind, which Keras accepts or refuses

@@ -72,9 +72,11 @@ def _means(game, results):
 
 def _updated(game, values):
     """Adds numbers to the running means and returns those, by name."""
-    # Keras sums the counts of all replicas, and together they must count one step.
+    # Keras sums the counts of all replicas, and together they must count one step. At the end of a
+    # data set of unknown length TensorFlow runs what needs no batch once more, so the weight needs
+    # one: a value that comes from it.
     count, _ = backend.replicas()
-    weight = None if count == 1 else 1 / count
     for name, value in values.items():
+        weight = ops.where(ops.isfinite(value), 1.0 / count, 1.0 / count)
         game.trackers[name].update_state(value, weight)
     return backend.logs({name: game.trackers[name].result() for name in values})

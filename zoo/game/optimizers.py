@@ -181,7 +181,7 @@ class PlayersOptimizer(keras.optimizers.Optimizer):
     @property
     def iterations(self):
         # One that scales the loss does not count by itself.
-        return unscaled(self.optimizers[0]).iterations
+        return self.optimizers[0].iterations
 
     @property
     def learning_rate(self):

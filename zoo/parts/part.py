@@ -63,7 +63,7 @@ class Part:
         """
 
     def changes(self, game):
-        """Returns whether losses depend on how many rounds were played."""
+        """Returns whether a loss depends on how many rounds were played, a bool."""
         return False
 
     def before_round(self, game, batch):

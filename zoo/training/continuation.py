@@ -7,10 +7,10 @@ that follows a schedule begins anew, so the learning rate is that of the new set
 import numpy as np
 
 from zoo import backend
-from zoo.errors import UsageError
+from zoo.errors import UsageError, listed
 from zoo.game import matching, optimizers
 from zoo.runs import config as configs
-from zoo.training.old_run import NO_SETTINGS, listed, take_state
+from zoo.training.old_run import MOST, NO_SETTINGS, take_state
 
 
 def go_on(gan, config, old):
@@ -77,7 +77,8 @@ def check_networks(gan, config, old, asked):
     what = "classes" if others else "shapes of its networks"
     received = asked
     if others:
-        received = [f"{listed(names or ['none'])} in the run, {listed(config['class_names'])} here"]
+        there, here = (listed(x or ["none"], MOST) for x in (names, config["class_names"]))
+        received = [f"{there} in the run, {here} here"]
     raise UsageError(
         f"{old.path} has other {what}, so its optimizer states do not fit. Expected settings that "
         "change no shape, such as learning_rate, batch_size or augment; "

@@ -96,8 +96,3 @@ def states(gan):
         for name, part in gan.part.items()
     }
     return {name: variables for name, variables in found.items() if variables}
-
-
-def listed(names):
-    more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
-    return f"{', '.join(names[:MOST])}{more}"

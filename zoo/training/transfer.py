@@ -7,12 +7,12 @@ same are taken, and what is new and what was left is told.
 import contextlib
 
 from zoo import config_file
-from zoo.errors import UsageError
+from zoo.errors import UsageError, listed
 from zoo.game import matching
 from zoo.runs import config as configs
 from zoo.runs import network_files
 from zoo.training import old_run
-from zoo.training.old_run import MOST, NO_SETTINGS, listed, take_state
+from zoo.training.old_run import MOST, NO_SETTINGS, take_state
 
 
 def take(gan, config, path):
@@ -104,13 +104,13 @@ def told(path, matches, classes, lines):
     if classes.changed:
         parts = {"kept": classes.kept, "new": classes.new, "left": classes.left}
         how = "by name" if classes.by_name else "by number"
-        named = "; ".join(f"{key} {listed(names)}" for key, names in parts.items() if names)
+        named = "; ".join(f"{key} {listed(names, MOST)}" for key, names in parts.items() if names)
         lines.append(f"classes, {how}: {named}")
     return lines
 
 
 def line_of(name, match):
     parts = [f"{name}: {match.taken} of {match.total} weights"]
-    parts += [f"new {listed(match.new)}"] if match.new else []
-    parts += [f"left {listed(match.left)}"] if match.left else []
+    parts += [f"new {listed(match.new, MOST)}"] if match.new else []
+    parts += [f"left {listed(match.left, MOST)}"] if match.left else []
     return "; ".join(parts)
