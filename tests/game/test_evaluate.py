@@ -64,11 +64,28 @@ def test_keras_stops_a_training_by_a_loss_of_validation(gan):
     assert len(history["loss"]) == 2
 
 
-def test_the_noise_of_the_discriminator_falls_in_evaluations_too():
-    gan = compiled("dcgan", image_shape=GREY, instance_noise=50.0, instance_noise_images=64.0)
-    gan.optimizer.learning_rate = 0.0
+def test_an_evaluation_knows_how_many_rounds_were_played():
+    """Instance noise falls with them, and at its end the logits are those without noise."""
+    gone = {"instance_noise": 50.0, "instance_noise_images": 64.0}
+    noisy, plain = (compiled("dcgan", image_shape=GREY, **noise) for noise in (gone, {}))
+    noisy.optimizer.learning_rate = 0.0
     x = images(8 * BATCH)
-    before = gan.evaluate(x[:BATCH], return_dict=True, verbose=0)
-    fit(gan, x)
-    after = gan.evaluate(x[:BATCH], return_dict=True, verbose=0)
-    assert abs(after["d_real"]) < abs(before["d_real"]) / 2
+
+    def logits(model):
+        return model.evaluate(x[:BATCH], return_dict=True, verbose=0)["d_real"]
+
+    assert logits(noisy) != pytest.approx(logits(plain), abs=1e-4)
+    fit(noisy, x)
+    assert logits(noisy) == pytest.approx(logits(plain), abs=1e-5)
+
+
+def test_an_interrupted_evaluation_leaves_a_model_that_works(gan):
+    def interrupt(batch, logs=None):
+        raise KeyboardInterrupt
+
+    before = gan.generate(4)
+    stop = keras.callbacks.LambdaCallback(on_test_batch_end=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        gan.evaluate(images(), batch_size=BATCH, verbose=0, callbacks=[stop])
+    np.testing.assert_array_equal(gan.generate(4), before)
+    assert np.isfinite(fit(gan, images())["loss"][0])

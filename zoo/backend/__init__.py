@@ -14,8 +14,8 @@ Each backend file offers the same few functions:
 - `train_step(body)`: decorator that turns `body(self, data) -> logs` into the `train_step` that
   `keras.Model.fit` calls on this backend.
 - `test_step(body)`: likewise for `test_step`. Nothing is trained, and `input_grad` works.
-- `usable(model)`: context around a training, after which the model has its last weights whatever
-  ended it.
+- `usable(model)`: context around an evaluation, after which the model has its weights whatever
+  ended it. For a training Keras sees to that.
 - `no_grad()`: context in which nothing is recorded for differentiation.
 - `apply(optimizer, gradients, variables)`: makes one update with the sum of all replicas'
   gradients. An optimizer that clips gradients clips the sum.

@@ -141,8 +141,8 @@ def usable(model):
     try:
         yield
     except BaseException:
-        # While Keras trains, the variables have no values: the step holds them. In the middle of a
-        # step it has given them away.
+        # While Keras evaluates, the variables have no values: the step holds them. In the middle of
+        # a step it has given them away.
         with contextlib.suppress(RuntimeError):
             model.jax_state_sync()
         raise

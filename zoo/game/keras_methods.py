@@ -144,8 +144,7 @@ class KerasMethods:
     def fit_checked(self, x, y=None, **kwargs):
         """As `keras.Model.fit`, for data that needs no check, and one round in each batch."""
         self._find_phase()
-        with backend.usable(self):
-            return super().fit(x, y, **kwargs)
+        return super().fit(x, y, **kwargs)
 
     def evaluate(self, x=None, y=None, batch_size=None, verbose="auto", **kwargs):
         """Returns all players' losses on samples, as `keras.Model.evaluate` does.
@@ -171,7 +170,8 @@ class KerasMethods:
         self.phase = self._judged_phase = phase
         before = [(v, backend.value_of(v)) for v in networks.changed_by_running(self)]
         try:
-            return super().evaluate(x, y, batch_size, verbose, **kwargs)
+            with backend.usable(self):
+                return super().evaluate(x, y, batch_size, verbose, **kwargs)
         finally:
             for variable, value in before:
                 variable.assign(value)
