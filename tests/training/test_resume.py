@@ -12,7 +12,7 @@ import pytest
 import running
 
 from zoo.errors import UsageError
-from zoo.game import game
+from zoo.game import keras_methods
 from zoo.runs import assembly, checkpoints, config
 from zoo.runs.csv_files import append_csv, read_csv
 from zoo.training import callbacks, train
@@ -51,7 +51,7 @@ def test_two_epochs_resumed_to_four_equal_four(straight, tmp_path):
 def test_a_run_in_float16_goes_on_with_its_scales(tmp_path, monkeypatch):
     # So large that the first updates overflow, and each of them halves it.
     start = functools.partial(keras.optimizers.LossScaleOptimizer, initial_scale=2.0**30)
-    monkeypatch.setattr(game, "scaling", start)
+    monkeypatch.setattr(keras_methods, "scaling", start)
     whole, halves = (
         running.start(tmp_path, name, epochs=epochs, precision="mixed_float16").directory
         for name, epochs in (("whole", 2), ("halves", 1))
