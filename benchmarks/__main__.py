@@ -46,7 +46,7 @@ flags.DEFINE_string("readme", None, f"A file whose part from {MARKERS[0]} on is 
 # Settings for recipes that would take too long otherwise, and small ones for --quick.
 OVERRIDES = {"cats_and_dogs": {"image_size": 64, "width": 8}}
 TINY = {
-    "cats_and_dogs": {"image_size": 32, "width": 2},
+    "cats_and_dogs": {"image_size": 32, "width": 2, "discriminator_features": "random"},
     "conditional": {"width": 4},
     "dcgan": {"width": 4},
 }

@@ -35,6 +35,8 @@ SMALL = {
     "patch_halvings": 1,
     "group_size": 4,
     "pool_size": 3,
+    "discriminator_features": "random",
+    "feature_size": 32,
 }
 IMAGE_SHAPE = (16, 16, 1)
 # Where a network halves its images more often.

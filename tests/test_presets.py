@@ -75,7 +75,7 @@ NEUTRAL = {
 
 # (model, data set, preset, shape of a sample, rounds of an epoch) -> what is not neutral.
 RECIPES = {
-    ("cats_and_dogs", "folder:pets", "default", (256, 256, 3), 0): {
+    ("cats_and_dogs", "folder:pets", "pixels", (256, 256, 3), 0): {
         "batch_size": 16,
         "epochs": 200,
         "image_size": 256,
@@ -93,7 +93,7 @@ RECIPES = {
         "beta_2": 0.99,
         "ema_half_life": 10000.0,
     },
-    ("cats_and_dogs", "folder:pets", "projected", (256, 256, 3), 0): {
+    ("cats_and_dogs", "folder:pets", "default", (256, 256, 3), 0): {
         "batch_size": 16,
         "epochs": 2000,
         "image_size": 256,
@@ -130,7 +130,7 @@ RECIPES = {
         "ema_half_life": 5545.0,
         "ema_ramp_up": 1000000.0,
     },
-    ("cats_and_dogs", "folder:pets", "default", (64, 64, 3), 0): {
+    ("cats_and_dogs", "folder:pets", "pixels", (64, 64, 3), 0): {
         "batch_size": 16,
         "epochs": 200,
         "image_size": 256,

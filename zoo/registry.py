@@ -28,7 +28,7 @@ MODELS = {
     "cats_and_dogs": (
         "zoo.models.cats_and_dogs",
         "CatsAndDogsGAN",
-        "256x256 photographs from a few thousand examples (after Liu et al. 2021, FastGAN)",
+        "256x256 photographs from a few thousand examples (after Liu et al. and Sauer et al. 2021)",
     ),
     "pix2pix": (
         "zoo.models.pix2pix",

@@ -1,4 +1,4 @@
-"""CatsAndDogsGAN: FastGAN's generator in R3GAN's game, and against frozen features."""
+"""CatsAndDogsGAN: FastGAN's generator in R3GAN's game, against frozen features and pixels."""
 
 import os
 import subprocess
@@ -32,13 +32,13 @@ with np.load(sys.argv[3]) as given:
 """
 
 
-def small(size=16, preset="default", **settings):
+def small(size=16, preset="pixels", **settings):
     """A small model of a preset."""
     resolved = config.resolve("cats_and_dogs", "folder:pets", preset)
     recipe = config.model_settings(config.sized(resolved, (size, size, 3)))
     # The tests over the registry augment; JAX compiles a step three times as long with it.
     chosen = {"latent_dim": 8, "augment": "", "width": 4}
-    if preset == "projected":
+    if preset == "default":
         chosen |= {"discriminator_features": "random", "feature_size": 32}
     return CatsAndDogsGAN((size, size, 3), **recipe | chosen | settings)
 
@@ -75,7 +75,7 @@ def test_the_class_does_not_drown_z(quick_compilation):
 @helpers.not_on_jax
 def test_rectified_maps_have_no_mean():
     """With one, all samples of the projected game kept one layout and one palette."""
-    gan = small(32, "projected", latent_dim=256, width=8)
+    gan = small(32, "default", latent_dim=256, width=8)
     outputs = [x.output for x in gan.generator.layers if x.name.endswith("_centred")]
     z = ops.convert_to_tensor(latents(64, 256))
     maps = keras.Model(gan.generator.inputs, outputs)(z, training=True)
@@ -87,7 +87,7 @@ def test_rectified_maps_have_no_mean():
 @helpers.not_on_jax
 def test_a_class_is_one_number_beside_the_noise_where_weights_start_small():
     """Its learned vector of 256 numbers drowned the noise within 300 steps."""
-    gan = small(32, "projected", num_classes=2)
+    gan = small(32, "default", num_classes=2)
     class_vectors = gan.generator.get_layer("class")
     np.testing.assert_array_equal(numpy(class_vectors.embeddings.value), np.eye(2))
     before = [numpy(w.value) for w in gan.generator.trainable_variables]
@@ -148,7 +148,7 @@ def test_the_paper_preset_is_fastgans_game_and_takes_finite_steps(fast_gan):
 
 @pytest.fixture(scope="module")
 def projected():
-    return small(preset="projected", num_classes=2)
+    return small(preset="default", num_classes=2)
 
 
 def layers_in(network):
@@ -182,7 +182,7 @@ def test_projected_it_judges_features_and_the_exported_judge_judges_pictures(pro
 
 @helpers.not_on_jax
 def test_with_a_hinge_every_patch_of_every_scale_is_judged():
-    gan = small(preset="projected", loss="hinge", penalty=None, discriminator_norm="spectral")
+    gan = small(preset="default", loss="hinge", penalty=None, discriminator_norm="spectral")
     assert gan.discriminator.output_shape == (None, 4 * 4 + 4 * 4 + 2 * 2 + 1)
     train(gan)
 

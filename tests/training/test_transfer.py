@@ -111,15 +111,17 @@ def test_other_channels_take_all_but_the_layers_that_see_them(tmp_path):
 
 @pytest.mark.parametrize("model", ["dcgan", "cats_and_dogs"])
 def test_another_size_takes_the_layers_near_the_picture(tmp_path, model):
-    old = written(tmp_path / "old", completed(model, (16, 16, 1)))
-    gan, lines = begun(completed(model, (32, 32, 1), seed=1), tmp_path / "old")
+    old = written(tmp_path / "old", completed(model, (32, 32, 1)))
+    gan, lines = begun(completed(model, (64, 64, 1), seed=1), tmp_path / "old")
     kept = {name: equal(gan.network(name), old.network(name)) for name in gan.network_names}
     if model == "dcgan":
         assert {"level_1/kernel", "to_image/kernel"} <= kept["generator"]
         assert {"down_0/kernel", "down_1/kernel"} <= kept["discriminator"]
-        assert "level_2" in lines[1] and "down_2" in lines[2]
+        assert "level_3" in lines[1] and "down_3" in lines[2]
     else:
-        assert {"gate_4/kernel", "value_8a/kernel"} <= kept["generator"]
+        assert {"conv_4/kernel", "conv_32b/kernel"} <= kept["generator"]
+        assert {"head_4_down_0/kernel", "head_4_last/kernel"} <= kept["discriminator"]
+        assert "head_4_down_1" in lines[2]
     assert "; new " in lines[1] and "; new " in lines[2]
 
 

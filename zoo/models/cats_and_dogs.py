@@ -7,15 +7,15 @@ the names of its two files are kept. The recipe combines three papers:
   for High-fidelity Few-shot Image Synthesis", ICLR 2021, arXiv:2101.04775): from 4x4, by nearest
   neighbour doubling, convolutions and gated linear units, with skip-layer excitation (section 3.1):
   low-resolution maps weight the channels of maps sixteen times as large.
+- The discriminator is Projected GAN's (Sauer, Chitta, Müller, Geiger: "Projected GANs Converge
+  Faster", NeurIPS 2021, arXiv:2111.01007): it sees frozen ImageNet features instead of pixels,
+  mixed at random, at four scales, each with a small network of its own.
 - The loss is R3GAN's (Huang, Gokaslan, Kuleshov, Tompkin: "The GAN is dead; long live the GAN! A
-  Modern Baseline GAN", NeurIPS 2024, arXiv:2501.05441): relativistic pairs with R1 and R2, Adam
-  with beta_1 0, no normalisation in the discriminator.
-- All inputs of the discriminator are augmented (Zhao et al. 2020, DiffAugment) and flipped.
+  Modern Baseline GAN", NeurIPS 2024, arXiv:2501.05441): relativistic pairs with R1 and R2, here on
+  the gradient at the features, Adam with beta_1 0, no normalisation in the discriminator.
 
-`--preset=projected` plays against frozen ImageNet features instead of pixels (Sauer, Chitta,
-Müller, Geiger: "Projected GANs Converge Faster", NeurIPS 2021, arXiv:2111.01007): features mixed at
-random, at four scales, each with a small network of its own. Its loss is R3GAN's too, with the
-penalties on the gradient at the features.
+All pictures that it sees are augmented (Zhao et al. 2020, DiffAugment) and flipped. With
+`--preset=pixels` it sees pixels, and needs no trained network.
 
 Classes are a vector beside `z` in the generator and a projection in the discriminator (Miyato and
 Koyama: "cGANs with Projection Discriminator", ICLR 2018, eq. 3).
@@ -23,23 +23,23 @@ Koyama: "cGANs with Projection Discriminator", ICLR 2018, eq. 3).
 Where and why this file deviates from FastGAN; `--preset=paper` restores what is a setting. All
 numbers are in configs/cats_and_dogs.py:
 
-- group instead of batch normalisation in the generator: training and inference compute the same
-  function, and the step is the same with gradient accumulation and any number of replicas.
+- no gated units, for a CPU. Their rectified maps lose their mean, and the class is one number
+  beside `z`: with either as usual, the samples soon had one layout, or one picture for each class.
 - no noise inside the generator: a sample is a function of `z`, so a seed identifies it.
 - no decoders that reconstruct the picture from the discriminator's features, and one logit instead
   of 25 patches: the two penalties regularise instead.
 - no spectral normalisation in the generator; `discriminator_norm` adds it to the discriminator.
 - the hinge loss of `paper` lacks the random margin of the authors' code.
+- `pixels` has group instead of batch normalisation in the generator: training and inference compute
+  the same function, and the step is the same with gradient accumulation.
 
-Where and why the preset `projected` deviates from Projected GAN:
+Where and why it deviates from Projected GAN:
 
 - pairs and penalties instead of a hinge loss, and no normalisation in the networks on features:
   with the hinge all samples had the same two or three colours, which changed as training went on.
 - each map is divided by its size on photographs, so that no scale drowns another.
-- the mixed maps are not enlarged and the generator has no gated units, for a CPU.
+- the mixed maps are not enlarged, for a CPU.
 - smaller pictures are enlarged to `feature_size`, not to the 224 pixels of ImageNet.
-- the rectified maps of the generator lose their mean, and the class is one number beside `z`: with
-  either as usual, the samples soon had one layout, or one picture for each class.
 """
 
 import math
@@ -54,7 +54,7 @@ from zoo.game import GAN
 from zoo.game.gan import PARTS
 from zoo.layers import SpectralConv2D, SpectralDense
 from zoo.parts.augmentation import Augmentation
-from zoo.parts.projected import Projected
+from zoo.parts.projected import STRIDES, Projected
 from zoo.parts.seen import Packing
 from zoo.settings import Setting
 from zoo.shapes import CHANNELS
@@ -73,7 +73,7 @@ SLOPE = 0.2  # of the leaky rectifiers
 
 @keras.saving.register_keras_serializable(package="zoo")
 class CatsAndDogsGAN(GAN):
-    """FastGAN's generator in R3GAN's game, or in Projected GAN's.
+    """FastGAN's generator in R3GAN's game, against frozen features or pixels.
 
     Losses, with s = softplus, logits D and pairs (x, z) of one real and one generated sample
     (`loss="relativistic"`, `penalty="r1_r2"`; others by name):
@@ -96,11 +96,10 @@ class CatsAndDogsGAN(GAN):
         generator_norm: "group" or "batch", the normalisation in the generator.
         discriminator_norm: "none" or "spectral". Batch normalisation would mix the samples, and
             the penalties are on the gradient at a single one.
-        penalty_weight: float, gamma; None for 1 at 64x64 and in proportion to the number of
-            pixels, so 16 at 256x256; that of the preset `projected` is in proportion to the
-            number of features. If D looks at regions of the picture, each of n pixels has a
-            gradient of order 1/n, and the squared norm is of order 1/n. R3GAN goes from 2 to 0.2
-            at 64x64 and from 150 to 15 at 256x256.
+        penalty_weight: float, gamma; by default in proportion to the number of features, in the
+            preset `pixels` to that of pixels: 1 at 64x64, 16 at 256x256. If D looks at regions of
+            the picture, each of n pixels has a gradient of order 1/n, and the squared norm is of
+            order 1/n. R3GAN goes from 2 to 0.2 at 64x64 and from 150 to 15 at 256x256.
         num_classes: int or None, number of classes.
 
     Raises:
@@ -219,15 +218,19 @@ class CatsAndDogsGAN(GAN):
         """A small network for each of the four maps, each with logits of 4x4 patches."""
         conv, _ = self._kinds()
         shapes = self.part["Projected"].map_shapes(self.image_shape)
-        maps = [keras.Input(shape, name=f"map_{shape[0]}") for shape in shapes]
+        maps = [
+            keras.Input(shape, name=f"map_{stride}")
+            for shape, stride in zip(shapes, STRIDES, strict=True)
+        ]
         label = keras.Input((), dtype="int32", name="label") if self.num_classes else None
         logits = []
-        for x in maps:
-            name = f"head_{x.shape[1]}"
+        for x, stride in zip(maps, STRIDES, strict=True):
+            # Counted from the features, so that larger pictures keep the names of what sees them.
+            name, halved = f"head_{stride}", 0
             while x.shape[1] > 4:
-                side = x.shape[1] // 2
-                x = conv(HEAD, 4, 2, "same", **self._head_kernel(f"{name}_down_{side}"))(x)
-                x = layers.LeakyReLU(SLOPE, name=f"{name}_down_{side}_relu")(x)
+                x = conv(HEAD, 4, 2, "same", **self._head_kernel(f"{name}_down_{halved}"))(x)
+                x = layers.LeakyReLU(SLOPE, name=f"{name}_down_{halved}_relu")(x)
+                halved += 1
             if len(logits) == len(maps) - 1:
                 x = self.compared(x)
             x = conv(HEAD, 3, padding="same", **self._head_kernel(f"{name}_last"))(x)
