@@ -118,6 +118,14 @@ def train(gan, epochs=1, count=None, **options):
     return gan.fit(x, y, batch_size=BATCH, epochs=epochs, shuffle=False, verbose=0, **options)
 
 
+def seen(gan, images):
+    """Returns the list of what the discriminator sees of images, without augmentation."""
+    projected = gan.part.get("Projected")
+    if not projected or not projected.on:
+        return [ops.convert_to_tensor(images)]
+    return projected.network(ops.convert_to_tensor(images))
+
+
 def step(gan, x, y=None):
     """Takes one step and returns its losses, those of this step alone."""
     # Not `train_on_batch`, for which JAX would compile the step a second time.
