@@ -16,7 +16,7 @@ from zoo.training import notes, train
 
 def dataset_of(*counts):
     labels = np.repeat(np.arange(len(counts)), counts).astype("int32")
-    images = np.zeros((len(labels), 16, 16, 1), "uint8")
+    images = np.random.default_rng(0).integers(0, 256, (len(labels), 16, 16, 1)).astype("uint8")
     names = tuple(f"class {i}" for i in range(len(counts)))
     return Dataset("folder:x", {"image": images, "label": labels}, names)
 
@@ -33,6 +33,14 @@ def test_very_unequal_classes_are_told_with_their_counts():
     assert told(dataset_of(70, 3, 400), even_classes=True) == []
     assert told(dataset_of(150, 30)) == told(Dataset("x", {"image": dataset_of(200).samples})) == []
     assert told(dataset_of(400, 3), model="vanilla") == []
+
+
+def test_pictures_of_one_colour_are_told():
+    images = np.full((500, 16, 16, 3), 7, "uint8")
+    (line,) = told(Dataset("folder:x", {"image": images}))
+    assert line.startswith("the first 100 pictures of folder:x (image) are all the same")
+    images[99] = 8
+    assert told(Dataset("folder:x", {"image": images})) == []
 
 
 def test_few_samples_are_told_with_what_helps():

@@ -6,6 +6,7 @@ import zoo
 from zoo.runs import assembly
 
 UNEQUAL = 5  # largest by smallest class, above which a line says so
+LOOKED_AT = 100  # pictures, to find out whether all are the same
 FEW = 100  # samples that a discriminator knows by heart in minutes
 SHORT = 1000  # steps in which nothing is learnt
 AUGMENT = "flip,color,translation,cutout"
@@ -18,8 +19,25 @@ def notes(dataset, config):
         dataset: the `zoo.data.Dataset` of the run.
         config: its completed config.
     """
-    found = [unequal_classes(dataset, config), few_samples(dataset, config), rest(dataset, config)]
+    found = [
+        alike(dataset),
+        unequal_classes(dataset, config),
+        few_samples(dataset, config),
+        rest(dataset, config),
+    ]
     return [*dataset.notes, *filter(None, found)]
+
+
+def alike(dataset):
+    """Returns a sentence if the first pictures of a field are all the same."""
+    for name, values in dataset.fields.items():
+        seen = values[:LOOKED_AT]
+        if seen.ndim == 4 and len(seen) > 1 and (seen == seen[:1]).all():
+            return (
+                f"the first {len(seen):,} pictures of {dataset.name} ({name}) are all the same, so "
+                "there is nothing else to learn; look at the files"
+            )
+    return None
 
 
 def unequal_classes(dataset, config):
