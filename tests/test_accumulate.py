@@ -1,5 +1,6 @@
 """The gradient of a minibatch computed in parts."""
 
+import helpers
 import keras
 import numpy as np
 import pytest
@@ -71,6 +72,28 @@ def test_the_generators_second_pass_repeats_the_first():
         step(gan, x)
         moved.append(int(numpy(seeds[0])[-1] - before[-1]))
     assert moved == [1, 2], "a draw for each part"
+
+
+@helpers.not_on_jax  # traces what it computes
+def test_the_second_pass_repeats_the_noise_that_the_first_has_drawn():
+    passes = []
+
+    class Noisy(zoo.get("vanilla")):
+        def make(self, batch):
+            fake = super().make(batch)["fake"]
+            fake = fake + self.normal(tuple(fake.shape))
+            passes.append(numpy(fake))
+            return {"fake": fake}
+
+    gan = small("vanilla", make=lambda name, **s: Noisy(**s), accumulate=2)
+    gan.compile(keras.optimizers.SGD(0.1), run_eagerly=True)
+    before = numpy(gan.noise.state)
+    step(gan, data(gan, BATCH)[0])
+    first, second = passes[:2], passes[2:]
+    assert not np.array_equal(*first)
+    np.testing.assert_array_equal(first, second)
+    # Of z and of both parts; the second pass counts no draw.
+    assert int(numpy(gan.noise.state)[-1] - before[-1]) == 3
 
 
 def test_parts_that_do_not_divide_the_batch_are_refused():

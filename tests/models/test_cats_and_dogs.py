@@ -187,11 +187,32 @@ def test_with_a_hinge_every_patch_of_every_scale_is_judged():
     train(gan)
 
 
+def played(gan, real, fake, label):
+    """The batch and what was made of it, as the players get them, where the generator drew fake."""
+    gan.generate_batch = lambda z, labels: fake
+    batch = {"image": real, "label": label}
+    batch |= gan.draw(batch)
+    made = gan.make(batch)
+    del gan.generate_batch
+    return batch, made
+
+
+def test_projected_each_picture_is_looked_at_once(monkeypatch):
+    """The features of real and of generated pictures are the same ones for both players."""
+    gan = small(preset="default", num_classes=2, augment="flip,translation,cutout")
+    looked = []
+    see = gan.part["Projected"].seen
+    monkeypatch.setattr(
+        gan.part["Projected"], "seen", lambda game, x: [looked.append(x.shape), see(game, x)][1]
+    )
+    train(gan, steps=1)
+    assert len(looked) == 2, looked
+
+
 def test_projected_the_penalty_is_on_the_gradient_at_the_features(projected):
     x, labels = images(6), np.array([0, 1, 1], "int32")
     real, fake, label = map(ops.convert_to_tensor, (x[:3], x[3:], labels))
-    batch, made = {"image": real, "label": label}, {"fake": fake}
-    total, seen = projected.discriminator_loss(batch, made)
+    total, seen = projected.discriminator_loss(*played(projected, real, fake, label))
     maps = [ops.stop_gradient(m) for m in projected.part["Projected"].network(x)]
     both = ops.convert_to_tensor(np.tile(labels, 2))
     squares = np.zeros(6)
@@ -212,7 +233,7 @@ def test_projected_the_features_are_those_of_augmented_pictures(projected, monke
     x, label = (ops.convert_to_tensor(a) for a in (images(3), np.array([0, 1, 1], "int32")))
     augmentation = projected.part["Augmentation"]
     monkeypatch.setattr(augmentation, "seen", lambda game, samples: 0 * samples)
-    _, seen = projected.discriminator_loss({"image": x, "label": label}, {"fake": x})
+    _, seen = projected.discriminator_loss(*played(projected, x, x, label))
     black = projected.part["Projected"].network(0 * x)
     expected = numpy(projected.discriminator([*black, label], training=True))
     np.testing.assert_allclose(numpy(seen["real"]), expected[:, 0], rtol=1e-4, atol=1e-5)

@@ -103,12 +103,15 @@ def make(game, minibatch, moving):
         return _cut_off(made), pullback
     parts = split(minibatch, game.accumulate)
     drawing = [game.network(name) for name in maker.makes]
-    before = [(v, ops.copy(v)) for network in drawing for v in network.non_trainable_variables]
+    noise = game.noise.state
+    states = [noise, *(v for network in drawing for v in network.non_trainable_variables)]
+    before = [(v, ops.copy(v)) for v in states]
     with backend.no_grad():
         made = _gathered([game.make(part) for part in parts])
 
     def pullback(gradients):
         # Starting from the same state, the second pass repeats the first exactly.
+        drawn = ops.copy(noise)
         with backend.no_grad():
             for variable, value in before:
                 variable.assign(value)
@@ -116,6 +119,8 @@ def make(game, minibatch, moving):
         for part, cotangent in zip(parts, split(gradients, game.accumulate), strict=True):
             _, pull = backend.vjp(lambda part=part: game.make(part), variables)
             total = _added(total, pull(cotangent))
+        with backend.no_grad():
+            noise.assign(drawn)
         return total
 
     return _cut_off(made), pullback

@@ -47,7 +47,7 @@ import os
 import pathlib
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 from zoo.errors import UsageError
 from zoo.game import GAN
@@ -325,13 +325,30 @@ class CatsAndDogsGAN(GAN):
 
     # The game
 
+    # The features of a minibatch are computed once: both players see the same ones, and those of
+    # made pictures are a part of the pass that made them. So a penalty on the gradient at them
+    # needs no derivative of the network that they come from.
+
+    def draw(self, batch):
+        if not self.part["Projected"].on:
+            return super().draw(batch)
+        return super().draw(batch) | {"real": ops.stop_gradient(self.features(batch["image"]))}
+
+    def make(self, batch):
+        made = super().make(batch)
+        return {"fake": self.features(made["fake"])} if self.part["Projected"].on else made
+
     def discriminator_loss(self, batch, made):
-        projected = self.part["Projected"]
-        if not projected.on or not self.penalty:
-            return super().discriminator_loss(batch, made)
-        # The gradient at the features needs no derivative of the network that they come from.
-        real, fake = (projected.flat(self.seen(x)) for x in (batch["image"], made["fake"]))
-        return super().discriminator_loss(batch | {"image": real}, made | {"fake": fake})
+        return super().discriminator_loss(
+            batch | {"image": batch.get("real", batch["image"])}, made
+        )
+
+    def generator_loss(self, batch, made):
+        return super().generator_loss(batch | {"image": batch.get("real", batch["image"])}, made)
+
+    def features(self, images):
+        """Returns the maps that the discriminator sees of images, float32 `(batch, features)`."""
+        return self.part["Projected"].flat(self.seen(images))
 
     def seen(self, samples):
         if len(samples.shape) == 2:

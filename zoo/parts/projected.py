@@ -96,9 +96,8 @@ class Projected(Part):
         return self.network(ops.cast(samples, "float32"), training=False)
 
     def flat(self, maps):
-        """Returns maps side by side, float32 `(batch, features)`, cut off from the pictures."""
-        vectors = [ops.reshape(x, (-1, math.prod(x.shape[1:]))) for x in maps]
-        return ops.stop_gradient(ops.concatenate(vectors, axis=1))
+        """Returns maps side by side, float32 `(batch, features)`."""
+        return ops.concatenate([ops.reshape(x, (-1, math.prod(x.shape[1:]))) for x in maps], axis=1)
 
     def maps(self, image_shape, flat):
         """Undoes `flat`.
