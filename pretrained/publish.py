@@ -21,11 +21,15 @@ from zoo.cli import programs  # noqa: E402, found by the line above
 from zoo.errors import UsageError  # noqa: E402, found by the line above
 
 FLAGS = programs.FLAGS
-MOST_BYTES = 5_000_000
+MOST_BYTES = 25_000_000
+# A larger picture is written as JPEG.
+MOST_PNG = 1_000_000
 # Of the data, for the card; other data need a line here.
 LICENCES = {
     "digits": "the test part of Alpaydin and Kaynak, Optical Recognition of Handwritten Digits, "
     "UCI Machine Learning Repository, 1998, CC BY 4.0",
+    "folder:cats_and_dogs": "3,636 photographs of Asirra, by Elson, Douceur, Howell and Saul, CCS "
+    "2007, the data of Kaggle's Dogs vs. Cats, for research",
     "mnist": "LeCun, Cortes and Burges, MNIST, CC BY-SA 3.0",
     "gaussian": "made-up numbers, none",
     "ring8": "made-up points, none",
@@ -52,13 +56,16 @@ def main():
             f"The generator is too large to ship. Expected at most {MOST_BYTES:,} bytes, with a "
             f"smaller width for example. Received: {size:,}."
         )
-    if config["dataset"] not in LICENCES:
+    records = evaluation["evaluations"].values()
+    # A folder is named by its end, wherever it lies on this machine.
+    source, _, place = config["dataset"].partition(":")
+    dataset = f"{source}:{pathlib.Path(place).name}" if place else source
+    if dataset not in LICENCES:
         raise UsageError(
-            f"The licence of {config['dataset']} is not known. Add it to LICENCES in {__file__}."
+            f"The licence of {dataset} is not known. Add it to LICENCES in {__file__}."
         )
     content = generator.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
-    records = evaluation["evaluations"].values()
     record = next((r for r in records if r["protocol"]["source_hash"] == digest), None)
     if record is None:
         raise UsageError(
@@ -66,19 +73,31 @@ def main():
         )
     target = pathlib.Path(FLAGS.folder) / f"{FLAGS.name}.keras"
     target.write_bytes(content)
-    shutil.copyfile(max((run / "samples").glob("step-*.png")), target.with_suffix(".png"))
-    text = card(config, environment, record, content)
+    picture = put_picture(max((run / "samples").glob("step-*.png")), target)
+    text = card(config | {"dataset": dataset}, environment, record, content, picture)
     target.with_suffix(".md").write_text(text, encoding="utf-8")
     print(os.path.relpath(target))
 
 
-def card(config, environment, record, content):
+def put_picture(source, target):
+    """Copies a picture beside `target`, as JPEG if it is large, and returns its path."""
+    if source.stat().st_size <= MOST_PNG:
+        return pathlib.Path(shutil.copyfile(source, target.with_suffix(".png")))
+    from PIL import Image
+
+    path = target.with_suffix(".jpg")
+    Image.open(source).convert("RGB").save(path, quality=85, optimize=True)
+    return path
+
+
+def card(config, environment, record, content, picture):
     """Returns the markdown of a card.
 
     Args:
         config, environment: dicts, what the run directory holds under these names.
         record: dict, one evaluation of `evaluation.json`.
         content: bytes of the generator's file.
+        picture: path of the picture beside it.
     """
     protocol = record["protocol"]
     scores = "\n".join(
@@ -102,7 +121,7 @@ def card(config, environment, record, content):
 generator = zoo.pretrained("{FLAGS.name}")  # or keras.models.load_model on the file
 ```
 
-![samples]({FLAGS.name}.png)
+![samples]({picture.name})
 
 | | |
 | --- | --- |
