@@ -54,6 +54,8 @@ def injected(owner):
     """
     import keras
 
+    from zoo import backend
+
     class Injected(owner):
         def drawn(self, shape, table):
             # The first one is the maker's; in a warm start there is no other but its own.
@@ -72,7 +74,7 @@ def injected(owner):
         def train_step(self, *arguments):
             # A pool draws for all replicas at once, so not by `uniform`.
             with unittest.mock.patch.object(
-                keras.random, "uniform", lambda shape, **options: self.uniform(shape)
+                backend, "uniform", lambda shape, seed: self.uniform(shape)
             ):
                 return super().train_step(*arguments)
 

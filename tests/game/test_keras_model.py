@@ -1,13 +1,10 @@
-"""A game as a model of Keras: called, exported, frozen, copied, watched by callbacks."""
-
-import copy
-import pickle
+"""A game as a model of Keras: called, exported, frozen, watched by callbacks."""
 
 import keras
 import numpy as np
 import pytest
 from fitting import GREY, compiled, fit, images
-from helpers import BATCH, each_variant, not_on_jax, numpy, small, snapshot, train
+from helpers import BATCH, each_variant, not_on_jax, numpy, small
 
 from zoo.errors import UsageError
 
@@ -158,21 +155,6 @@ def test_callbacks_of_keras_work(gan, tmp_path):
         np.testing.assert_array_equal(model.generate(4), gan.generate(4))
 
 
-def test_samples_of_a_batch_are_those_of_any_way_to_run():
-    x = images()
-    kinds = [{}, {"run_eagerly": True}]
-    if keras.config.backend() != "torch":
-        kinds += [{"steps_per_execution": 2}]
-    drawn = []
-    for options in kinds:
-        gan = small("dcgan", image_shape=GREY)
-        gan.compile(**options)
-        fit(gan, x)
-        drawn.append(gan.generate(4, ema=False))
-    for samples in drawn[1:]:
-        np.testing.assert_allclose(samples, drawn[0], atol=1e-5)
-
-
 @each_variant
 def test_a_notebook_gets_a_picture(variant):
     if variant.task.endswith("translation"):
@@ -182,32 +164,3 @@ def test_a_notebook_gets_a_picture(variant):
         assert shown.size != variant.show(64).size or "picture" not in variant.task
     assert shown._repr_png_() and min(shown.size) >= 64
     assert len(np.unique(np.asarray(shown))) > 2
-
-
-COPIES = {"deepcopy": copy.deepcopy, "pickle": lambda gan: pickle.loads(pickle.dumps(gan))}
-
-
-# One of each shape of game: an original and its copy are each compiled.
-@pytest.mark.slow
-@not_on_jax
-@pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
-@pytest.mark.parametrize("variant", ["conditional", "cyclegan"], indirect=True)
-def test_a_copy_trains_on_like_its_original_and_apart_from_it(variant, copied):
-    train(variant)
-    kept = snapshot(variant)
-    other = copied(variant)
-    train(other)
-    for a, b in zip(snapshot(variant), kept, strict=True):
-        np.testing.assert_array_equal(a, b)
-    train(variant)
-    for a, b in zip(snapshot(variant), snapshot(other), strict=True):
-        np.testing.assert_array_equal(a, b)
-
-
-def test_a_clone_begins_anew_with_the_same_settings(gan):
-    fit(gan, images())
-    clone = keras.models.clone_model(gan)
-    assert clone.get_config() | {"name": gan.name} == gan.get_config()
-    clone.compile()
-    fresh = compiled("dcgan", image_shape=GREY)
-    assert fit(clone, images()) == fit(fresh, images())

@@ -16,6 +16,8 @@ Each backend file offers the same few functions:
 - `test_step(body)`: likewise for `test_step`. Nothing is trained, and `input_grad` works.
 - `usable(model)`: context around an evaluation, after which the model has its weights whatever
   ended it. For a training Keras sees to that.
+- `normal(shape, seed)`, `uniform(shape, seed)`: draws of N(0, 1) and U(0, 1) in float32 from a
+  `keras.random.SeedGenerator`. They do not depend on `jit_compile` or `run_eagerly`.
 - `no_grad()`: context in which nothing is recorded for differentiation.
 - `apply(optimizer, gradients, variables)`: makes one update with the sum of all replicas'
   gradients. An optimizer that clips gradients clips the sum.
@@ -72,6 +74,7 @@ if _BACKEND == "tensorflow":
         made_grad,
         mean,
         no_grad,
+        normal,
         out_of_memory,
         prepare,
         replicas,
@@ -80,6 +83,7 @@ if _BACKEND == "tensorflow":
         stream,
         test_step,
         train_step,
+        uniform,
         usable,
         value_and_grad,
         value_of,
@@ -99,6 +103,7 @@ elif _BACKEND == "jax":
         made_grad,
         mean,
         no_grad,
+        normal,
         out_of_memory,
         prepare,
         replicas,
@@ -107,6 +112,7 @@ elif _BACKEND == "jax":
         stream,
         test_step,
         train_step,
+        uniform,
         usable,
         value_and_grad,
         value_of,
@@ -126,6 +132,7 @@ elif _BACKEND == "torch":
         made_grad,
         mean,
         no_grad,
+        normal,
         out_of_memory,
         prepare,
         replicas,
@@ -134,6 +141,7 @@ elif _BACKEND == "torch":
         stream,
         test_step,
         train_step,
+        uniform,
         usable,
         value_and_grad,
         value_of,
@@ -152,15 +160,15 @@ def drawn(draw, shape, seed):
     The parts of all replicas together equal the draw of a single replica with the whole batch.
 
     Args:
-        draw: function of `keras.random`.
+        draw: `normal` or `uniform`, or another function of a shape and a seed.
         shape: tuple, the shape of this replica's part; the first axis counts the samples.
         seed: keras.random.SeedGenerator.
     """
     count, index = replicas()
     if count == 1:
-        return draw(shape, seed=seed)
+        return draw(shape, seed)
     size = shape[0]
-    samples = draw((size * count, *shape[1:]), seed=seed)
+    samples = draw((size * count, *shape[1:]), seed)
     return samples[index * size : (index + 1) * size]
 
 
@@ -181,6 +189,7 @@ __all__ = [
     "made_grad",
     "mean",
     "no_grad",
+    "normal",
     "out_of_memory",
     "prepare",
     "replicas",
@@ -189,6 +198,7 @@ __all__ = [
     "stream",
     "test_step",
     "train_step",
+    "uniform",
     "usable",
     "value_and_grad",
     "value_of",

@@ -61,6 +61,14 @@ def _pure(fn, variables):
     return pure, push
 
 
+def normal(shape, seed):
+    return keras.random.normal(shape, seed=seed)
+
+
+def uniform(shape, seed):
+    return keras.random.uniform(shape, seed=seed)
+
+
 def vjp(fn, variables):
     pure, push = _pure(fn, variables)
     outputs, pullback, updates = jax.vjp(pure, [v.value for v in variables], has_aux=True)

@@ -6,13 +6,16 @@ import functools
 import keras
 import tensorflow as tf
 
-from zoo.backend import groups, tensorflow_workers
+from zoo.backend import groups, tensorflow_draws, tensorflow_workers
 from zoo.backend.layout import Layout, check_devices, chosen, part_of
 
 _ZERO = tf.UnconnectedGradients.ZERO
 JIT_PENALTIES = True
 JIT_REPLICAS = False
 FREEZES_OTHERS = False
+
+normal = tensorflow_draws.normal
+uniform = tensorflow_draws.uniform
 
 
 def _let_memory_grow():
@@ -223,6 +226,7 @@ def prepare(network):
     several = tf.distribute.get_strategy().num_replicas_in_sync > 1
     if not tf.config.list_physical_devices("GPU"):
         groups.prepare(network)
+    tensorflow_draws.prepare(network)
     for layer in network.layers:
         if type(layer) is not keras.layers.BatchNormalization:
             continue

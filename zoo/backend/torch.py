@@ -17,6 +17,14 @@ JIT_REPLICAS = False
 FREEZES_OTHERS = False
 
 
+def normal(shape, seed):
+    return keras.random.normal(shape, seed=seed)
+
+
+def uniform(shape, seed):
+    return keras.random.uniform(shape, seed=seed)
+
+
 def vjp(fn, variables):
     outputs = fn()
 

@@ -230,11 +230,11 @@ class Game(configured.Configured, KerasMethods, keras.Model):
 
     def normal(self, shape):
         """Draws N(0, 1) from the model's own seed; each replica takes its share of one draw."""
-        return backend.drawn(keras.random.normal, shape, self.noise)
+        return backend.drawn(backend.normal, shape, self.noise)
 
     def uniform(self, shape):
         """Draws U(0, 1) from the model's own seed; each replica takes its share of one draw."""
-        return backend.drawn(keras.random.uniform, shape, self.noise)
+        return backend.drawn(backend.uniform, shape, self.noise)
 
     def batch_images(self, batch):
         """Samples in the minibatches of all replicas together, float32 scalar."""

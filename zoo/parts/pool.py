@@ -1,6 +1,5 @@
 """A pool of generated pictures, so a discriminator also sees pictures of earlier steps."""
 
-import keras
 from keras import ops
 
 from zoo import backend
@@ -60,7 +59,7 @@ class Pool(Part):
         fresh = {name: backend.gather(made[name]) for name in names}
         size = ops.shape(fresh[names[0]])[0]
         # One draw for all sides and replicas keeps their pools equal.
-        draws = keras.random.uniform((2, size), seed=game.noise)
+        draws = backend.uniform((2, size), game.noise)
         position = ops.arange(size, dtype="int32") + self.filled.value
         places = ops.cast(draws[0] * self.pool_size, "int32")
         # While there is room, a picture is stored and shown unchanged.
