@@ -8,7 +8,7 @@ import sys
 import keras
 import pytest
 import running
-from helpers import ALL_FAULTS, environment
+from helpers import ALL_FAULTS, environment, picture_folder
 from keras import ops
 
 import zoo
@@ -61,6 +61,50 @@ def test_thousands_of_steps_take_no_more_memory_than_the_first():
     marks = [float(word) for word in done.stdout.splitlines()[-1].split()]
     # The first fifth is warm-up: caches and arenas fill.
     assert max(marks[2:]) < 1.05 * marks[1], marks
+
+
+# Prints, for each folder, the anonymous memory after all of its pictures were prepared, split and
+# drawn, and their size, in MiB.
+PICTURES = """
+import re, sys
+from zoo.data.batches import batches
+from zoo.metrics.splits import splits
+
+kept = []
+for name in sys.argv[1:]:
+    parts = splits(name, image_size=128)
+    kept.append((parts, parts.train, parts.held_out))
+    drawn = batches(parts.loaded, 50)
+    for _ in range(parts.loaded.count // 50):
+        next(drawn)
+    with open("/proc/self/status") as file:
+        anonymous = int(re.search(r"RssAnon:\\s+(\\d+)", file.read())[1]) / 2**10
+    print(anonymous, parts.loaded.nbytes / 2**20, parts.loaded.bytes_in_memory)
+"""
+
+
+@pytest.mark.skipif(
+    not pathlib.Path("/proc/self/status").exists(), reason="Linux counts memory there"
+)
+def test_pictures_take_no_memory_however_many_there_are(tmp_path):
+    names = [picture_folder(tmp_path / str(count), 50) for count in (512, 1536)]
+    for name, count in zip(names, (512, 1536), strict=True):
+        folder = pathlib.Path(name.removeprefix("folder:"))
+        for i in range(50, count):
+            os.link(folder / f"{i % 50:03}.png", folder / f"more{i}.png")
+    done = subprocess.run(
+        [sys.executable, "-c", PICTURES, *names],
+        cwd=running.ROOT,
+        env=environment(keras.config.backend()) | {"ZOO_CACHE_DIR": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    few, many = ([float(word) for word in line.split()] for line in done.stdout.splitlines())
+    assert few[1] == 24 and many[1] == 72
+    assert few[2] == many[2] == 0
+    # The last pictures decoded take some. A copy of all would take 48 MiB more, or a part of that.
+    assert many[0] - few[0] < 10, (few, many)
 
 
 @pytest.mark.backend

@@ -69,22 +69,24 @@ def test_xla_draws_what_tensorflow_draws():
     network = keras.Sequential([keras.Input((6,)), layer])
     backend.prepare(network)
 
-    def draw():
+    def draw(compiled=False):
         return (
-            backend.normal((3, 4), seed),
+            backend.normal((3, 5), seed, compiled),
+            backend.normal((3,), seed, compiled),
             backend.uniform((5,), seed),
             network(tf.ones((4, 6)), training=True),
         )
 
     drawn = []
-    for run in (draw, tf.function(draw), tf.function(draw, jit_compile=True)):
+    compiled = tf.function(lambda: draw(True), jit_compile=True)
+    for run in (draw, tf.function(draw), compiled):
         seed.state.assign([7, 0])
         layer.seed_generator.state.assign([3, 0])
         drawn.append([numpy(x) for x in run()])
     for others in drawn[1:]:
         for a, b in zip(others, drawn[0], strict=True):
             np.testing.assert_allclose(a, b, atol=1e-6)
-    assert len(np.unique(drawn[0][2])) == 2
+    assert len(np.unique(drawn[0][3])) == 2
 
 
 def test_draws_are_those_of_keras_which_old_runs_resume_with():

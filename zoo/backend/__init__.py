@@ -16,8 +16,9 @@ Each backend file offers the same few functions:
 - `test_step(body)`: likewise for `test_step`. Nothing is trained, and `input_grad` works.
 - `usable(model)`: context around an evaluation, after which the model has its weights whatever
   ended it. For a training Keras sees to that.
-- `normal(shape, seed)`, `uniform(shape, seed)`: draws of N(0, 1) and U(0, 1) in float32 from a
-  `keras.random.SeedGenerator`. They do not depend on `jit_compile` or `run_eagerly`.
+- `normal(shape, seed, compiled=False)`, `uniform(shape, seed)`: draws of N(0, 1) and U(0, 1) in
+  float32 from a `keras.random.SeedGenerator`, the same whether Keras compiles the step or not.
+  `compiled` says whether it does.
 - `no_grad()`: context in which nothing is recorded for differentiation.
 - `apply(optimizer, gradients, variables)`: makes one update with the sum of all replicas'
   gradients. An optimizer that clips gradients clips the sum.

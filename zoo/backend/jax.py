@@ -61,7 +61,7 @@ def _pure(fn, variables):
     return pure, push
 
 
-def normal(shape, seed):
+def normal(shape, seed, compiled=False):
     return keras.random.normal(shape, seed=seed)
 
 

@@ -1,7 +1,8 @@
-"""TensorFlow's random numbers: the same in eager mode, in a graph and compiled by XLA.
+"""TensorFlow's random numbers, the same in eager mode, in a graph and compiled by XLA.
 
-Unless one is named, XLA draws by another algorithm than TensorFlow does. Philox is TensorFlow's
-own, so uncompiled draws equal those of `keras.random`.
+Unless an algorithm is named, XLA takes another one than TensorFlow, whose own is Philox. From equal
+random bits XLA then makes other floating-point numbers than TensorFlow. So they are made here, as
+TensorFlow's kernels do, and equal those of `keras.random` that is not compiled.
 """
 
 import functools
@@ -9,15 +10,26 @@ import functools
 import keras
 import tensorflow as tf
 
-_ALGORITHM = "philox"
-
-
-def normal(shape, seed):
-    return tf.random.stateless_normal(shape, _next(seed), alg=_ALGORITHM)
+_BITS = {"minval": None, "maxval": None, "dtype": tf.uint32, "alg": "philox"}
 
 
 def uniform(shape, seed):
-    return tf.random.stateless_uniform(shape, _next(seed), alg=_ALGORITHM)
+    return _fractions(tf.random.stateless_uniform(shape, _next(seed), **_BITS))
+
+
+def normal(shape, seed, compiled=False):
+    seed = _next(seed)
+    if not compiled:
+        # Its last bit is that of the C library, which operations do not give.
+        return tf.random.stateless_normal(shape, seed, alg="philox")
+    shape = tf.stack([*shape]) if isinstance(shape, tuple | list) else shape
+    count = tf.reduce_prod(shape)
+    fractions = _fractions(tf.random.stateless_uniform([(count + 1) // 2, 2], seed, **_BITS))
+    # Box and Muller 1958: two from two.
+    radius = tf.sqrt(-2 * tf.math.log(tf.maximum(fractions[:, 0], 1e-7)))
+    angle = 2 * 3.14159265358979 * fractions[:, 1]
+    pairs = tf.stack([radius * tf.sin(angle), radius * tf.cos(angle)], axis=1)
+    return tf.reshape(tf.reshape(pairs, [-1])[:count], shape)
 
 
 def prepare(network):
@@ -28,13 +40,20 @@ def prepare(network):
 
 
 def _dropout(layer, inputs, training=False):
-    if not training:
-        return inputs
+    if not training or inputs.dtype != tf.float32:
+        return type(layer).call(layer, inputs, training=training)
     shape = tf.shape(inputs)
-    noise_shape = [shape[i] if n is None else n for i, n in enumerate(layer.noise_shape or shape)]
-    return tf.nn.experimental.stateless_dropout(
-        inputs, layer.rate, _next(layer.seed_generator), _ALGORITHM, noise_shape
-    )
+    own = layer.noise_shape or [None] * len(inputs.shape)
+    drawn = uniform([shape[i] if n is None else n for i, n in enumerate(own)], layer.seed_generator)
+    kept = tf.where(drawn >= layer.rate, inputs * (1 / (1 - layer.rate)), 0.0)
+    return tf.ensure_shape(kept, inputs.shape)
+
+
+def _fractions(bits):
+    """Returns float32 in [0, 1) from the lower 23 of 32 random bits."""
+    one = tf.constant(0x3F800000, tf.uint32)
+    fraction = tf.bitwise.bitwise_and(bits, tf.constant(0x7FFFFF, tf.uint32))
+    return tf.bitcast(tf.bitwise.bitwise_or(one, fraction), tf.float32) - 1
 
 
 def _next(seed):

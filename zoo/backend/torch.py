@@ -17,7 +17,7 @@ JIT_REPLICAS = False
 FREEZES_OTHERS = False
 
 
-def normal(shape, seed):
+def normal(shape, seed, compiled=False):
     return keras.random.normal(shape, seed=seed)
 
 

@@ -98,6 +98,13 @@ class Dataset:
         """Bytes of all fields together."""
         return sum(array.nbytes for array in self.fields.values())
 
+    @property
+    def bytes_in_memory(self):
+        """Bytes of the fields that are not on the disk, mapped, and read as they are needed."""
+        from zoo.data.cache import maps_file
+
+        return sum(array.nbytes for array in self.fields.values() if not maps_file(array))
+
 
 def load(
     name,

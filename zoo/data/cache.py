@@ -138,14 +138,46 @@ def write(group, stamp, batches, describe, total, what="pictures"):
             with contextlib.suppress(OSError):
                 os.replace(scratch, final)
     except OSError as error:
-        raise UsageError(
-            f"The prepared data could not be written to {parent} ({error.strerror or error}): make "
-            "room there, or name another folder in the environment variable ZOO_CACHE_DIR."
-        ) from error
+        raise _unwritten(parent, error) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     _sweep(parent, keep=stamp)
     return final
+
+
+def maps_file(array):
+    """Whether an array is on the disk and takes no memory that others could need."""
+    while isinstance(array, np.ndarray):
+        if isinstance(array, np.memmap):
+            return True
+        array = array.base
+    return False
+
+
+def rows(array, chosen):
+    """Returns `array[chosen]`, likewise in a file if the array maps one.
+
+    The file has no name and ends with the process.
+
+    Args:
+        array: numpy array.
+        chosen: int `(n,)`, at least one index.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    if not maps_file(array):
+        return array[chosen]
+    parent = writable_folder()
+    try:
+        with tempfile.TemporaryFile(dir=parent) as file:
+            for start in range(0, len(chosen), 4096):
+                file.write(np.ascontiguousarray(array[chosen[start : start + 4096]]).data)
+            file.flush()
+            shape = (len(chosen), *array.shape[1:])
+            return np.asarray(np.memmap(file, array.dtype, "r", shape=shape))
+    except OSError as error:
+        raise _unwritten(parent, error) from error
 
 
 def fingerprint(fields, class_names):
@@ -167,6 +199,13 @@ def fingerprint(fields, class_names):
     about = [list(samples.shape), str(samples.dtype), labels is not None, list(class_names)]
     digest.update(json.dumps(about).encode())
     return digest.hexdigest()
+
+
+def _unwritten(parent, error):
+    return UsageError(
+        f"The prepared data could not be written to {parent} ({error.strerror or error}): make "
+        "room there, or name another folder in the environment variable ZOO_CACHE_DIR."
+    )
 
 
 def _joined(digests, class_names):

@@ -1,5 +1,7 @@
 """Game, the base of every variant: settings, networks, the round, saving."""
 
+import functools
+
 import keras
 import numpy as np
 from keras import ops
@@ -230,7 +232,9 @@ class Game(configured.Configured, KerasMethods, keras.Model):
 
     def normal(self, shape):
         """Draws N(0, 1) from the model's own seed; each replica takes its share of one draw."""
-        return backend.drawn(backend.normal, shape, self.noise)
+        compiled = self.jit_compile and not self.run_eagerly
+        draw = functools.partial(backend.normal, compiled=compiled)
+        return backend.drawn(draw, shape, self.noise)
 
     def uniform(self, shape):
         """Draws U(0, 1) from the model's own seed; each replica takes its share of one draw."""

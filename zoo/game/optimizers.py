@@ -189,9 +189,8 @@ class PlayersOptimizer(keras.optimizers.Optimizer):
 
     @learning_rate.setter
     def learning_rate(self, learning_rate):
-        scheduled = keras.optimizers.schedules.LearningRateSchedule
         for optimizer in self.optimizers:
-            if isinstance(unscaled(optimizer)._learning_rate, scheduled):
+            if follows_schedule(optimizer):
                 raise UsageError(
                     "The learning rates follow a schedule, so none can be assigned. Create the "
                     f"model with decay_steps=0. Received: learning_rate={learning_rate}."
@@ -251,3 +250,9 @@ def scaling(optimizer):
 def unscaled(optimizer):
     """Returns the optimizer inside one that scales the loss, or the optimizer itself."""
     return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def follows_schedule(optimizer):
+    """Whether the learning rate of an optimizer is a schedule, so that none can be assigned."""
+    schedule = keras.optimizers.schedules.LearningRateSchedule
+    return isinstance(unscaled(optimizer)._learning_rate, schedule)

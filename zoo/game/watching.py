@@ -3,6 +3,7 @@
 import keras
 
 from zoo.errors import UsageError
+from zoo.game.optimizers import follows_schedule
 
 
 def checked(game, callbacks):
@@ -23,16 +24,28 @@ def checked(game, callbacks):
                 "Expected no SwapEMAWeights; ema_half_life sets how long the averages remember. "
                 "Received: SwapEMAWeights."
             )
-        if isinstance(callback, RATES) and getattr(game, "decay_steps", 0):
+        if isinstance(callback, keras.callbacks.OrbaxCheckpoint):
             raise UsageError(
-                "The learning rates already follow a schedule. Expected decay_steps=0 beside "
-                f"{type(callback).__name__}. Received: decay_steps={game.decay_steps}."
+                "OrbaxCheckpoint needs another path for each weight, and the networks of a game "
+                "have layers of the same names. Expected keras.callbacks.ModelCheckpoint("
+                "'{epoch}.keras'), whose files hold all that a training has. Received: "
+                "OrbaxCheckpoint."
+            )
+        if isinstance(callback, RATES) and _falls(game.optimizer):
+            raise UsageError(
+                "The learning rates already follow a schedule. Expected a game with decay_steps=0, "
+                f"and optimizers of constant rates, beside {type(callback).__name__}. Received: "
+                f"decay_steps={getattr(game, 'decay_steps', 0)}."
             )
         # Keras knows the direction of metrics that `compile` was given, and of no others.
         if getattr(callback, "mode", None) == "auto":
             name = str(getattr(callback, "monitor", "")).removeprefix("val_")
             if name in game.trackers and name.endswith("loss"):
                 callback.mode = "min"
+
+
+def _falls(optimizer):
+    return any(follows_schedule(one) for one in getattr(optimizer, "optimizers", ()))
 
 
 RATES = (keras.callbacks.ReduceLROnPlateau, keras.callbacks.LearningRateScheduler)

@@ -42,15 +42,15 @@ class Splits:
         """What `held_out` is, a str for people to read."""
         return "test split" if self.own else "fifth of the pictures, seed 0"
 
-    # Copies every picture, so only for those who ask.
+    # Copies every picture, on the disk if they lie there, so only for those who ask.
     @functools.cached_property
     def _parts(self):
         kept, held_out = {}, {}
         for field, array in self.loaded.fields.items():
             # Aligned fields have equal lengths, so their orders are equal too.
             order, fifth = np.random.RandomState(0).permutation(len(array)), len(array) // 5
-            kept[field] = array[np.sort(order[:-fifth])]
-            held_out[field] = array[np.sort(order[-fifth:])]
+            kept[field] = cache.rows(array, np.sort(order[:-fifth]))
+            held_out[field] = cache.rows(array, np.sort(order[-fifth:]))
         return [_part(self.loaded, fields) for fields in (kept, held_out)]
 
 

@@ -13,8 +13,11 @@ LARGE = 2**30  # bytes from which the estimate is printed before training
 
 
 def tell(gan, dataset, config):
-    """Prints a large estimate of memory, with a warning if the machine or its GPU has less."""
-    step, samples = estimate(gan, config), dataset.nbytes
+    """Prints a large estimate of memory, with a warning if the machine or its GPU has less.
+
+    Data on the disk do not count: the system keeps as much of them in memory as there is room for.
+    """
+    step, samples = estimate(gan, config), dataset.bytes_in_memory
     if step + samples < LARGE:
         return
     say(f"memory: at least {_gib(step)} for the step and {_gib(samples)} for the data")
@@ -40,7 +43,7 @@ def told(gan, dataset, session):
     except Exception as error:
         if not backend.out_of_memory(error):
             raise
-        config, samples = session.config, dataset.nbytes
+        config, samples = session.config, dataset.bytes_in_memory
         fitting = largest_batch(gan, config, samples)
         if fitting:
             advice = (

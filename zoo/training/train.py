@@ -327,6 +327,6 @@ def dry_run(config, source, layout=ALONE):
         f"{'devices':28} {layout.replicas}",
         f"{'steps':28} {steps * config['epochs']:,}, {steps:,} in an epoch",
         f"{'memory, at least':28} {memory.estimate(gan, config) / 2**20:,.0f} MiB for the step, "
-        f"{dataset.nbytes / 2**20:,.0f} MiB for the data",
+        f"{dataset.bytes_in_memory / 2**20:,.0f} MiB for the data",
     ]
     return "\n".join(lines)
