@@ -132,6 +132,7 @@ def write(group, stamp, batches, describe, total, what="pictures"):
         }
         with open(os.path.join(scratch, "about.json"), "w", encoding="utf-8") as file:
             json.dump(about, file)
+        fields = None  # Windows moves no folder whose files are mapped
         if read(final) is None:
             shutil.rmtree(final, ignore_errors=True)
             # Another process may have been faster; then its entry stays and this one goes.
