@@ -5,6 +5,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 
 import keras
 import numpy as np
@@ -258,6 +259,13 @@ def on_each_backend(arguments, **options):
     outputs = [process.communicate()[0] for process in running]
     for process, backend, text in zip(running, BACKENDS, outputs, strict=True):
         assert process.returncode == 0, f"{backend}: {text}"
+
+
+def overrides_permissions():
+    """Whether this process may read and write what permissions forbid, as root usually may."""
+    with tempfile.NamedTemporaryFile() as file:
+        os.chmod(file.name, 0)
+        return os.access(file.name, os.R_OK)
 
 
 def picture_folder(folder, count, classes=("",)):
