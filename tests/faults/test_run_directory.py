@@ -1,7 +1,6 @@
 """What happens to the directory of a run, or to the clock, while it is trained."""
 
 import json
-import os
 import pathlib
 import shutil
 import subprocess
