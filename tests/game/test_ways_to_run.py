@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from fitting import GREY, fit, images
-from helpers import BATCH, SHAPES, data, numpy, small
+from helpers import BATCH, data, numpy, small
 
 from zoo import backend
 
@@ -27,7 +27,7 @@ def weights_after(name, rounds, way, **settings):
 
 # Every random number of a round: noise, penalty, augmentation, moves of pictures, a pool.
 DRAWING = {
-    "dcgan": {"image_shape": GREY, "augment": "color,scaling,translation", "penalty": "dragan"},
+    "vanilla": {"augment": "color,scaling,translation", "penalty": "dragan"},
     "gaussian": {},
 }
 
@@ -35,7 +35,7 @@ DRAWING = {
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: next(iter(way)))
 @pytest.mark.parametrize("name", DRAWING)
 def test_any_way_to_run_takes_the_same_steps(name, way):
-    settings = DRAWING[name]
+    settings = DRAWING.get(name, {})
     plain = {"jit_compile": False} if BACKEND == "tensorflow" else {}
     expected, logged = weights_after(name, 8, plain, **settings)
     weights, history = weights_after(name, 8, way, **settings)
@@ -45,16 +45,11 @@ def test_any_way_to_run_takes_the_same_steps(name, way):
         assert history[loss][0] == pytest.approx(value, abs=1e-4), loss
 
 
-# Compiles a step of each variant, and XLA takes its time.
+# XLA compiles convolutions for half a minute.
 @pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: next(iter(way)))
-@pytest.mark.parametrize("name", SHAPES)
-def test_each_shape_of_game_takes_the_same_steps_in_any_way(name, way):
-    plain = {"jit_compile": False} if BACKEND == "tensorflow" else {}
-    expected, _ = weights_after(name, 2, plain)
-    weights, _ = weights_after(name, 2, way)
-    for a, b in zip(weights, expected, strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-5)
+def test_any_way_to_run_convolutions_takes_the_same_steps(way):
+    test_any_way_to_run_takes_the_same_steps("dcgan", way)
 
 
 on_tensorflow = pytest.mark.skipif(BACKEND != "tensorflow", reason="TensorFlow's own generators")
