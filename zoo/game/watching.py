@@ -31,7 +31,7 @@ def checked(game, callbacks):
                 "'{epoch}.keras'), whose files hold all that a training has. Received: "
                 "OrbaxCheckpoint."
             )
-        if isinstance(callback, RATES) and _falls(game.optimizer):
+        if isinstance(callback, RATES) and _falls(getattr(game, "optimizer", None)):
             raise UsageError(
                 "The learning rates already follow a schedule. Expected a game with decay_steps=0, "
                 f"and optimizers of constant rates, beside {type(callback).__name__}. Received: "
