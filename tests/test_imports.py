@@ -18,6 +18,7 @@ ORDER = (
     *(
         "errors",
         "files",
+        "keras_files",
         "config_file",
         "machine",
         "progress",

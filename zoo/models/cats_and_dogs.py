@@ -43,12 +43,12 @@ Where and why it deviates from Projected GAN:
 """
 
 import math
-import os
 import pathlib
 
 import keras
 from keras import layers, ops
 
+from zoo import keras_files
 from zoo.errors import UsageError
 from zoo.game import GAN
 from zoo.game.gan import PARTS
@@ -382,9 +382,7 @@ class CatsAndDogsGAN(GAN):
         pair = (self.inference_generator(), self.inference_discriminator())
         networks = dict(zip(self.h5_names, pair, strict=True))
         for name, network in networks.items():
-            part = folder / f".part-{name}"
-            network.save(part)
-            os.replace(part, folder / name)
+            keras_files.save(network, folder / name)
         return tuple(folder / name for name in networks)
 
 

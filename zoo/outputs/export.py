@@ -11,6 +11,7 @@ import tempfile
 import numpy as np
 
 import zoo
+from zoo import keras_files
 from zoo.errors import UsageError, nearest
 from zoo.outputs import keras_alone
 from zoo.runs import assembly, network_files, networks
@@ -113,7 +114,7 @@ def export(source, formats, out=None, backend=None, say=print, discriminator=Fal
                 # Copied first: a run in training may replace its file between two reads.
                 shutil.copyfile(path, originals[network])
         if discriminator:
-            _inference_discriminator(gan).save(originals["discriminator"])
+            keras_files.save(_inference_discriminator(gan), originals["discriminator"])
         facts, differences = _convert(originals, formats, folder, backend, sources)
         for (network, name), path in paths.items():
             new = os.path.join(folder, f"{network}.{name}")

@@ -31,6 +31,7 @@ def _by_path(folder, name):
 
 
 network_files = _by_path("runs", "network_files")
+keras_files = _by_path("", "keras_files")
 
 BATCH_SIZES = (1, 5)
 # For networks that take any height and width: the smallest side in the check and in the printed
@@ -82,7 +83,7 @@ def convert(original, folder, formats, reference, network="generator"):
         path = os.path.join(folder, f"{network}.{name}")
         try:
             if name in ("keras", "h5"):
-                model.save(path)
+                keras_files.save(model, path)
             elif name == "savedmodel":
                 _save_savedmodel(model, names, outputs, path)
             else:

@@ -7,7 +7,7 @@ import time
 
 import keras
 
-from zoo import backend
+from zoo import backend, keras_files
 from zoo.drawing import pictures
 from zoo.errors import UsageError
 from zoo.progress import say
@@ -361,17 +361,7 @@ class NetworkFiles:
                 self.networks[name] = model.inference_network(name)
             average = model.network(f"ema_{name}")
             self.networks[name].set_weights(average.get_weights())
-            save_model(self.networks[name], self.directory / self.name.format(name))
-
-
-def save_model(model, path):
-    """Writes a Keras model file atomically."""
-    part = path.with_name(f".{path.stem}.part.keras")
-    try:
-        model.save(part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+            keras_files.save(self.networks[name], self.directory / self.name.format(name))
 
 
 def new_events(session):
