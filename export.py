@@ -2,9 +2,10 @@
 
   python export.py --run=mnist5 --format=keras,onnx
   python export.py --run=pets --format=h5 --discriminator
+  python export.py --run=mnist5 --format=tflite_int8,serving
 
 Every file is loaded in a fresh process and compared with the original before it replaces an older
-one. The output is Python code that loads the files.
+one. The output is Python code that loads the files; for int8 it says how much the samples differ.
 """
 
 __keras_later__ = True  # a flag chooses the backend first
@@ -18,7 +19,12 @@ from zoo.progress import say
 
 programs.define_source_flags()
 flags.adopt_module_key_flags(programs)
-FORMAT = flags.DEFINE_list("format", ["keras"], "Of keras, h5, savedmodel, onnx; any of them.")
+FORMAT = flags.DEFINE_list(
+    "format",
+    ["keras"],
+    "Any of keras, h5, savedmodel, serving (a SavedModel in a numbered folder, for TensorFlow "
+    "Serving), onnx, tflite, and onnx_int8 and tflite_int8 with weights of 8 bits.",
+)
 OUT = programs.DEFINE_path("out", None, "Folder to write to; by default RUN/export, or exports/.")
 DISCRIMINATOR = flags.DEFINE_bool(
     "discriminator", False, "Export the discriminator of the newest checkpoint too."

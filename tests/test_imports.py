@@ -10,8 +10,8 @@ import pytest
 
 BACKENDS = ("tensorflow", "jax", "torch")
 HEAVY = ("matplotlib", "PIL", "sklearn", "tensorflow_datasets", "tensorboard", "scipy")
-# For SavedModel and data; keras_alone.py is the process in which export.py works.
-NAMES_TENSORFLOW = ("outputs/export.py", "outputs/keras_alone.py", "data/tfds.py", "data/whole.py")
+# For the formats of export.py and for data.
+NAMES_TENSORFLOW = ("outputs/converters.py", "data/tfds.py", "data/whole.py")
 
 # The parts of the package from the ground up: a part imports only the ones before it.
 ORDER = (

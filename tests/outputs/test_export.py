@@ -68,15 +68,22 @@ for name, lines in json.loads({blocks!r}).items():
     exec(lines, space)
     results[name + ".z"], results[name + ".label"] = space["z"], space["label"]
     results[name + ".images"] = np.asarray(space["images"])
-    if name == "savedmodel":
+    if name in ("savedmodel", "serving"):
         signature = space["module"].signatures["serving_default"]
         inputs = {{n: list(s.shape) for n, s in signature.structured_input_signature[1].items()}}
         assert inputs == {{"z": [None, 6], "label": [None]}}
         assert list(signature.structured_outputs["images"].shape) == [None, 8, 8, 3]
         three = signature(z=space["z"][:3], label=space["label"][:3])["images"]
-        results["savedmodel.signature"] = np.asarray(three)
-    if name == "onnx":
-        assert [i.name for i in space["session"].get_inputs()] == ["z", "label"]
+        results[name + ".signature"] = np.asarray(three)
+    if "onnx" in name:
+        inputs = {{i.name: i.shape for i in space["session"].get_inputs()}}
+        assert inputs == {{"z": ["batch", 6], "label": ["batch"]}}
+    for size in (1, 7):
+        given = {{"z": space["z"][:size], "label": space["label"][:size]}}
+        if "onnx" in name:
+            assert space["session"].run(None, given)[0].shape == (size, 8, 8, 3)
+        if "tflite" in name:
+            assert space["run"](**given)["images"].shape == (size, 8, 8, 3)
 np.savez({out!r}, **results)
 """
 
@@ -87,13 +94,15 @@ def test_every_format_is_the_same_function_and_its_printed_lines_run(labelled, t
     messages = []
     formats = list(ARTEFACTS)
     paths = export(labelled, formats, out=str(tmp_path / "out"), say=messages.append)
-    assert paths == [str(tmp_path / "out" / ARTEFACTS[name]) for name in formats]
+    expected = [str(tmp_path / "out" / ARTEFACTS[name]) for name in formats]
+    expected[formats.index("serving")] += "/1"
+    assert paths == expected
     assert sorted(os.listdir(tmp_path / "out")) == sorted(ARTEFACTS.values())
     blocks = dict(zip(formats, messages, strict=True))
-    savedmodel = {"savedmodel": blocks.pop("savedmodel")}
+    savedmodels = {name: blocks.pop(name) for name in ("savedmodel", "serving")}
     # The lines for SavedModel choose TensorFlow by themselves.
     other = "jax" if has("jax") else BACKEND
-    for number, (part, backend) in enumerate([(blocks, BACKEND), (savedmodel, other)]):
+    for number, (part, backend) in enumerate([(blocks, BACKEND), (savedmodels, other)]):
         out = str(tmp_path / f"{number}.npz")
         run_python(REPLAY.format(blocks=json.dumps(part), out=out), tmp_path, backend)
         original = network_files.load(f"{labelled}/generator.keras")
@@ -103,9 +112,14 @@ def test_every_format_is_the_same_function_and_its_printed_lines_run(labelled, t
                 assert z.shape == (16, 6) and sorted(set(label)) == [0, 1, 2, 3]
                 expected = keras.ops.convert_to_numpy(original([z, label]))
                 assert expected.std() > 0.1
+                if name.endswith("_int8"):
+                    levels = np.abs(results[f"{name}.images"] - expected) * 127.5
+                    assert 0 < levels.mean() < export_module.INT8_LEVELS
+                    assert "of 255 levels in the mean of 64 samples" in blocks[name]
+                    continue
                 np.testing.assert_allclose(results[f"{name}.images"], expected, atol=1e-5)
-                if name == "savedmodel":
-                    signature = results["savedmodel.signature"]
+                if name in savedmodels:
+                    signature = results[f"{name}.signature"]
                     np.testing.assert_allclose(signature, expected[:3], atol=1e-5)
 
 
@@ -267,7 +281,10 @@ def test_what_is_not_there_is_refused(plain, tmp_path):
         with pytest.raises(UsageError, match=match):
             export(source, formats, out=str(out or tmp_path / "out"), backend=QUICK)
 
-    refused("no export format 'onx'.*'onnx'.*Valid: h5, keras, onnx, savedmodel", formats=["onx"])
+    refused(
+        "no export format 'onx'.*'onnx'.*Valid: h5, keras, onnx, onnx_int8, savedmodel, serving",
+        formats=["onx"],
+    )
     refused("at least one format", formats=[])
     refused(r"no generator file .*gone\.keras", source=str(tmp_path / "gone.keras"))
     (tmp_path / "empty").mkdir()
@@ -295,6 +312,8 @@ def test_without_tensorflow_or_tf2onnx_it_says_what_to_install(plain, tmp_path, 
 
     refused("savedmodel", [], "pip install tensorflow`")
     refused("onnx", ["tensorflow"], "pip install tf2onnx onnxruntime`")
+    refused("onnx_int8", ["tensorflow", "tf2onnx"], "pip install onnxruntime`")
+    refused("tflite_int8", [], "pip install tensorflow`")
     assert not (tmp_path / "out").exists()
 
 
@@ -424,7 +443,7 @@ def test_the_program_prints_nothing_but_python(tmp_path):
     ("arguments", "message"),
     [
         (["--run=mien"], "mine"),
-        (["--run=mine", "--format=onx"], "Valid: h5, keras, onnx, savedmodel"),
+        (["--run=mine", "--format=onx"], "Valid: h5, keras, onnx, onnx_int8, savedmodel"),
         (["--run=mine", "--backend=cntk"], "tensorflow|jax|torch"),
     ],
 )

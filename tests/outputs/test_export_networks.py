@@ -16,9 +16,10 @@ from keras import layers, ops
 
 import zoo
 from zoo.errors import UsageError
-from zoo.outputs import export as export_module
 from zoo.outputs import keras_alone
-from zoo.outputs.export import export, files_of, loading_code
+from zoo.outputs import loading_code as loading_code_module
+from zoo.outputs.export import FORMATS, export, files_of
+from zoo.outputs.loading_code import loading_code
 from zoo.runs import assembly, checkpoints, network_files
 from zoo.runs import config as configs
 
@@ -56,7 +57,7 @@ def test_an_input_of_every_name_is_drawn_checked_and_pasted_as_its_type(name):
     drawn = keras_alone._drawn(kind, (5,) if kind.kind == "class" else (5, 6), 3, random())
     assert drawn.dtype == kind.dtype
     space = {"np": np}
-    exec(f"x = {export_module._random(name, (5, 6), 3)}", space)
+    exec(f"x = {loading_code_module._random(name, (5, 6), 3)}", space)
     assert space["x"].dtype == kind.dtype and len(space["x"]) == 5
     if kind.kind == "class":
         assert sorted(set(drawn)) == sorted(set(space["x"])) == [0, 1, 2]
@@ -251,7 +252,7 @@ def test_a_run_that_lacks_one_of_its_networks_exports_none(tmp_path):
         export(run, ["keras"], backend=QUICK)
 
 
-@pytest.mark.parametrize("format", ["keras", "h5", "savedmodel", "onnx"])
+@pytest.mark.parametrize("format", FORMATS)
 def test_the_lines_name_what_they_load(format):
     code = loading_code(format, "/x", ["image"], [64, 64, 3], 0, "images", "a_to_b", any_size=64)
     compile(code, "lines", "exec")

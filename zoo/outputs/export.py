@@ -13,15 +13,21 @@ import numpy as np
 import zoo
 from zoo import keras_files
 from zoo.errors import UsageError, nearest
-from zoo.outputs import keras_alone
-from zoo.runs import assembly, network_files, networks
+from zoo.outputs import keras_alone, placing
+from zoo.outputs.loading_code import loading_code
+from zoo.runs import assembly, networks
 from zoo.runs import config as configs
 
 FORMATS = {
     "keras": "{}.keras",
     "h5": "{}.h5",
     "savedmodel": "{}_savedmodel",
+    # A folder of numbered versions, each a SavedModel.
+    "serving": "{}_serving",
     "onnx": "{}.onnx",
+    "onnx_int8": "{}_int8.onnx",
+    "tflite": "{}.tflite",
+    "tflite_int8": "{}_int8.tflite",
 }
 
 
@@ -38,9 +44,18 @@ DISCRIMINATORS = files_of("discriminator")
 TOLERANCE = 1e-5
 # A logit sums terms over the complete picture, and these cancel.
 LOGIT_TOLERANCE = 1e-4
+# Largest mean difference of a network in int8, in levels of 255. The trained ones differ by half a
+# level.
+INT8_LEVELS = 2.0
+_TENSORFLOW = {"tensorflow": "tensorflow"}
+_ONNX = _TENSORFLOW | {"tf2onnx": "tf2onnx", "onnxruntime": "onnxruntime"}
 _NEEDS = {
-    "savedmodel": {"tensorflow": "tensorflow"},
-    "onnx": {"tensorflow": "tensorflow", "tf2onnx": "tf2onnx", "onnxruntime": "onnxruntime"},
+    "savedmodel": _TENSORFLOW,
+    "serving": _TENSORFLOW,
+    "onnx": _ONNX,
+    "onnx_int8": _ONNX,
+    "tflite": _TENSORFLOW,
+    "tflite_int8": _TENSORFLOW,
 }
 
 
@@ -50,10 +65,14 @@ def export(source, formats, out=None, backend=None, say=print, discriminator=Fal
     These are the networks that draw: the generator, or one for each direction, such as `a_to_b`.
 
     Everything happens in fresh processes that cannot import `zoo` and see no GPU, so a run can be
-    exported while it trains. `keras` and `h5` are written with `backend`, `savedmodel` and `onnx`
-    with TensorFlow. Then another fresh process loads every artefact and compares it with the
-    original at batch sizes 1 and 5, and on pictures of another size if the network accepts them.
-    Only if all agree do they replace older ones.
+    exported while it trains. `keras` and `h5` are written with `backend`, the others with
+    TensorFlow. Then another fresh process loads every artefact and compares it with the original at
+    batch sizes 1 and 7, and on pictures of another size if the network accepts them. Only if all
+    agree do they replace older ones; `serving` gets a folder of the next number beside them, as
+    TensorFlow Serving expects.
+
+    `onnx_int8` and `tflite_int8` hold the large weights in 8 bits, a quarter of the size, and draw
+    other samples. How much these differ, over 64 of them, is measured and said.
 
     The discriminator is the exception: this process builds the model of the run and gives it the
     weights of the newest checkpoint, before the fresh ones take over.
@@ -116,12 +135,15 @@ def export(source, formats, out=None, backend=None, say=print, discriminator=Fal
         if discriminator:
             keras_files.save(_inference_discriminator(gan), originals["discriminator"])
         facts, differences = _convert(originals, formats, folder, backend, sources)
+        whole = {network: os.path.getsize(path) for network, path in originals.items()}
         for (network, name), path in paths.items():
             new = os.path.join(folder, f"{network}.{name}")
-            _put_in_place(new, path, os.path.join(folder, "replaced"))
+            if name == "serving":
+                paths[network, name] = path = placing.next_version(path)
+            placing.put_in_place(new, path, os.path.join(folder, "replaced"))
     for (network, name), path in paths.items():
-        difference = differences[network][name]
-        comment = f"# {path}: {_size(path)}, differs by at most {difference:.1g}"
+        said = _said(differences[network][name], placing.size(path) / whole[network])
+        comment = f"# {path}: {placing.size(path) / 1e6:.2g} MB, {said}"
         say(f"{comment}\n{loading_code(name, path, **facts[network], network=network)}\n")
     return list(paths.values())
 
@@ -150,10 +172,17 @@ def _convert(originals, formats, folder, backend, sources):
         network: {"reference": os.path.join(folder, f"{network}_reference.npz"), "network": network}
         for network in originals
     }
+    many = any(name.endswith("_int8") for name in formats)
     differences, facts = {network: {} for network in originals}, {}
     for group_backend, names in groups.items():
         arguments = [
-            {"original": original, "folder": folder, "formats": names, **common[network]}
+            {
+                "original": original,
+                "folder": folder,
+                "formats": names,
+                "many": many,
+                **common[network],
+            }
             for network, original in originals.items()
         ]
         answers = _in_fresh_process("convert", arguments, folder, group_backend, sources)
@@ -174,67 +203,6 @@ def _convert(originals, formats, folder, backend, sources):
     for network in originals:
         _check_differences(differences[network], common[network]["reference"], network)
     return facts, differences
-
-
-def loading_code(format, path, inputs, shape, classes, outputs, network="generator", any_size=None):
-    """Returns Python code that loads and runs an artefact, ready to paste.
-
-    Args:
-        format: str from `FORMATS`.
-        path: str, absolute path of the artefact.
-        inputs: sequence of str, their names, as `network_files.INPUTS` knows them.
-        shape: sequence of int, the shape of all but labels for one sample.
-        classes: int, 0 for a model without labels; None where the number is unknown.
-        outputs: str, name of the output.
-        network: str, name of the network.
-        any_size: int, divisor of height and width if they are free, or None.
-    """
-    # Pictures may be large, so two are enough as an example.
-    size = 16 if any_size is None else 2
-    given = [f"{name} = {_random(name, (size, *shape), classes)}" for name in inputs]
-    if any_size is not None:
-        given.insert(0, f"# height and width may be any that {any_size} divides")
-    arguments = f"[{', '.join(inputs)}]" if len(inputs) > 1 else inputs[0]
-    if format in ("keras", "h5"):
-        lines = [
-            "import keras, numpy as np",
-            f"{network} = keras.models.load_model({path!r}, compile=False)",
-            *given,
-            f"{outputs} = {network}.predict({arguments}, verbose=0)",
-        ]
-    elif format == "savedmodel":
-        named = ", ".join(f"{name}=tf.constant({name})" for name in inputs)
-        # TFSMLayer needs the TensorFlow backend, and TensorFlow itself imports Keras.
-        lines = [
-            'import os; os.environ["KERAS_BACKEND"] = "tensorflow"',
-            "import numpy as np, tensorflow as tf",
-            f"module = tf.saved_model.load({path!r})",
-            *given,
-            f'{outputs} = module.signatures["serving_default"]({named})["{outputs}"]',
-            "# or as a Keras layer:",
-            "import keras",
-            f"layer = keras.layers.TFSMLayer({path!r}, call_endpoint='serve')",
-            f"{outputs} = layer({arguments})",
-        ]
-    else:
-        named = "{" + ", ".join(f'"{name}": {name}' for name in inputs) + "}"
-        lines = [
-            "import numpy as np, onnxruntime",
-            f'session = onnxruntime.InferenceSession({path!r}, providers=["CPUExecutionProvider"])',
-            *given,
-            f"{outputs} = session.run(None, {named})[0]",
-        ]
-    return "\n".join(lines)
-
-
-def _random(name, shape, classes):
-    """Returns Python code for example values of an input, as a batch of this shape."""
-    kind = network_files.INPUTS[name]
-    if kind.kind == "class":
-        return f'np.arange({shape[0]}, dtype="{kind.dtype}") % {classes or 1}'
-    batch = ", ".join(map(str, shape))
-    draw = f"uniform(-1, 1, ({batch}))" if kind.kind == "picture" else f"standard_normal(({batch}))"
-    return f'np.random.{draw}.astype("{kind.dtype}")'
 
 
 def _with_discriminator(source):
@@ -288,10 +256,7 @@ def _check_targets(out, paths):
     for (_, name), path in paths.items():
         if not os.path.exists(path):
             continue
-        if name == "savedmodel":
-            ours = os.path.isfile(os.path.join(path, "saved_model.pb"))
-        else:
-            ours = os.path.isfile(path)
+        ours = placing.is_artefact(path, name)
         if not ours:
             raise UsageError(
                 f"{path} exists and is not a {name} artefact, so it is left alone. Move it away or "
@@ -342,31 +307,25 @@ def _check_differences(differences, reference, network="generator"):
     with np.load(reference) as file:
         largest = [np.abs(file[name]).max() for name in file.files if name.endswith("outputs")]
         allowed = tolerance * max(1.0, *map(float, largest))
-    # This form counts NaN as different.
-    wrong = {name: value for name, value in differences.items() if not value <= allowed}
-    if wrong:
-        text = ", ".join(f"{name} by {value:.3g}" for name, value in wrong.items())
-        raise UsageError(
-            f"What was exported differs from the {network}: {text}. Expected at most "
-            f"{allowed:.1g}; nothing was written."
-        )
+    int8 = {name: value[0] for name, value in differences.items() if name.endswith("_int8")}
+    exact = {name: value for name, value in differences.items() if name not in int8}
+    for values, most, unit in ((exact, allowed, ""), (int8, INT8_LEVELS, " of 255 levels")):
+        # This form counts NaN as different.
+        wrong = {name: value for name, value in values.items() if not value <= most}
+        if wrong:
+            text = ", ".join(f"{name} by {value:.3g}{unit}" for name, value in wrong.items())
+            raise UsageError(
+                f"What was exported differs from the {network}: {text}. Expected at most "
+                f"{most:.1g}{unit}; nothing was written."
+            )
 
 
-def _put_in_place(new, path, replaced):
-    if not os.path.isdir(path):
-        os.replace(new, path)
-        return
-    # A folder cannot replace another in one step.
-    os.rename(path, replaced)
-    try:
-        os.rename(new, path)
-    except OSError:
-        os.rename(replaced, path)
-        raise
-
-
-def _size(path):
-    files = [path]
-    if os.path.isdir(path):
-        files = [os.path.join(folder, f) for folder, _, names in os.walk(path) for f in names]
-    return f"{sum(os.path.getsize(file) for file in files) / 1e6:.1f} MB"
+def _said(difference, share):
+    """Returns the words about a difference, as `keras_alone.check` returns it."""
+    if not isinstance(difference, list):
+        return f"differs by at most {difference:.1g}"
+    mean, most = difference
+    return (
+        f"{share:.0%} of the original's size, differs by {mean:.2g} of {keras_alone.LEVELS} levels "
+        f"in the mean of {keras_alone.MANY} samples and by at most {most:.0f}"
+    )

@@ -32,19 +32,23 @@ def _by_path(folder, name):
 
 network_files = _by_path("runs", "network_files")
 keras_files = _by_path("", "keras_files")
+converters = _by_path("outputs", "converters")
 
-BATCH_SIZES = (1, 5)
+BATCH_SIZES = (1, 7)
 # For networks that take any height and width: the smallest side in the check and in the printed
 # lines, and the batch size of the second picture size in the check.
 LEAST_SIDE = 32
 OTHER_BATCH = 2
-# Prefix of the names of the second size in the reference.
+# Prefixes of the names in the reference: of the second size, and of the many for int8.
 OTHER = "other/"
-# onnxruntime reads it since 1.12 (2022). tf2onnx's default is 15.
-OPSET = 17
+INT8 = "int8/"
+# Formats in int8 differ. How much is measured over so many samples, in levels of which the range of
+# the float32 samples has so many.
+MANY = 64
+LEVELS = 255
 
 
-def convert(original, folder, formats, reference, network="generator"):
+def convert(original, folder, formats, reference, network="generator", many=False):
     """Writes artefacts of a network file, with the backend of this process.
 
     Args:
@@ -54,6 +58,7 @@ def convert(original, folder, formats, reference, network="generator"):
         reference: path of the npz with fixed inputs and their outputs. It is created if it does not
             exist.
         network: str, name of the network: "generator", "discriminator", "a_to_b", ...
+        many: bool, whether the reference shall hold the samples that `check` needs for int8.
 
     Returns:
         dict: `inputs`, their names; `shape` of the first one for one sample, with valid numbers for
@@ -75,21 +80,18 @@ def convert(original, folder, formats, reference, network="generator"):
             "savedmodel and onnx work."
         )
     if not os.path.exists(reference):
-        _make_reference(model, names, classes, reference, network)
-    if not {"savedmodel", "onnx"}.isdisjoint(formats):
-        # Keras compiles a grouped convolution by XLA, which tf2onnx does not know.
+        _make_reference(model, names, classes, reference, network, many)
+    if not converters.WRITERS.keys().isdisjoint(formats):
+        # Keras compiles a grouped convolution by XLA, which the converters do not know.
         _by_path("backend", "groups").prepare(model)
     for name in formats:
         path = os.path.join(folder, f"{network}.{name}")
         try:
             if name in ("keras", "h5"):
                 keras_files.save(model, path)
-            elif name == "savedmodel":
-                _save_savedmodel(model, names, outputs, path)
             else:
-                _with_named_inputs(model, names).export(
-                    path, format="onnx", opset_version=OPSET, verbose=False
-                )
+                written = _with_named_inputs(model, names) if "onnx" in name else model
+                converters.WRITERS[name](written, names, outputs, path)
         except Exception as error:
             raise ValueError(
                 f"The {network} could not be converted to {name}: {network_files.why(error)}."
@@ -105,7 +107,7 @@ def convert(original, folder, formats, reference, network="generator"):
 
 
 def check(artefacts, reference, network="generator"):
-    """Returns, by format, the largest absolute difference of an artefact from the original.
+    """Returns, by format, how an artefact differs from the original.
 
     Each artefact is loaded and run with all `BATCH_SIZES`, and on pictures of another size if it
     accepts them.
@@ -115,35 +117,51 @@ def check(artefacts, reference, network="generator"):
         reference: the npz written by `convert`.
         network: str, as for `convert`.
 
+    Returns:
+        dict: format -> the largest absolute difference; of formats in int8 a list of the mean and
+        the largest difference of `MANY` samples, in levels.
+
     Raises:
         ValueError: an artefact cannot be loaded or run; one sentence.
     """
+    cases = {prefix: {} for prefix in ("", OTHER, INT8)}
     with np.load(reference) as file:
-        arrays = {name: file[name] for name in file.files}
-    other = {n.removeprefix(OTHER): arrays.pop(n) for n in list(arrays) if n.startswith(OTHER)}
-    cases = [(size, arrays) for size in BATCH_SIZES] + [(OTHER_BATCH, other)] * bool(other)
+        for key in file.files:
+            prefix, name = key[: key.rfind("/") + 1], key[key.rfind("/") + 1 :]
+            cases[prefix][name] = file[key]
+    runs = [(size, cases[""]) for size in BATCH_SIZES]
+    runs += [(OTHER_BATCH, cases[OTHER])] * bool(cases[OTHER])
+    many = [(MANY, cases[INT8])]
     differences = {}
     for name, path in artefacts.items():
         try:
-            run = _load_keras(path, network) if name in ("keras", "h5") else _LOADERS[name](path)
-            worst = 0.0
-            for size, case in cases:
-                expected = case["outputs"][:size]
-                inputs = {key: value[:size] for key, value in case.items() if key != "outputs"}
-                outputs = np.asarray(run(inputs))
-                if outputs.shape != expected.shape:
-                    raise ValueError(
-                        f"its output has shape {outputs.shape} in the place of {expected.shape}"
-                    )
-                # Unlike `max`, this keeps NaN.
-                worst = float(np.maximum(worst, np.abs(outputs - expected).max()))
+            load = converters.LOADERS.get(name)
+            run = load(path) if load else _load_keras(path, network)
+            worst = _differences(run, runs).max()
+            if name.endswith("_int8"):
+                levels = _differences(run, many) / np.ptp(cases[INT8]["outputs"]) * LEVELS
+                worst = [levels.mean(), levels.max()]
         except Exception as error:
             raise ValueError(
                 f"The {name} artefact of the {network} does not work in a fresh process: "
                 f"{network_files.why(error)}."
             ) from error
-        differences[name] = worst
+        differences[name] = np.asarray(worst).tolist()
     return differences
+
+
+def _differences(run, cases):
+    """Returns all absolute differences from the expected outputs, one array; NaN stays NaN."""
+    differences = []
+    for size, case in cases:
+        expected = case["outputs"][:size]
+        outputs = np.asarray(run({k: v[:size] for k, v in case.items() if k != "outputs"}))
+        if outputs.shape != expected.shape:
+            raise ValueError(
+                f"its output has shape {outputs.shape} in the place of {expected.shape}"
+            )
+        differences.append(np.abs(outputs - expected).ravel())
+    return np.concatenate(differences)
 
 
 def _shapes(model):
@@ -163,10 +181,11 @@ def _shapes(model):
     ]
 
 
-def _make_reference(model, names, classes, path, network):
+def _make_reference(model, names, classes, path, network, many):
     rng = np.random.default_rng(0)
     (shapes, others), arrays = _shapes(model), {}
     cases = [("", max(BATCH_SIZES), shapes)] + [(OTHER, OTHER_BATCH, others)] * bool(others)
+    cases += [(INT8, MANY, shapes)] * many
     for prefix, size, shapes in cases:
         inputs = {
             name: _drawn(network_files.INPUTS[name], (size, *shape), classes, rng)
@@ -189,23 +208,6 @@ def _drawn(kind, shape, classes, rng):
     # Pictures lie in [-1, 1]; noise and vectors are about as large.
     draw = rng.uniform(-1, 1, shape) if kind.kind == "picture" else rng.normal(size=shape)
     return draw.astype(kind.dtype)
-
-
-def _save_savedmodel(model, names, output, path):
-    # Not `model.export`, which in Keras 3.15 writes every weight twice.
-    import tensorflow as tf
-
-    specs = [
-        tf.TensorSpec((None, *x.shape[1:]), x.dtype, name)
-        for x, name in zip(model.inputs, names, strict=True)
-    ]
-    inputs = specs if len(specs) > 1 else specs[0]
-    module = tf.Module()
-    module.model = model
-    module.serve = tf.function(lambda x: model(x, training=False), input_signature=[inputs])
-    named = tf.function(lambda x: {output: model(x, training=False)})
-    signatures = {"serving_default": named.get_concrete_function(inputs)}
-    tf.saved_model.save(module, path, signatures=signatures)
 
 
 def _with_named_inputs(model, names):
@@ -234,30 +236,6 @@ def _run_keras(model, inputs):
 def _load_keras(path, network):
     model = network_files.load(path, network)
     return lambda inputs: _run_keras(model, inputs)
-
-
-def _load_savedmodel(path):
-    import tensorflow as tf
-
-    # The module must outlive the call: the signature holds its variables weakly.
-    module = tf.saved_model.load(path)
-
-    def run(inputs):
-        tensors = {name: tf.constant(value) for name, value in inputs.items()}
-        (outputs,) = module.signatures["serving_default"](**tensors).values()
-        return outputs.numpy()
-
-    return run
-
-
-def _load_onnx(path):
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    return lambda inputs: session.run(None, inputs)[0]
-
-
-_LOADERS = {"savedmodel": _load_savedmodel, "onnx": _load_onnx}
 
 
 class _NoTensorFlow(importlib.abc.MetaPathFinder, importlib.abc.Loader):
