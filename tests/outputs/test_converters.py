@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+import small_translators
 from small_generators import make_run, pictures, points
 
 from zoo.errors import UsageError
@@ -49,6 +50,14 @@ def test_the_difference_in_levels_is_that_of_the_range(tmp_path, monkeypatch):
     monkeypatch.setitem(loaders, "x_int8", lambda path: lambda inputs: inputs["z"] + 1.0)
     found = keras_alone.check({"x_int8": "path"}, str(tmp_path / "reference.npz"))
     assert found == {"x_int8": pytest.approx([5.0, 5.0])}
+
+
+def test_litert_of_pictures_of_any_size_is_refused(tmp_path):
+    small_translators.linear().save(tmp_path / "a_to_b.keras")
+    arguments = (str(tmp_path / "a_to_b.keras"), str(tmp_path), ["tflite_int8"], "none.npz")
+    with pytest.raises(ValueError, match=r"any size.*Leave out tflite: onnx") as caught:
+        keras_alone.convert(*arguments, network="a_to_b")
+    assert "\n" not in str(caught.value)
 
 
 def test_a_server_finds_each_export_as_the_next_version(tmp_path):

@@ -79,6 +79,12 @@ def convert(original, folder, formats, reference, network="generator", many=Fals
             "reflection does, and from an .h5 file Keras loads layers only. Leave out h5: keras, "
             "savedmodel and onnx work."
         )
+    (shape, *_), other = _shapes(model)
+    if other and any(name.startswith("tflite") for name in formats):
+        raise ValueError(
+            f"The {network} in {original} takes pictures of any size, and the converter of LiteRT "
+            "only networks of a fixed one. Leave out tflite: onnx and savedmodel work."
+        )
     if not os.path.exists(reference):
         _make_reference(model, names, classes, reference, network, many)
     if not converters.WRITERS.keys().isdisjoint(formats):
@@ -96,7 +102,6 @@ def convert(original, folder, formats, reference, network="generator", many=Fals
             raise ValueError(
                 f"The {network} could not be converted to {name}: {network_files.why(error)}."
             ) from error
-    (shape, *_), other = _shapes(model)
     return {
         "inputs": list(names),
         "shape": list(shape),
