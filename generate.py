@@ -1,8 +1,9 @@
-"""Draws samples with the generator of a run, or translates pictures with its networks.
+"""Draws samples with the generator of a run, fills holes with it, or translates pictures.
 
 python generate.py --run=mnist5 --count=64
 python generate.py --run=mnist5 --seeds=0-3,7 --format=png
 python generate.py --run=mnist5 --seeds=1,2,3 --walk
+python generate.py --run=mnist5 --input=my/digit.png --mask=my/mask.png
 python generate.py --run=maps --input=my/pictures --out=translated
 python generate.py --run=horses --direction=b_to_a --format=grid
 """
@@ -19,10 +20,11 @@ flags.adopt_module_key_flags(programs)
 COUNT = flags.DEFINE_integer(
     "count",
     16,
-    "How many samples to draw from --seed; pictures to translate at most, by default all.",
+    "How many samples to draw from --seed; pictures to translate at most, by default all; answers "
+    "for a picture with a hole, by default 8.",
     lower_bound=1,
 )
-SEED = flags.DEFINE_integer("seed", 0, "Seed of the --count samples.", lower_bound=0)
+SEED = flags.DEFINE_integer("seed", 0, "Seed of the --count samples or answers.", lower_bound=0)
 SEEDS = flags.DEFINE_string(
     "seeds",
     None,
@@ -42,9 +44,22 @@ FORMAT = flags.DEFINE_enum(
 INPUT = programs.DEFINE_path(
     "input",
     None,
-    "A picture or a folder of pictures, of any size, for a run of pictures to pictures; by default "
-    "its own test split.",
+    "A picture or a folder of pictures: with holes, for a run that draws from noise; to translate, "
+    "of any size, for a run of pictures to pictures, by default its own test split.",
 )
+MASK = programs.DEFINE_path(
+    "mask",
+    None,
+    "White where --input is to be filled in: a picture of its size, or a folder of such, by name. "
+    "By default the hole is where the picture is transparent.",
+)
+RESIZE = flags.DEFINE_enum(
+    "resize",
+    None,
+    ["crop", "pad", "stretch"],
+    "How pictures with holes, and masks, of another size than the run's are brought to it.",
+)
+STEPS = flags.DEFINE_integer("steps", 400, "Most steps of the search that fills a hole.", 1)
 DIRECTION = flags.DEFINE_enum(
     "direction",
     None,
@@ -55,7 +70,8 @@ OUT = programs.DEFINE_path(
     "out",
     None,
     "File or folder to write to; by default a folder RUN/generated, or generated/, and "
-    "RUN/translated or translated/ for translated pictures.",
+    "RUN/translated or translated/ for translated pictures, RUN/inpainted or inpainted/ for filled "
+    "ones.",
 )
 WALK = flags.DEFINE_bool(
     "walk", False, "A GIF along a spherical path from seed to seed and back to the first."
@@ -65,6 +81,8 @@ OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace existing files.")
 
 
 NOISE = SEED, SEEDS, CLASS, WALK, FRAMES
+HOLES = MASK, RESIZE, STEPS
+BUT = ", and this network draws samples of noise"
 
 
 def run():
@@ -82,10 +100,11 @@ def run():
     programs.choose_backend(FLAGS.backend, programs.recorded_backend(source))
     with programs.quietly():
         from zoo import seeds
-        from zoo.outputs import generate, translate
+        from zoo.outputs import generate, inpaint, translate
 
     if translate.translates(source):
         _refuse(NOISE, "samples of noise, and this network translates pictures")
+        _refuse(HOLES, "pictures with holes, and this network translates whole ones")
         if FORMAT.value == "npz":
             raise UsageError(
                 "Pictures that are translated may differ in size, so no array holds them. Expected "
@@ -100,11 +119,24 @@ def run():
             out=OUT.value,
             overwrite=OVERWRITE.value,
         )
-    else:
-        _refuse(
-            (INPUT, DIRECTION),
-            "pictures that are translated, and this network draws samples of noise",
+    elif INPUT.present:
+        _refuse((DIRECTION,), f"pictures that are translated{BUT}")
+        _refuse((SEEDS, WALK, FRAMES, FORMAT), "samples of noise alone, without --input")
+        paths = inpaint.inpaint(
+            source,
+            inputs=INPUT.value,
+            mask=MASK.value,
+            count=COUNT.value if COUNT.present else 8,
+            seed=SEED.value,
+            classes=CLASS.value,
+            resize=RESIZE.value,
+            steps=STEPS.value,
+            out=OUT.value,
+            overwrite=OVERWRITE.value,
         )
+    else:
+        _refuse((DIRECTION,), f"pictures that are translated{BUT}")
+        _refuse(HOLES, "pictures with holes, which --input names")
         paths = generate.generate(
             source,
             count=COUNT.value,

@@ -46,7 +46,8 @@ class Pace:
 class Progress:
     """A line on stderr with the time left, once something takes longer than two seconds.
 
-    Use it as a context manager, and call it with the number of finished items.
+    Use it as a context manager, and call it with the number of finished items and, if you like, a
+    text about them.
     """
 
     def __init__(self, what, total):
@@ -60,7 +61,7 @@ class Progress:
     def __enter__(self):
         return self
 
-    def __call__(self, done):
+    def __call__(self, done, note=""):
         now = time.monotonic()
         if self.first is None:
             # The first item compiles, so the speed is measured after it.
@@ -70,7 +71,7 @@ class Progress:
         if quiet or late or done == first or done >= self.total or not self.pace.due(now):
             return
         left = (now - start) * (self.total - done) / (done - first)
-        text = f"{self.what}: {done:,} of {self.total:,}, {left:.0f} s left"
+        text = f"{self.what}: {done:,} of {self.total:,}, {left:.0f} s left{note and ', '}{note}"
         self.width = max(self.width, len(text))
         print(text.ljust(self.width), end="\r" if self.live else "\n", file=sys.stderr, flush=True)
 

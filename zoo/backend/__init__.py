@@ -19,6 +19,8 @@ Each backend file offers the same few functions:
 - `normal(shape, seed, compiled=False)`, `uniform(shape, seed)`: draws of N(0, 1) and U(0, 1) in
   float32 from a `keras.random.SeedGenerator`, the same whether Keras compiles the step or not.
   `compiled` says whether it does.
+- `compiled(fn, networks)`: `fn` as a function of arrays and tensors that is compiled once for each
+  of their shapes. It reads the weights of `networks`, trains nothing, and may call `input_grad`.
 - `no_grad()`: context in which nothing is recorded for differentiation.
 - `apply(optimizer, gradients, variables)`: makes one update with the sum of all replicas'
   gradients. An optimizer that clips gradients clips the sum.
@@ -67,6 +69,7 @@ if _BACKEND == "tensorflow":
         JIT_PENALTIES,
         JIT_REPLICAS,
         apply,
+        compiled,
         devices,
         distribute,
         gather,
@@ -96,6 +99,7 @@ elif _BACKEND == "jax":
         JIT_PENALTIES,
         JIT_REPLICAS,
         apply,
+        compiled,
         devices,
         distribute,
         gather,
@@ -125,6 +129,7 @@ elif _BACKEND == "torch":
         JIT_PENALTIES,
         JIT_REPLICAS,
         apply,
+        compiled,
         devices,
         distribute,
         gather,
@@ -181,6 +186,7 @@ __all__ = [
     "STRATEGIES",
     "Layout",
     "apply",
+    "compiled",
     "devices",
     "distribute",
     "drawn",

@@ -156,6 +156,19 @@ def usable(model):
         raise
 
 
+def compiled(fn, networks):
+    variables = list({id(v): v for network in networks for v in network.variables}.values())
+
+    @jax.jit
+    def pure(values, *args):
+        # As arguments: weights that are constants would be compiled into the function.
+        mapping = list(zip(variables, values, strict=True))
+        with _opened(variables), keras.StatelessScope(state_mapping=mapping):
+            return fn(*args)
+
+    return lambda *args: pure([v.value for v in variables], *args)
+
+
 def no_grad():
     return contextlib.nullcontext()
 

@@ -89,6 +89,10 @@ def usable(model):
     return contextlib.nullcontext()
 
 
+def compiled(fn, networks):
+    return tf.function(fn)
+
+
 def no_grad():
     return contextlib.nullcontext()
 

@@ -81,6 +81,10 @@ def usable(model):
     return contextlib.nullcontext()
 
 
+def compiled(fn, networks):
+    return torch.no_grad()(fn)
+
+
 def no_grad():
     return torch.no_grad()
 

@@ -75,7 +75,7 @@ def generate(
             "`samples`."
         )
     turns = indices if np.ndim(seed) == 0 else seeds
-    labels = _labels(generator, source, classes, turns)
+    labels = labels_in_turn(generator, source, classes, turns)
     if out is None:
         out = os.path.join(source if os.path.isdir(source) else "", "generated", "")
     paths = _paths(out, format, seeds, indices, labels, np.ndim(seed) == 0)
@@ -125,8 +125,18 @@ def _names(count, seed):
     return np.asarray(seed, "int64"), np.zeros(len(seed), "int32")
 
 
-def _labels(generator, source, classes, turns):
-    """Returns the labels, int32 `(n,)`, or None for a generator without classes."""
+def labels_in_turn(generator, source, classes, turns):
+    """Returns the labels, int32 `(n,)`, or None for a generator without classes.
+
+    Args:
+        generator: keras.Model.
+        source: str, whose config names the classes.
+        classes: str or None, as for `generate`.
+        turns: int `(n,)`, the turn of each sample.
+
+    Raises:
+        UsageError: the generator does not have such classes.
+    """
     if len(generator.inputs) == 1:
         if classes is not None:
             raise UsageError(

@@ -1,0 +1,294 @@
+"""Fills holes in picture files by search with the generator of a run."""
+
+import dataclasses
+import os
+
+import numpy as np
+from PIL import Image
+
+from zoo import config_file
+from zoo.data import deep, images
+from zoo.drawing import pictures
+from zoo.errors import UsageError, one_of
+from zoo.outputs import examples
+from zoo.outputs.generate import labels_in_turn, load_generator, refuse_existing
+from zoo.outputs.latent_search import CHUNK, STEPS, LatentSearch, check
+from zoo.progress import Progress, say
+from zoo.runs import assembly, checkpoints, network_files
+from zoo.seeds import MOST
+
+# In a mask, from this grey on a pixel is a hole; after resizing, where this much of it is one.
+WHITE = 128
+TOUCHED = 13
+
+
+@dataclasses.dataclass(frozen=True)
+class Holed:
+    """A picture with a hole, of the size of the generator.
+
+    Attributes:
+        name: str, path below the output folder, without extension.
+        picture: uint8 `(height, width, channels)`.
+        hole: bool `(height, width)`, True at unknown pixels.
+    """
+
+    name: str
+    picture: np.ndarray
+    hole: np.ndarray
+
+
+def inpaint(
+    source,
+    inputs,
+    mask=None,
+    count=8,
+    seed=0,
+    classes=None,
+    resize=None,
+    steps=STEPS,
+    out=None,
+    overwrite=False,
+    say=say,
+):
+    """Fills the holes of pictures and writes several answers for each.
+
+    Everything is checked before the first search. The known pixels of an answer are those of the
+    picture, unchanged.
+
+    Args:
+        source: run directory, or path of a generator file, which has no discriminator; then the
+            known pixels alone decide.
+        inputs: picture file, or folder of pictures, including sub-folders.
+        mask: picture file, white where the picture is to be filled in; for a folder of pictures
+            also a folder of masks of the same names. None for the pictures' own transparency.
+        count: int, answers for each picture, at most 64.
+        seed: int, of the points that the searches begin with.
+        classes: str or None, as for `zoo.outputs.generate.generate`. Each class in turn is tried;
+            by default all are.
+        resize: "crop", "pad" or "stretch", see `zoo.data.load`, for pictures of another size than
+            the generator's; None to refuse them.
+        steps: int, most steps of a search.
+        out: folder to write to; by default `inpainted` in the run, or `inpainted`. It gets
+            `NAME_0.png`, `NAME_1.png`, ..., the one that fits best first, and `NAME_overview.png`:
+            picture, mask, answers.
+        overwrite: bool, whether to replace existing files. The inputs are never replaced.
+        say: function called with sentences about what happens.
+
+    Returns:
+        list of str: the written paths; the overview of a picture comes before its answers.
+
+    Raises:
+        UsageError: the run draws no pictures, or it translates them; a picture or a mask is
+            missing, cannot be read or does not fit; a file exists. Nothing is written then.
+    """
+    if not 1 <= count <= CHUNK or not 1 <= steps <= MOST or seed < 0:
+        raise UsageError(
+            f"Expected 1 to {CHUNK} answers for a picture, at least 1 step, and a seed from 0 up. "
+            f"Received: count={count}, steps={steps}, seed={seed}."
+        )
+    if resize is not None:
+        one_of("resize", resize, images.RESIZES)
+    generator = load_generator(source)
+    size, channels = _drawn(generator, source)
+    labels = _labels(generator, source, classes, count, seed, say)
+    config = config_file.read(source) or {}
+    chosen = examples.of_files(inputs, out, None)
+    masks = _masks(inputs, mask, chosen)
+    preparation = size, channels, resize, deep.parse_range(config.get("pixel_range"))
+    holed = [_read(e, path, preparation, source) for e, path in zip(chosen, masks, strict=True)]
+    folder = out or os.path.join(source if os.path.isdir(source) else "", "inpainted")
+    paths = {each.name: _paths(folder, each.name, count) for each in holed}
+    written = [path for each in paths.values() for path in each]
+    _protect(written, [e.path for e in chosen] + [path for path in masks if path])
+    if not overwrite:
+        refuse_existing(written)
+    if resize is not None:
+        say(f"Pictures and masks are brought to {size[0]}x{size[1]} (height x width): {resize}.")
+    discriminator = _discriminator(source, generator, say)
+    search = LatentSearch(generator, discriminator, config.get("loss") or "non_saturating")
+    for each in holed:
+        with Progress(f"{each.name}: steps", steps) as progress:
+            found = search(each.picture, each.hole, count, seed, labels, steps, progress=progress)
+        overview, *answers = paths[each.name]
+        _save_overview(overview, each, found.images)
+        for path, image in zip(answers, found.images, strict=True):
+            pictures.save_png(path, image)
+        say(_described(each.name, found, steps, config_file.class_names(source)))
+    return written
+
+
+def _drawn(generator, source):
+    """Returns the (height, width) and channels of what a generator of pictures draws."""
+    if network_files.translates(generator):
+        raise UsageError(
+            f"{source} makes pictures of pictures, and holes are filled by a search for the right "
+            "noise. Expected a run that draws pictures of noise, such as one of dcgan."
+        )
+    shape = tuple(generator.outputs[0].shape[1:])
+    if len(shape) != 3 or shape[-1] not in (1, 3):
+        raise UsageError(
+            f"{source} cannot fill holes in pictures. Expected a run that draws pictures of 1 or 3 "
+            f"channels. Received: samples of shape {shape}."
+        )
+    return shape[:2], shape[-1]
+
+
+def _labels(generator, source, classes, count, seed, say):
+    """Returns a label for each search, int32 `(n,)`, n at least `count`; None without classes."""
+    turns = np.arange(max(count, network_files.class_count(generator) or 1000))
+    labels = labels_in_turn(generator, source, classes, turns)
+    if labels is None:
+        return None
+    tried = np.unique(labels)
+    if len(tried) > CHUNK:
+        tried = np.random.default_rng(seed).permutation(tried)[:CHUNK]
+        say(f"{CHUNK} of {len(np.unique(labels)):,} classes are tried; --class names others.")
+    return np.tile(tried, -(-count // len(tried)))
+
+
+def _masks(inputs, mask, chosen):
+    """Returns the path of the mask of each picture, or None where its own alpha is the mask."""
+    if mask is None:
+        return [None] * len(chosen)
+    if os.path.isfile(mask):
+        return [mask] * len(chosen)
+    if not os.path.isdir(mask):
+        raise UsageError(
+            f"There is no file or folder {mask}. Expected --mask=PATH of a picture that is white "
+            "where something is to be filled in."
+        )
+    if os.path.isfile(inputs):
+        raise UsageError(
+            f"--mask={mask} is a folder, and --input={inputs} is one picture. Expected a picture "
+            "for both, or a folder for both."
+        )
+    named = {example.name: example.path for example in examples.of_files(mask, None, None)}
+    missing = [example.name for example in chosen if example.name not in named]
+    if missing:
+        raise UsageError(
+            f"There is no mask of the name {missing[0]} in {mask}"
+            f"{f', nor of {len(missing) - 1} more' if missing[1:] else ''}. Expected a mask with "
+            "the name of each picture, the ending apart."
+        )
+    return [named[example.name] for example in chosen]
+
+
+def _read(example, mask, preparation, source):
+    """Returns the picture of an example as `Holed`."""
+    size, channels, resize, pixel_range = preparation
+    picture = _opened(example.path)
+    own = picture.height, picture.width
+    if mask is not None:
+        with _sentences(mask):
+            grey = images.prepare(_opened(mask), None, 1, None)[..., 0]
+        hole, name = grey >= WHITE, mask
+    elif picture.has_transparency_data:
+        hole = np.asarray(picture.convert("RGBA"))[..., 3] < 255
+        name = f"the transparency of {example.path}"
+    else:
+        raise UsageError(
+            f"It is not known where the hole is: {example.path} has no transparency. Expected "
+            "--mask=FILE, a picture that is white where something is to be filled in."
+        )
+    check(hole, own, name)
+    if own != size and resize is None:
+        raise UsageError(
+            f"{source} draws pictures of {size[0]}x{size[1]} (height x width). Expected one of "
+            "this size, or --resize=crop, pad or stretch, which brings picture and mask to it. "
+            f"Received: {example.path} of {own[0]}x{own[1]}."
+        )
+    with _sentences(example.path):
+        coloured = channels == 1 and _is_coloured(picture, hole)
+        if coloured:
+            raise UsageError(
+                f"{source} draws grey pictures, and {example.path} has colours. Expected a grey "
+                "picture, or a run that draws pictures of 3 channels."
+            )
+        array = images.prepare(picture, size, channels, resize or "stretch", pixel_range)
+    if own != size:
+        shrunk = images.fit(Image.fromarray(hole.astype("uint8") * 255), size, resize)
+        hole = np.asarray(shrunk) >= TOUCHED
+        check(hole, size, f"{name}, resized,")
+    return Holed(example.name, array, hole)
+
+
+def _opened(path):
+    with _sentences(path):
+        return images.open_picture(path)
+
+
+class _sentences:
+    """Turns the reason why a picture cannot be used into a UsageError that names the file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, _):
+        if isinstance(error, ValueError) and not isinstance(error, UsageError):
+            raise UsageError(
+                f"{self.path} cannot be used: {error}. Expected a picture that can be read."
+            ) from None
+
+
+def _is_coloured(picture, hole):
+    """Returns whether known pixels of a picture have a colour, which a grey copy would lose."""
+    if picture.mode in ("1", "L", "LA", "F") or picture.mode.startswith("I"):
+        return False
+    colours = np.asarray(picture.convert("RGB"))[~hole]
+    return bool((colours != colours[:, :1]).any())
+
+
+def _paths(folder, name, count):
+    stem = os.path.join(folder, name)
+    return [f"{stem}_overview.png", *(f"{stem}_{i}.png" for i in range(count))]
+
+
+def _protect(paths, inputs):
+    """Raises UsageError if a picture or a mask would be replaced."""
+    own = {os.path.realpath(path) for path in inputs}
+    for path in paths:
+        if os.path.realpath(path) in own:
+            raise UsageError(
+                f"{path} is a picture or a mask given and would be replaced, so nothing was "
+                "written. Choose another --out."
+            )
+
+
+def _discriminator(source, generator, say):
+    """Returns the discriminator for inference, or None, and says why, if there is none."""
+    why = None
+    if not os.path.isdir(source):
+        why = "a generator file holds none"
+    elif not checkpoints.listing(os.path.join(source, "checkpoints")):
+        why = f"{source} has no checkpoint"
+    else:
+        try:
+            network = assembly.trained(source).inference_discriminator()
+        except UsageError as error:
+            why = str(error).partition(". ")[0]
+        else:
+            if network.inputs[0].shape[1:] == generator.outputs[0].shape[1:]:
+                return network
+            why = "it judges several pictures at once"
+    say(f"The search goes without the prior of a discriminator (weight 0): {why}.")
+    return None
+
+
+def _save_overview(path, each, answers):
+    mask = np.repeat(each.hole[..., np.newaxis].astype("uint8") * 255, answers.shape[-1], axis=-1)
+    shown = np.where(each.hole[..., np.newaxis], np.uint8(128), each.picture)
+    pictures.save_png(path, pictures.grid(np.stack([shown, mask, *answers]), 2 + len(answers)))
+
+
+def _described(name, found, steps, class_names):
+    text = f"{name}: {found.steps} of {steps} steps, context loss "
+    text += f"{found.losses[0]:.4g}"
+    if len(found.losses) > 1:
+        text += f" to {found.losses[-1]:.4g}"
+    if found.labels is not None:
+        known = [class_names[i] if i < len(class_names) else str(i) for i in found.labels]
+        text += f", classes {', '.join(known)}"
+    return text
