@@ -132,3 +132,30 @@ def test_features_that_do_not_match_are_refused():
         feature_distance(np.ones((3, 2)), np.ones((3, 4)))
     with pytest.raises(UsageError, match="NaN or infinite"):
         feature_distance(np.ones((1, 2)), np.array([[np.nan, 1]]))
+
+
+def test_in_a_hole_only_its_pixels_count():
+    a = pictures(n=2, h=24, w=24)
+    b = near(a)
+    hole = np.zeros((2, 24, 24), bool)
+    hole[0, 6:14, 8:16] = hole[1, 10:20, 3:9] = True
+    outside = np.where(hole[..., np.newaxis], b, pictures(n=2, h=24, w=24, seed=5))
+    assert psnr(a, outside, hole) == psnr(a, b, hole) == psnr(b, a, hole)
+    each = [np.square(x[h].astype(float) - y[h]).mean() for x, y, h in zip(a, b, hole, strict=True)]
+    assert psnr(a, b, hole) == pytest.approx(np.mean(10 * np.log10(255**2 / np.array(each))))
+    assert psnr(a, a, hole) == 100 and ssim(a, a, hole) == pytest.approx(1)
+    everywhere = np.ones_like(hole)
+    assert psnr(a, b, everywhere) == psnr(a, b)
+    assert ssim(a, b, everywhere) == pytest.approx(ssim(a, b))
+    # One window of SSIM: that around the only pixel of the hole.
+    single = np.zeros_like(hole)
+    single[:, 9, 11] = True
+    assert ssim(a, b, single) == pytest.approx(ssim(a[:, 4:15, 6:17], b[:, 4:15, 6:17]))
+
+
+@pytest.mark.parametrize("measure", [psnr, ssim])
+def test_a_hole_that_cannot_be_measured_is_one_sentence(measure):
+    a = pictures(n=2)
+    for hole in (np.ones((2, 20), bool), np.ones((2, 20, 24)), np.zeros((2, 20, 24), bool)):
+        with pytest.raises(UsageError, match=r"Expected.*hole"):
+            measure(a, a, hole)

@@ -26,42 +26,47 @@ def l1(a, b):
     return _mean(lambda x, y: np.abs(_difference(x, y)).mean() / 255, a, b)
 
 
-def psnr(a, b):
+def psnr(a, b, hole=None):
     """Returns the mean peak signal-to-noise ratio of the pictures, float in decibels, best if high.
 
-    It is 10 log10(255^2 / MSE) of each picture, over all its pixels and channels, averaged over the
-    pictures. None counts more than 100 dB, so identical pictures have a finite number too, which
-    can be averaged and written as JSON. Two pictures that differ by one grey level everywhere have
-    48.13 dB.
+    It is 10 log10(255^2 / MSE) of each picture, over all its pixels and channels, or those of a
+    hole alone, averaged over the pictures. None counts more than 100 dB, so identical pictures have
+    a finite number too, which can be averaged and written as JSON. Two pictures that differ by one
+    grey level everywhere have 48.13 dB.
 
     Papers on super-resolution often take the luma and cut off the borders; this function does
     neither.
 
     Args:
         a, b: uint8 `(n, h, w, c)`; `a[i]` is compared with `b[i]`.
+        hole: bool `(n, h, w)`, True at the pixels that count, at least one of each picture; or None
+            for all.
 
     Raises:
         UsageError: for other arrays, or shapes that differ.
     """
     a, b = _pictures(a, b)
 
-    def ratio(x, y):
-        error = np.square(_difference(x, y)).mean()
+    def ratio(x, y, counted):
+        error = np.square(_difference(x, y))[counted].mean()
         return min(10 * np.log10(255**2 / error), HIGHEST_PSNR) if error else HIGHEST_PSNR
 
-    return _mean(ratio, a, b)
+    return _mean(ratio, a, b, _counted(a, hole))
 
 
-def ssim(a, b):
+def ssim(a, b, hole=None):
     """Returns the mean structural similarity of the pictures, float in [-1, 1]; 1 is best.
 
     It is that of Wang et al. 2004 (equation 13): a Gaussian window of 11x11 with deviation 1.5,
     K1 = 0.01 and K2 = 0.03 of a range of 255, and the mean over the windows that lie inside the
     picture. For colour pictures it is the mean over the channels; the paper uses grey ones.
-    scikit-image computes it.
+    scikit-image computes it. With a hole it is the mean over the windows whose middle is a pixel of
+    the hole; they see the known pixels around it too.
 
     Args:
         a, b: uint8 `(n, h, w, c)`, h and w at least 11; `a[i]` is compared with `b[i]`.
+        hole: bool `(n, h, w)`, True at the pixels that count, at least one of each picture farther
+            than 5 pixels from the border; or None for all.
 
     Raises:
         UsageError: for other arrays, or shapes that differ.
@@ -74,8 +79,13 @@ def ssim(a, b):
         )
     from skimage.metrics import structural_similarity
 
-    def similarity(x, y):
-        return structural_similarity(
+    edge = WINDOW // 2
+    inside = np.zeros(a.shape[1:3], bool)
+    inside[edge:-edge, edge:-edge] = True
+    counted = _counted(a, hole, inside)
+
+    def similarity(x, y, counted):
+        _, similarities = structural_similarity(
             x,
             y,
             gaussian_weights=True,
@@ -83,9 +93,11 @@ def ssim(a, b):
             use_sample_covariance=False,
             data_range=255,
             channel_axis=-1,
+            full=True,
         )
+        return similarities[counted].mean()
 
-    return _mean(similarity, a, b)
+    return _mean(similarity, a, b, counted)
 
 
 def feature_distance(a_features, b_features):
@@ -134,6 +146,25 @@ def _difference(x, y):
     return x.astype("int32") - y
 
 
-def _mean(of_two, a, b):
-    """Returns the mean of `of_two` over the pairs, one at a time: the sets may be large."""
-    return float(np.mean([of_two(x, y) for x, y in zip(a, b, strict=True)]))
+def _counted(pictures, hole, inside=True):
+    """Returns the pixels of each picture that count, bool `(n, h, w)`: those of the hole inside."""
+    if hole is None:
+        return np.broadcast_to(inside, pictures.shape[:3])
+    hole = np.asarray(hole)
+    if hole.dtype != bool or hole.shape != pictures.shape[:3]:
+        raise UsageError(
+            f"Expected `hole` as a bool array of shape {pictures.shape[:3]}, True at the pixels "
+            f"that count. Received: {hole.dtype} of shape {hole.shape}."
+        )
+    counted = hole & inside
+    if not counted.any(axis=(1, 2)).all():
+        raise UsageError(
+            "Expected a hole in each picture, for SSIM farther than 5 pixels from its border. "
+            f"Received: none in picture {int(np.argmin(counted.any(axis=(1, 2))))}."
+        )
+    return counted
+
+
+def _mean(of_each, *sets):
+    """Returns the mean of `of_each` over matching items, one at a time: the sets may be large."""
+    return float(np.mean([of_each(*items) for items in zip(*sets, strict=True)]))
