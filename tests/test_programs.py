@@ -222,7 +222,7 @@ def test_a_cache_that_cannot_be_written_leaves_jax_without_one(tmp_path):
 
 PATHS = {
     "train.py": ("runs_dir", "data_dir", "resume", "init_from"),
-    "generate.py": ("run", "generator", "runs_dir", "input", "out"),
+    "generate.py": ("run", "generator", "runs_dir", "input", "mask", "out"),
     "evaluate.py": ("run", "runs_dir", "samples", "data_dir", "results", "inception_weights"),
     "export.py": ("run", "generator", "runs_dir", "out"),
 }

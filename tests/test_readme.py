@@ -38,6 +38,7 @@ SHORTER = {
     "examples/cluster/two_workers.py": BRIEF,
     "train.py --list": [],
     "generate.py": [],
+    "generate.py --run=dcgan-mnist --input": ["--steps=20"],
     "export.py": [],
 }
 
@@ -61,6 +62,10 @@ def test_every_command_of_the_readme_runs(tmp_path):
         for i in range(70 if folder.startswith("p") else 6):
             picture = Image.fromarray(rng.integers(0, 256, (80, width, 3)).astype("uint8"))
             picture.save(tmp_path / "my" / folder / f"{i}.png")
+    for name, whole in (("digit", False), ("mask", True)):
+        picture = np.zeros((28, 28), "uint8")
+        picture[8:20, 8:20] = 255 if whole else rng.integers(0, 256, (12, 12))
+        Image.fromarray(picture).save(tmp_path / "my" / f"{name}.png")
     found = commands()
     assert len(found) >= 7
     for line in found:
