@@ -5,6 +5,10 @@ import json
 import keras
 from keras import layers
 
+from zoo import sampling
+
+SMOOTH = 12  # numbers in a latent point of `smooth`
+
 
 def pictures(channels=1, classes=None, names=("z", "label"), groups=None):
     """Returns a generator of 8x8 pictures from 6 numbers and, with `classes`, a label.
@@ -28,6 +32,25 @@ def pictures(channels=1, classes=None, names=("z", "label"), groups=None):
     for variable in model.variables:
         variable.assign(variable * 3)
     return model
+
+
+def smooth(channels=1, classes=None):
+    """Returns a generator of 8x8 pictures without jumps, in which a search gets somewhere."""
+    keras.utils.set_random_seed(0)
+    z = keras.Input((SMOOTH,), name="z")
+    inputs, x = z, layers.Dense(16, "tanh")(z)
+    if classes:
+        label = keras.Input((), dtype="int32", name="label")
+        code = layers.Embedding(classes, 16, embeddings_initializer="random_normal")(label)
+        inputs, x = [z, label], layers.Add()([x, layers.Rescaling(40.0)(code)])
+    x = layers.Dense(64 * channels, "tanh")(x)
+    return keras.Model(inputs, layers.Reshape((8, 8, channels))(x))
+
+
+def sample(generator, seed, labels=None):
+    """Returns the sample of a seed of a generator by `smooth`, uint8 `(8, 8, channels)`."""
+    z = sampling.latents(1, SMOOTH, [seed])
+    return sampling.to_uint8(sampling.run_generator(generator, z, labels))[0]
 
 
 def points():

@@ -1,5 +1,6 @@
 """Fills holes in picture files by search with the generator of a run."""
 
+import contextlib
 import dataclasses
 import os
 
@@ -92,7 +93,7 @@ def inpaint(
     size, channels = _drawn(generator, source)
     labels = _labels(generator, source, classes, count, seed, say)
     config = config_file.read(source) or {}
-    chosen = examples.of_files(inputs, out, None)
+    chosen = _pictures(inputs, mask, out)
     masks = _masks(inputs, mask, chosen)
     preparation = size, channels, resize, deep.parse_range(config.get("pixel_range"))
     holed = [_read(e, path, preparation, source) for e, path in zip(chosen, masks, strict=True)]
@@ -104,7 +105,7 @@ def inpaint(
         refuse_existing(written)
     if resize is not None:
         say(f"Pictures and masks are brought to {size[0]}x{size[1]} (height x width): {resize}.")
-    discriminator = _discriminator(source, generator, say)
+    discriminator = discriminator_of(source, generator, say)
     search = LatentSearch(generator, discriminator, config.get("loss") or "non_saturating")
     for each in holed:
         with Progress(f"{each.name}: steps", steps) as progress:
@@ -143,7 +144,20 @@ def _labels(generator, source, classes, count, seed, say):
     if len(tried) > CHUNK:
         tried = np.random.default_rng(seed).permutation(tried)[:CHUNK]
         say(f"{CHUNK} of {len(np.unique(labels)):,} classes are tried; --class names others.")
-    return np.tile(tried, -(-count // len(tried)))
+    return np.tile(tried, -(-count // len(tried)))[:CHUNK]
+
+
+def _pictures(inputs, mask, out):
+    """Returns the pictures as examples, without the masks that lie among them."""
+    chosen = examples.of_files(inputs, out, None)
+    if mask is None or not os.path.isdir(inputs):
+        return chosen
+    mask = os.path.realpath(mask)
+    real = [(example, os.path.realpath(example.path)) for example in chosen]
+    chosen = [e for e, path in real if path != mask and not path.startswith(mask + os.sep)]
+    if not chosen:
+        raise UsageError(f"There is no picture in {inputs} beside the mask. Expected some to fill.")
+    return chosen
 
 
 def _masks(inputs, mask, chosen):
@@ -217,20 +231,17 @@ def _opened(path):
         return images.open_picture(path)
 
 
-class _sentences:
+@contextlib.contextmanager
+def _sentences(path):
     """Turns the reason why a picture cannot be used into a UsageError that names the file."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, error, _):
-        if isinstance(error, ValueError) and not isinstance(error, UsageError):
-            raise UsageError(
-                f"{self.path} cannot be used: {error}. Expected a picture that can be read."
-            ) from None
+    try:
+        yield
+    except UsageError:
+        raise
+    except ValueError as error:
+        raise UsageError(
+            f"{path} cannot be used: {error}. Expected a picture that can be read."
+        ) from None
 
 
 def _is_coloured(picture, hole):
@@ -257,7 +268,7 @@ def _protect(paths, inputs):
             )
 
 
-def _discriminator(source, generator, say):
+def discriminator_of(source, generator, say):
     """Returns the discriminator for inference, or None, and says why, if there is none."""
     why = None
     if not os.path.isdir(source):

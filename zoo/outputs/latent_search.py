@@ -110,7 +110,8 @@ class LatentSearch:
             progress: function called now and then with the steps done and a text about the loss.
 
         Raises:
-            UsageError: the picture or the hole does not fit, or there is no or nothing but hole.
+            UsageError: the picture or the hole does not fit, there is no or nothing but hole, or
+                the generator draws values that are not finite.
         """
         picture, hole = np.asarray(picture), np.asarray(hole)
         check(hole, picture.shape[:2])
@@ -135,6 +136,11 @@ class LatentSearch:
             self.generator, np.concatenate(found).reshape(-1, *self.shape), labels
         )
         context = ops.convert_to_numpy(context_loss(samples, target, weights))
+        if not np.isfinite(context).all():
+            raise UsageError(
+                "The generator draws values that are not finite, so nothing can be searched with "
+                "it. Expected the generator of a training that went well."
+            )
         order = np.argsort(context, kind="stable")[:count]
         return Answers(
             blended(samples[order], picture, hole),
