@@ -248,7 +248,7 @@ def lengths(size):
 def kept_in_range(z, least, most):
     """Returns points `(n, d)`, scaled where needed to a length in [least, most]."""
     length = ops.sqrt(ops.sum(ops.square(z), axis=1, keepdims=True))
-    return z * ops.clip(length, least, most) / ops.maximum(length, 1e-12)
+    return ops.multiply(z, ops.clip(length, least, most) / ops.maximum(length, 1e-12))
 
 
 def check(hole, size, name="the mask"):
