@@ -7,12 +7,14 @@ import sys
 import keras
 import numpy as np
 import pytest
+import running
 from PIL import Image
 from small_generators import make_run, points, sample, smooth
 from small_translators import linear, read
 
 from zoo.errors import UsageError
 from zoo.outputs.inpaint import inpaint
+from zoo.runs import checkpoints, directory
 
 ROOT = pathlib.Path(__file__).parents[2]
 HOLE = np.zeros((8, 8), bool)
@@ -206,21 +208,19 @@ def test_missing_and_damaged_files_are_one_sentence(plain, files):
 
 
 @pytest.mark.backend
-def test_a_run_brings_its_own_discriminator(straight, tmp_path):
-    session, _ = straight
+def test_a_run_brings_its_own_discriminator(tmp_path):
+    gan, config = running.build()
+    run = tmp_path / "run"
+    directory.write_json(run / "config.json", config)
+    checkpoints.save(run / "checkpoints", gan, {"step": 1})
+    gan.inference_generator().save(run / "generator.keras")
     picture = np.random.default_rng(0).integers(0, 256, (16, 16)).astype("uint8")
     mask = np.zeros((16, 16), "uint8")
     mask[4:12, 4:12] = 255
+    paths = save(picture, tmp_path / "p.png"), save(mask, tmp_path / "m.png")
     said = []
-    written = inpaint(
-        str(session.directory),
-        save(picture, tmp_path / "p.png"),
-        save(mask, tmp_path / "m.png"),
-        count=2,
-        steps=5,
-        out=str(tmp_path / "out"),
-        say=said.append,
-    )
+    out = str(tmp_path / "out")
+    written = inpaint(str(run), *paths, count=2, steps=5, out=out, say=said.append)
     assert len(written) == 3 and not [text for text in said if "prior" in text]
 
 
