@@ -40,6 +40,11 @@ MODELS = {
         "CycleGAN",
         "turns pictures of one kind into another and back, without pairs (Zhu et al. 2017)",
     ),
+    "srgan": (
+        "zoo.models.srgan",
+        "SRGAN",
+        "makes pictures 2 or 4 times larger, with sharp detail (Ledig et al. 2017)",
+    ),
     "r3gan": (
         "zoo.models.r3gan",
         "R3GAN",

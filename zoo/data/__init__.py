@@ -18,19 +18,21 @@ SOURCES = {
     "folder": "folder",
     "pairs": "pairs",
     "domains": "domains",
+    "crops": "crops",
     "gaussian": "synthetic",
     "ring8": "synthetic",
     "grid25": "synthetic",
     "sine": "synthetic",
 }
 # Sources whose names continue after a colon.
-_WITH_ARGUMENT = ("tfds", "folder", "pairs", "domains")
+_WITH_ARGUMENT = ("tfds", "folder", "pairs", "domains", "crops")
 _PICTURE_OPTIONS = ("image_size", "channels", "resize", "data_dir", "strict")
 # Further options of single sources of pictures.
 _OWN_OPTIONS = {
     "folder": ("pixel_range",),
     "pairs": ("pixel_range", "direction"),
     "domains": ("pixel_range",),
+    "crops": ("pixel_range",),
 }
 
 
@@ -45,6 +47,7 @@ class Dataset:
     - `sample`: float32 `(n, d)`, made-up vectors: points and signals.
     - `input` and `target`: images of equal shape, where input i belongs to target i.
     - `a` and `b`: images of two domains, in any numbers and without pairs.
+    - `high`: `zoo.data.crops.Crops`, pictures of any size behind the shape of their crops.
 
     Attributes:
         name: str, as given to `load`.
@@ -121,22 +124,22 @@ def load(
     """Loads a data set.
 
     Args:
-        name: one of `catalog.DATASETS`, `tfds:NAME[/CONFIG][:VERSION]`, `folder:PATH`, `pairs:PATH`
-            or `domains:PATH`, or made-up vectors of `zoo.data.synthetic`.
+        name: one of `catalog.DATASETS`, `tfds:NAME[/CONFIG][:VERSION]`, `folder:PATH`, `pairs:PATH`,
+            `domains:PATH` or `crops:PATH`, or made-up vectors of `zoo.data.synthetic`.
         split: str, "train", "test" or another split of the source; also TFDS slices such as
             `train[:10%]`. In folders, the sub-folder `train` or `test`; without `test`, one called
             `val`, `valid` or `validation` serves.
         image_size: int, the side of square images in pixels; or (height, width); or either as text,
             "64" or "64x128", with the height first as in Keras's `image_size`. None for the
             source's own size: 32 for digits, unchanged for small TFDS sets of one size, 128 for
-            pairs and domains, 64 for everything else.
+            pairs and domains, 96 for crops, 64 for everything else.
         channels: 1 (grey, ITU-R 601 luma), 3 (grey is repeated), 4 (the alpha of transparent
             pictures is kept; fully transparent pixels become black), or None for the source's own,
             which is never 4. Without 4, transparent parts are put on white.
         resize: "crop" scales the picture until it covers the size and cuts the centre out, "pad"
             scales until it fits and centres it on black (with 4 channels: on transparent black),
             "stretch" ignores the proportions. All use antialiased Lanczos.
-        pixel_range: for folders, pairs and domains: (low, high), or the same as text "LOW,HIGH",
+        pixel_range: for folders, pairs, domains and crops: (low, high), or the same as text "LOW,HIGH",
             the values that are black and white in pictures of 16 bits or of floating-point numbers.
             Without it, 0 and 65535 are, and floating-point pictures are not used.
         data_dir: str, folder of prepared TFDS sets. Without it, the first of $ZOO_DATA_DIR/tfds,

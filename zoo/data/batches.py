@@ -54,6 +54,8 @@ def batches(dataset, batch_size, seed=0, start=0, even_classes=False):
     With `even_classes`, each class is drawn equally often. So an epoch shows the examples of small
     classes several times, and not all of large ones.
 
+    The places of random crops (`zoo.data.crops`) depend on the seed and the batch alone too.
+
     Args:
         dataset: a `zoo.data.Dataset`.
         batch_size: int, at most the number of examples of the largest field.
@@ -69,11 +71,18 @@ def batches(dataset, batch_size, seed=0, start=0, even_classes=False):
     if even_classes:
         check_classes(dataset)
         choices = _even
-    for chosen in choices(dataset, batch_size, seed, start):
+    for step, chosen in enumerate(choices(dataset, batch_size, seed, start), start):
         yield {
-            field: np.ascontiguousarray(array[chosen[field]])
+            field: _taken(array, chosen[field], (seed, step, 2))
             for field, array in dataset.fields.items()
         }
+
+
+def _taken(array, chosen, seeds):
+    """Returns the chosen examples; of pictures of any size random crops, which `seeds` decide."""
+    if hasattr(array, "drawn"):
+        return array.drawn(chosen, np.random.default_rng(seeds))
+    return np.ascontiguousarray(array[chosen])
 
 
 def _aligned(dataset, batch_size, seed, start):

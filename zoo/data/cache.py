@@ -282,7 +282,8 @@ def _watched(batches, total, what):
     with Progress(f"preparing {what}", total) as progress:
         for batch in batches:
             yield batch
-            count += sum(map(len, batch.values()))
+            # `pixels` of pictures of any size come row by row, beside a row per picture.
+            count += sum(len(part) for name, part in batch.items() if name != "pixels")
             progress(count)
 
 

@@ -17,6 +17,7 @@ DATASETS = {
     "folder:PATH": "your pictures: one folder, or one sub-folder per class",
     "pairs:PATH": "your pairs of pictures: halves of one, or equal names in two sub-folders",
     "domains:PATH": "your pictures of two kinds, no pairs: trainA and trainB, or two sub-folders",
+    "crops:PATH": "your pictures at their own size, from which each batch takes random crops",
 }
 # Names, up to the colon, of the data sets that lie in a folder of this machine.
 LOCAL = tuple(name.partition(":")[0] for name in DATASETS if name.endswith(":PATH"))

@@ -29,9 +29,12 @@ class Work:
         preparation: (size, channels, resize, pixel_range) as `zoo.data.images.prepare` takes them.
         spans: `zoo.data.deep.Spans` of the pictures prepared so far.
         per_item: int, number of pictures made from each item.
+        joined: function from the arrays of several items to one; by default it stacks them, which
+            takes pictures of one size.
     """
 
     per_item = 1
+    joined = staticmethod(np.stack)
 
     def __init__(self, root, items, states, skipped, expected, preparation):
         self.root, self.items, self.states = root, items, states
@@ -134,7 +137,7 @@ class _Decoding:
                     for field, array in result.items():
                         arrays.setdefault(field, []).append(array)
                 if arrays:
-                    yield {field: np.stack(parts) for field, parts in arrays.items()}
+                    yield {field: self.work.joined(parts) for field, parts in arrays.items()}
 
     def _read(self, item):
         try:

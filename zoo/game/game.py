@@ -92,8 +92,10 @@ class Game(configured.Configured, KerasMethods, keras.Model):
         parts = self.part.values()
         self.all_players = (*self.players, *(p for part in parts for p in part.players(self)))
         names = [player.name for player in self.players if player.name not in self.idle()]
-        last = Phase("game", tuple(names))
-        self.phases = (*(phase for part in parts for phase in part.phases(self)), last)
+        phases = [phase for part in parts for phase in part.phases(self)]
+        # Without players of its own the game is the last phase of a part, which has no end then.
+        last = [Phase("game", tuple(names))] if names or not phases else []
+        self.phases = (*phases, *last)
         self.phase = self._judged_phase = self.phases[-1]
         self.trackers = logs.trackers(self)
         networks.build(self)

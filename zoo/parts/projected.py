@@ -10,7 +10,7 @@ import numpy as np
 from keras import layers, ops
 
 from zoo.errors import UsageError
-from zoo.metrics import efficientnet
+from zoo.parts import frozen
 from zoo.parts.part import Part
 from zoo.settings import Setting
 
@@ -42,16 +42,15 @@ class Projected(Part):
         "discriminator_features": Setting(
             str,
             "none",
-            choices=("none", *(f"efficientnet_{v}" for v in efficientnet.VERSIONS), "random"),
+            choices=("none", *frozen.NAMES),
         ),
         "feature_size": Setting(int, 128, least=32),
     }
 
     @classmethod
     def dependencies(cls, values):
-        name = values["discriminator_features"].removeprefix("efficientnet_")
-        version = efficientnet.VERSIONS.get(name)
-        return {"features_hash": version.sha256} if version else {}
+        sha256 = frozen.sha256(values["discriminator_features"])
+        return {"features_hash": sha256} if sha256 else {}
 
     @property
     def on(self):
@@ -145,7 +144,7 @@ class Projected(Part):
         Images are float32 `(n, *image_shape)` in [-1, 1], without alpha; maps as in `map_shapes`.
         """
         random = np.random.default_rng((seed, 2021))
-        features, scales = self._features(random)
+        features, scales = frozen.pyramid(self.discriminator_features, random)
         weights = {}
 
         def mixed(x, channels, name):
@@ -185,33 +184,6 @@ class Projected(Part):
             layer.set_weights([kernel])
         network.trainable = False
         return network
-
-    def _features(self, random):
-        """Returns the network from RGB to four maps, and the root mean square of each on photos."""
-        if self.discriminator_features == "random":
-            return _random_pyramid(random), (1.0, 1.0, 1.0, 1.0)
-        version = self.discriminator_features.removeprefix("efficientnet_")
-        return efficientnet.network("pyramid", version), efficientnet.VERSIONS[version].scales
-
-
-def _random_pyramid(random):
-    """Returns a network of random weights from RGB to four maps with strides 4 to 32."""
-    images = keras.Input((None, None, 3), dtype="float32")
-    x, maps, kernels = images, [], []
-    for i in range(5):
-        layer = layers.Conv2D(
-            16 * 2 ** min(i, 3), 3, 2, "same", kernel_initializer="zeros", dtype="float32"
-        )
-        inputs = x.shape[-1]
-        x = layers.LeakyReLU(0.2, dtype="float32")(layer(x))
-        kernel = random.normal(0, (2 / (9 * inputs)) ** 0.5, (3, 3, inputs, layer.filters))
-        kernels.append((layer, kernel.astype("float32")))
-        if i:
-            maps.append(x)
-    network = keras.Model(images, maps, name="random_features")
-    for layer, kernel in kernels:
-        layer.set_weights([kernel, np.zeros(layer.filters, "float32")])
-    return network
 
 
 def _over_random_colour(images, game):

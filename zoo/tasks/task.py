@@ -14,6 +14,7 @@ TASKS = {
     "signals": ("points", "Signals"),
     "translation": ("translation", "Translation"),
     "unpaired_translation": ("translation", "UnpairedTranslation"),
+    "enlarging": ("enlarging", "Enlarging"),
 }
 
 

@@ -19,8 +19,8 @@ class Translation(Task):
     advice = "Choose pairs:PATH, a folder of pictures that hold both sides or of two sub-folders."
 
     def draw(self, model, dataset, config):
-        chosen = _chosen(dataset.count)
-        given, target = (np.ascontiguousarray(dataset.fields[n][chosen]) for n in self.fields)
+        which = chosen(dataset.count)
+        given, target = (np.ascontiguousarray(dataset.fields[n][which]) for n in self.fields)
         drawn = sampling.translated(model.ema_generator, given)
         columns = [given, drawn, target]
         picture = pictures.titled([("Input, drawn, target", pictures.rows_of(columns))])
@@ -37,7 +37,7 @@ class UnpairedTranslation(Translation):
         parts = []
         for side, there, back in (("a", "a_to_b", "b_to_a"), ("b", "b_to_a", "a_to_b")):
             other = "b" if side == "a" else "a"
-            images = np.ascontiguousarray(dataset.fields[side][_chosen(len(dataset.fields[side]))])
+            images = np.ascontiguousarray(dataset.fields[side][chosen(len(dataset.fields[side]))])
             translated = sampling.translated(model.network(f"ema_{there}"), images)
             returned = sampling.translated(model.network(f"ema_{back}"), translated)
             title = f"{side}, as {other}, and back"
@@ -46,5 +46,6 @@ class UnpairedTranslation(Translation):
         return Drawn(picture, picture, None)
 
 
-def _chosen(count):
+def chosen(count):
+    """Returns the indices of the examples to show, the same each time."""
     return np.sort(np.random.default_rng(0).permutation(count)[:ROWS])
