@@ -53,7 +53,7 @@ def get_config(dataset, preset):
             "sample_every": 5000,
         }
     return {
-        "image_size": 64,
+        "image_size": 48,
         "scale": 4,
         "degradation": "bicubic",
         "width": 32,
@@ -62,7 +62,7 @@ def get_config(dataset, preset):
         "generator_norm": "none",
         "input_skip": True,
         "stages": "both",
-        "error_rounds": 6000,
+        "error_rounds": 4000,
         "error_learning_rate": 1e-3,
         "error_decay_to": 0.05,
         "loss": "non_saturating",
