@@ -124,8 +124,9 @@ def load(
     """Loads a data set.
 
     Args:
-        name: one of `catalog.DATASETS`, `tfds:NAME[/CONFIG][:VERSION]`, `folder:PATH`, `pairs:PATH`,
-            `domains:PATH` or `crops:PATH`, or made-up vectors of `zoo.data.synthetic`.
+        name: one of `catalog.DATASETS`, `tfds:NAME[/CONFIG][:VERSION]`, `folder:PATH`,
+            `pairs:PATH`, `domains:PATH` or `crops:PATH`, or made-up vectors of
+            `zoo.data.synthetic`.
         split: str, "train", "test" or another split of the source; also TFDS slices such as
             `train[:10%]`. In folders, the sub-folder `train` or `test`; without `test`, one called
             `val`, `valid` or `validation` serves.
@@ -139,9 +140,10 @@ def load(
         resize: "crop" scales the picture until it covers the size and cuts the centre out, "pad"
             scales until it fits and centres it on black (with 4 channels: on transparent black),
             "stretch" ignores the proportions. All use antialiased Lanczos.
-        pixel_range: for folders, pairs, domains and crops: (low, high), or the same as text "LOW,HIGH",
-            the values that are black and white in pictures of 16 bits or of floating-point numbers.
-            Without it, 0 and 65535 are, and floating-point pictures are not used.
+        pixel_range: for pictures in folders, as `folder:` and its like: (low, high), or the same as
+            text "LOW,HIGH", the values that are black and white in pictures of 16 bits or of
+            floating-point numbers. Without it, 0 and 65535 are, and floating-point pictures are
+            not used.
         data_dir: str, folder of prepared TFDS sets. Without it, the first of $ZOO_DATA_DIR/tfds,
             $TFDS_DATA_DIR and ~/tensorflow_datasets that has the set.
         strict: bool, whether to refuse a folder with unusable files instead of skipping them.

@@ -155,4 +155,3 @@ class _Pictures(decode.Work):
 
     def describe(self, kept):
         return None, ()
-

@@ -123,6 +123,29 @@ def prepare(image, size, channels, resize, pixel_range=None):
     return np.where(array[..., 3:] == 0, np.uint8(0), array) if channels == 4 else array
 
 
+def own_channels(image, pixel_range=None):
+    """Turns a Pillow image of any mode into a uint8 array of its own size and channels.
+
+    Colours stay as they are, also where they are transparent.
+
+    Args:
+        image: PIL.Image.Image.
+        pixel_range: as in `prepare`.
+
+    Returns:
+        uint8 `(height, width, channels)`: 1 channel for grey, 4 with alpha, else 3.
+
+    Raises:
+        ValueError: this picture cannot be used; the message says why.
+    """
+    image = deep.to_8_bits(image, pixel_range)
+    if _is_transparent(image):
+        image = image.convert("RGBA")
+    elif image.mode not in ("L", "RGB"):
+        image = image.convert("L" if image.mode == "1" else "RGB")
+    return np.asarray(image, "uint8").reshape(image.height, image.width, -1)
+
+
 def prepare_all(samples, size, channels, resize, chunk=1024):
     """Yields uint8 batches `(<= chunk, height, width, channels)` from uint8 `(n, h, w, c)`.
 

@@ -153,9 +153,7 @@ class SRGAN(Translator):
         for i in range(int(math.log2(self.scale))):
             # Each output is a sum over 3x3 inputs.
             kernel = self._kernel(self.width * 9)
-            double = layers.Conv2DTranspose(
-                self.width, 6, 2, "same", **kernel, name=f"double_{i}"
-            )
+            double = layers.Conv2DTranspose(self.width, 6, 2, "same", **kernel, name=f"double_{i}")
             x = self._relu(double(x), f"double_{i}")
         kernel = self._kernel(self.width * size**2, SMALL if self.input_skip else 1.0)
         x = layers.Conv2D(channels, size, padding="same", **kernel, name="to_image")(x)
@@ -227,7 +225,7 @@ class SRGAN(Translator):
         return layers.PReLU(shared_axes=(1, 2), name=f"{name}_relu")(x)
 
     def _kernel(self, inputs, gain=1.0):
-        """Returns the weights of a layer whose outputs sum over `inputs` values (He et al. 2015)."""
+        """Returns the weights of a layer that sums `inputs` values (He et al. 2015)."""
         deviation = gain * (2 / inputs) ** 0.5
         normal = keras.initializers.RandomNormal(0.0, deviation, seed=self.kernel_seed())
         return {"kernel_initializer": normal}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from zoo.data import images, pairs, scan
+from zoo.data import bicubic, images, pairs, scan
 from zoo.errors import UsageError
 from zoo.runs import assembly
 
@@ -29,7 +29,7 @@ class Example:
     path: str | None = None
 
 
-def own(source, config, name, say):
+def own(source, config, name, say, scale=1):
     """Returns the examples of a run's own test split, or of its train split if it has none.
 
     Args:
@@ -37,6 +37,8 @@ def own(source, config, name, say):
         config: dict, the config of the run.
         name: str, name of the network, which says the side of unpaired data.
         say: function called with a sentence if there is no test split.
+        scale: int, how many times the network enlarges. Of data that hold large pictures alone, the
+            input is made by bicubic interpolation.
 
     Raises:
         UsageError: `source` is a file, or its data cannot be loaded.
@@ -54,6 +56,8 @@ def own(source, config, name, say):
         dataset = assembly.load_data(config, assembly.Source())
         say(f"{dataset.name} has no test split, so pictures of the training are translated.")
     fields = dataset.fields
+    if "high" in fields:
+        return [_smaller(fields["high"], i, scale) for i in range(fields["high"].pictures)]
     columns = {"input": fields.get("input", fields.get(name.partition("_to_")[0]))}
     if "target" in fields:
         columns["target"] = fields["target"]
@@ -64,12 +68,20 @@ def own(source, config, name, say):
     return [Example(f"{i:04d}", reader(i)) for i in range(len(columns["input"]))]
 
 
+def _smaller(crops, i, scale):
+    def read():
+        target, small = bicubic.shrunk(crops.picture(i), scale)
+        return {"input": small, "target": target}
+
+    return Example(f"{i:04d}", read)
+
+
 def of_files(inputs, out, prepare, sides=None):
     """Returns the examples of a picture file, or of a folder.
 
     Args:
         inputs, out: as for `zoo.outputs.translate.translate`.
-        prepare: arguments of `zoo.data.images.prepare`: size, channels, resize, pixel_range.
+        prepare: function from a Pillow image to a uint8 array `(h, w, c)`.
         sides: as `sides_of` returns them.
 
     Raises:
@@ -101,7 +113,7 @@ def of_files(inputs, out, prepare, sides=None):
                 picture = images.open_picture(path)
                 parts = pairs.halves(picture) if sides else (picture,)
                 fields = zip(sides or ("input",), parts, strict=True)
-                return {field: images.prepare(part, *prepare) for field, part in fields}
+                return {field: prepare(part) for field, part in fields}
 
         return read
 

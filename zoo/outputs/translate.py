@@ -1,5 +1,6 @@
 """Translates pictures of any size with the networks of a run, one at a time."""
 
+import functools
 import os
 import sys
 
@@ -9,7 +10,7 @@ from zoo import backend, config_file, sampling
 from zoo.data import deep, images
 from zoo.drawing import pictures
 from zoo.errors import UsageError, nearest
-from zoo.outputs import examples
+from zoo.outputs import examples, tiles
 from zoo.outputs.generate import refuse_existing
 from zoo.progress import Progress, say
 from zoo.runs import network_files, networks
@@ -37,7 +38,8 @@ def translate(
 
     For a network that takes any size, pictures keep their size. They are padded by reflection to
     sides that its strides divide, and the padding is cut off the result. For a network of fixed
-    size, pictures are resized as in the run.
+    size, pictures are resized as in the run. A network that enlarges works in tiles and keeps
+    alpha; see `zoo.outputs.tiles.enlarged`.
 
     Args:
         source: run directory, or path of a network file.
@@ -74,11 +76,16 @@ def translate(
             f"The network {name} takes pictures of {size[0]}x{size[1]} (height x width) only, so "
             f"each one is brought to this size ({config.get('resize', 'crop')})."
         )
+    scale = tiles.factor(network)
+    enlarges = scale > 1 and size is None
     if inputs is None:
-        chosen = examples.own(source, config, name, say)
+        chosen = examples.own(source, config, name, say, scale)
     else:
         pixel_range = deep.parse_range(config.get("pixel_range"))
-        prepare = size, channels, config.get("resize", "crop"), pixel_range
+        fixed = size, channels, config.get("resize", "crop"), pixel_range
+        prepare = functools.partial(images.own_channels, pixel_range=pixel_range)
+        if not enlarges:
+            prepare = lambda image: images.prepare(image, *fixed)  # noqa: E731
         chosen = examples.of_files(inputs, out, prepare, examples.sides_of(config, inputs, say))
     count = ROWS if count is None and format == "grid" else count
     if count is not None and len(chosen) > count:
@@ -95,12 +102,15 @@ def translate(
     if not overwrite:
         refuse_existing(writer.paths)
     multiple = 1 if size is not None else network_files.multiple(network)
+    run = functools.partial(tiles.enlarged, network)
+    if not enlarges:
+        run = lambda image: sampling.translated(network, image[np.newaxis], multiple)[0]  # noqa: E731
     skipped = []
     with Progress("pictures", len(chosen)) as progress:
         for done, example in enumerate(chosen):
             try:
                 columns = example.read()
-                columns["output"] = _translated(network, columns["input"], multiple)
+                columns["output"] = _translated(run, columns["input"])
             except ValueError as error:
                 skipped.append(f"{example.path or example.name}: {error}")
                 continue
@@ -197,9 +207,9 @@ def _protect(examples, paths):
             )
 
 
-def _translated(network, image, multiple):
+def _translated(run, image):
     try:
-        return sampling.translated(network, image[np.newaxis], multiple)[0]
+        return run(image)
     except Exception as error:
         if not backend.out_of_memory(error):
             raise
@@ -260,7 +270,12 @@ class _Grid:
         self.rows.append([_tile(image) for image in row])
 
     def finish(self):
-        height, width = np.max([tile.shape[:2] for row in self.rows for tile in row], axis=0)
+        # Pictures that are enlarged keep their channels, so grey may stand beside colour.
+        height, width, channels = np.max([tile.shape for row in self.rows for tile in row], axis=0)
+        self.rows = [
+            [np.broadcast_to(tile, (*tile.shape[:2], channels)) for tile in row]
+            for row in self.rows
+        ]
         columns = [
             np.stack([pictures.centred(tile, height, width) for tile in column])
             for column in zip(*self.rows, strict=True)
