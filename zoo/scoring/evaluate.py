@@ -16,7 +16,7 @@ from zoo.metrics.splits import splits
 from zoo.outputs.generate import load_generator
 from zoo.progress import Progress
 from zoo.runs import checkpoints, network_files, networks
-from zoo.scoring import translation
+from zoo.scoring import enlarging, translation
 from zoo.scoring.judge import SEEN, default_features
 from zoo.scoring.judged import Judged, hash_of, of_networks, protocol
 from zoo.scoring.results import append_rows, check_results, rows, table, write_evaluation
@@ -54,8 +54,9 @@ def evaluate(
     """Scores a generator or a file of samples, prints a table, and keeps the numbers.
 
     `zoo.scoring.translation` scores networks that turn pictures into pictures: on `pairs:` by the
-    distance to the targets, on `domains:` by the similarity to the other side. `samples` then
-    limits the number of test pictures.
+    distance to the targets, on `domains:` by the similarity to the other side. On `crops:`
+    `zoo.scoring.enlarging` scores networks that enlarge. `samples` then limits the number of test
+    pictures.
 
     If the features of the training pictures are computed, a run also gets `neighbours.png`: samples
     above their nearest training pictures.
@@ -100,7 +101,11 @@ def evaluate(
         )
     kind = data.SOURCES.get(dataset.partition(":")[0])
     neighbours = None
-    if kind in translation.KINDS or networks.translates(config):
+    if kind == "crops":
+        record, judged = enlarging.evaluate(
+            source, samples, dataset, seed, config, metrics, features, inception_weights, data_dir
+        )
+    elif kind in translation.KINDS or networks.translates(config):
         record, judged = translation.evaluate(
             source, samples, dataset, seed, config, metrics, features, inception_weights, data_dir
         )

@@ -49,7 +49,15 @@ UNPAIRED = {
     "kernel": METRICS["kernel"],
     "cycle_error": (1, {"cycle_error": "lower"}),
 }
-EVERY = METRICS | PAIRED | UNPAIRED
+# For enlarged pictures: the distance of each to the original, by `zoo.metrics.enlarged`.
+ENLARGED = {
+    "psnr_luma": (1, {"psnr_luma": "higher"}),
+    "ssim_luma": (1, {"ssim_luma": "higher"}),
+    "psnr_rgb": (1, {"psnr_rgb": "higher"}),
+    "ssim_rgb": (1, {"ssim_rgb": "higher"}),
+    "feature_distance": PAIRED["feature_distance"],
+}
+EVERY = METRICS | PAIRED | UNPAIRED | ENLARGED
 _DIRECTION = re.compile(r"(a_to_b|b_to_a)_")
 # The k of the balls around samples, as in the papers.
 NEIGHBOURS = {"precision_recall": 3, "density_coverage": 5}

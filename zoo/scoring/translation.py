@@ -13,7 +13,7 @@ from zoo import data, sampling
 from zoo.errors import UsageError
 from zoo.metrics import extractors
 from zoo.metrics.splits import splits
-from zoo.outputs import translate
+from zoo.outputs import tiles, translate
 from zoo.progress import Progress
 from zoo.runs import assembly, network_files, networks
 from zoo.scoring.judged import of_networks, protocol
@@ -112,7 +112,8 @@ def _networks(source, dataset, kind):
     if kind not in KINDS:
         raise UsageError(
             f"The networks of {source} make pictures of pictures, and {dataset} has nothing to "
-            "compare those with. Expected a --dataset of pairs:PATH or domains:PATH."
+            "compare those with. Expected a --dataset of pairs:PATH or domains:PATH, or for a "
+            "network that enlarges of crops:PATH."
         )
     paths = networks.find(source)
     translators = {name: translate.load_translator(path, name) for name, path in paths.items()}
@@ -120,6 +121,11 @@ def _networks(source, dataset, kind):
         raise UsageError(
             f"Without pairs, as {dataset} has none, both directions are scored. Expected a run of "
             f"a model such as cyclegan. Received: {source}, which holds {', '.join(translators)}."
+        )
+    if any(tiles.factor(network) > 1 for network in translators.values()):
+        raise UsageError(
+            f"The network of {source} enlarges, and {dataset} holds pictures of one size. Expected "
+            f"a --dataset of crops:PATH, the large ones alone. Received: {dataset}."
         )
     if kind == "pairs" and len(translators) > 1:
         raise UsageError(
