@@ -38,6 +38,9 @@ SMALL = {
     "pool_size": 3,
     "discriminator_features": "random",
     "feature_size": 32,
+    # The game from the first step, and features that need no package.
+    "error_rounds": 0,
+    "perceptual_features": "random",
 }
 IMAGE_SHAPE = (16, 16, 1)
 # Where a network halves its images more often.

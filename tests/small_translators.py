@@ -9,8 +9,12 @@ from PIL import Image
 
 from zoo.runs import config as configs
 
-# What `Game.averaged` says of the two models.
-NETWORKS = {"pix2pix": ("generator",), "cyclegan": ("a_to_b", "b_to_a")}
+# What `Game.averaged` says of the models.
+NETWORKS = {
+    "pix2pix": ("generator",),
+    "cyclegan": ("a_to_b", "b_to_a"),
+    "srgan": ("generator",),
+}
 
 
 def linear(factor=-1.0, channels=3, step=4, size=(None, None)):

@@ -118,9 +118,10 @@ def compressed(images, quality):
         quality: float32 `(n,)` in [1, 100], as the IJG's encoder scales its tables.
     """
     _, height, width, channels = images.shape
-    images = images * 127.5
+    images = images * 127.5 - 0.5  # levels less 128
     if channels == 3:
         images = ops.matmul(images, _TO_YCC.T)
+    images = ops.round(images)
     down, right = -height % BLOCK, -width % BLOCK
     beyond = ((0, 0), (0, down), (0, right), (0, 0))
     blocks = ops.pad(images, beyond, mode="symmetric") if down or right else images
@@ -136,10 +137,10 @@ def compressed(images, quality):
     values = ops.round(values / tables) * tables
     blocks = ops.einsum("ui,vj,naubvc->naibjc", cosines, cosines, values)
     images = ops.reshape(blocks, (-1, tall * BLOCK, wide * BLOCK, channels))
-    images = images[:, :height, :width]
+    images = ops.round(images[:, :height, :width])
     if channels == 3:
         images = ops.matmul(images, np.linalg.inv(_TO_YCC).T)
-    return images / 127.5
+    return (images + 0.5) / 127.5
 
 
 def _cosines():

@@ -11,13 +11,13 @@ from keras import layers, ops
 
 from zoo.errors import UsageError
 from zoo.parts import frozen
+from zoo.parts.frozen import STRIDES
 from zoo.parts.part import Part
 from zoo.settings import Setting
 
 # Channels of the mixed maps, from the largest map to the smallest: not fewer than the network has,
 # or part of what tells samples apart is lost.
 CHANNELS = (64, 128, 256, 512)
-STRIDES = (4, 8, 16, 32)
 
 
 class Projected(Part):
