@@ -138,7 +138,7 @@ def test_the_first_stage_learns():
     images = np.stack([(y * a + x * b) % 256 for a in (3, 9) for b in (5, 12)])[..., np.newaxis]
     x = {"high": np.tile(images.astype("uint8"), (2, 1, 1, 1))}
     history = gan.fit(x, batch_size=8, epochs=20, verbose=0).history
-    assert history["p_psnr"][-1] > history["p_psnr"][0] + 1
+    assert history["p_psnr"][-1] > history["p_psnr"][0] + 0.5
 
 
 @pytest.fixture(scope="module")

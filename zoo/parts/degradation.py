@@ -102,8 +102,9 @@ def blurred(images, deviation):
     deviation = ops.maximum(deviation, 0.1)
 
     def weights(side):
-        distance = np.subtract.outer(np.arange(side), np.arange(side)).astype("float32")
-        values = ops.exp(-0.5 * ops.square(distance[np.newaxis] / deviation))
+        distance = np.subtract.outer(np.arange(side), np.arange(side))[np.newaxis]
+        distance = ops.convert_to_tensor(distance, "float32")
+        values = ops.exp(-0.5 * ops.square(distance / deviation))
         return values / ops.sum(values, axis=2, keepdims=True)
 
     height, width = images.shape[1:3]
@@ -127,11 +128,10 @@ def compressed(images, quality):
     blocks = ops.pad(images, beyond, mode="symmetric") if down or right else images
     tall, wide = (height + down) // BLOCK, (width + right) // BLOCK
     blocks = ops.reshape(blocks, (-1, tall, BLOCK, wide, BLOCK, channels))
-    cosines = _cosines()
+    cosines = ops.convert_to_tensor(_cosines())
     scale = ops.where(quality < 50, 50.0 / quality, 2.0 - quality / 50.0)
-    tables = ops.clip(
-        ops.floor(TABLES[..., :channels] * ops.reshape(scale, (-1, 1, 1, 1)) + 0.5), 1.0, 255.0
-    )
+    tables = ops.convert_to_tensor(TABLES[..., :channels])
+    tables = ops.clip(ops.floor(tables * ops.reshape(scale, (-1, 1, 1, 1)) + 0.5), 1.0, 255.0)
     tables = ops.reshape(tables, (-1, 1, BLOCK, 1, BLOCK, channels))
     values = ops.einsum("ui,vj,naibjc->naubvc", cosines, cosines, blocks)
     values = ops.round(values / tables) * tables
