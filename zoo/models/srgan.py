@@ -24,8 +24,9 @@ under `--preset=paper`:
 - inputs in [-1, 1], as everywhere here, instead of [0, 1].
 - the output is linear in training and is cut to [-1, 1] in the network that is saved.
 - no batch normalisation in the generator by default (Lim et al. 2017, EDSR: better and smaller).
-- the bilinearly enlarged input is added to the output by default (Kim et al. 2016, VDSR), so the
-  network has to learn only what is missing.
+- the input, its pixels repeated and averaged over a neighbourhood, which is nearly bilinear, is
+  added to the output by default (Kim et al. 2016, VDSR), so the network has to learn only what is
+  missing.
 - the squared error stays in the second stage by default, with a small weight: the few pictures and
   minutes of a CPU are not enough to hold the colours without it.
 - fewer and narrower blocks, smaller crops, higher rates and an average over the game by default,
@@ -74,7 +75,7 @@ class SRGAN(Translator):
         kernel_size: int, side of the kernels of the first and the last convolution of the
             generator; 9 in the paper.
         generator_norm: "batch" or "none", normalisation in the generator.
-        input_skip: bool, whether the bilinearly enlarged input is added to the output.
+        input_skip: bool, whether the smoothly enlarged input is added to the output.
         error_weight: float, weight of the squared error in the second stage; 0 in the paper.
         adversarial_weight: float, weight of the adversarial term; at 0 the discriminator rests.
 
@@ -158,8 +159,10 @@ class SRGAN(Translator):
         kernel = self._kernel(self.width * size**2, SMALL if self.input_skip else 1.0)
         x = layers.Conv2D(channels, size, padding="same", **kernel, name="to_image")(x)
         if self.input_skip:
-            enlarged = layers.UpSampling2D(self.scale, interpolation="bilinear", name="enlarged")
-            x = layers.Add(name="input_skip")([x, enlarged(images)])
+            # The bilinear UpSampling2D of Keras has no graph for open sides in TensorFlow.
+            enlarged = layers.UpSampling2D(self.scale, name="repeated")(images)
+            smooth = layers.AveragePooling2D(self.scale + 1, 1, "same", name="enlarged")
+            x = layers.Add(name="input_skip")([x, smooth(enlarged)])
         x = layers.Activation("linear", dtype="float32", name="output")(x)
         if self._for_any_size:  # for inference: in training a limit would have no gradient
             x = layers.Rescaling(1.0, 1.0, dtype="float32", name="from_0")(x)

@@ -53,6 +53,9 @@ def reach(network):
         if name in ("Conv2D", "DepthwiseConv2D", "SeparableConv2D"):
             size = (max(operation.kernel_size) - 1) * max(operation.dilation_rate)
             pixels, scale = pixels + size / 2 / scale, scale / max(operation.strides)
+        elif name in ("AveragePooling2D", "MaxPooling2D"):
+            pixels += (max(operation.pool_size) - 1) / 2 / scale
+            scale /= max(operation.strides)
         elif name == "Conv2DTranspose":
             stride = max(operation.strides)
             pixels, scale = pixels + max(operation.kernel_size) / 2 / stride / scale, scale * stride
