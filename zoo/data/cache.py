@@ -27,6 +27,7 @@ from zoo.files import unwritable
 from zoo.progress import Progress
 
 FORMAT = 2
+CHUNK = 2**24  # bytes that are copied at once
 
 
 def writable_folder():
@@ -172,8 +173,9 @@ def rows(array, chosen):
     parent = writable_folder()
     try:
         with tempfile.TemporaryFile(dir=parent) as file:
-            for start in range(0, len(chosen), 4096):
-                file.write(np.ascontiguousarray(array[chosen[start : start + 4096]]).data)
+            several = max(1, CHUNK // max(1, array[:1].nbytes))
+            for start in range(0, len(chosen), several):
+                file.write(np.ascontiguousarray(array[chosen[start : start + several]]).data)
             file.flush()
             shape = (len(chosen), *array.shape[1:])
             return np.asarray(np.memmap(file, array.dtype, "r", shape=shape))
