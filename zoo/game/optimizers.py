@@ -92,6 +92,57 @@ class DiscriminatorRate(Part):
     }
 
 
+class WeightDecay(Part):
+    """Weight decay that Adam's moments see, as that of PyTorch's Adam.
+
+    It stands before `Optimizers` among the parts. Keras's own `weight_decay` goes around the
+    moments (Loshchilov and Hutter 2019): it shrinks weights by the learning rate times itself.
+
+    Args:
+        weight_decay: float, share of each weight that is added to its gradient; needs Adam.
+    """
+
+    settings = {"weight_decay": Setting(float, 0.0, least=0.0, most=1.0)}
+
+    def check(self, game):
+        if self.weight_decay and game.optimizer_name != "adam":
+            raise UsageError(
+                "Weight decay is that of Adam. Expected optimizer=adam or weight_decay=0. "
+                f"Received: optimizer={game.optimizer_name}, weight_decay={self.weight_decay}."
+            )
+
+    def new_optimizer(self, game, player):
+        if not self.weight_decay:
+            return None
+        adam = game.part["Optimizers"].new_optimizer(game, player)
+        return DecayingAdam.from_config(adam.get_config() | {"share": self.weight_decay})
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class DecayingAdam(keras.optimizers.Adam):
+    """Adam with a share of each weight added to its gradient.
+
+    Args:
+        share: float.
+        **kwargs: as those of `keras.optimizers.Adam`.
+    """
+
+    def __init__(self, share=0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.share = share
+
+    def apply(self, grads, trainable_variables=None):
+        weights = self._trainable_variables if trainable_variables is None else trainable_variables
+        decayed = [
+            gradient + self.share * keras.ops.cast(weight, gradient.dtype)
+            for gradient, weight in zip(grads, weights, strict=True)
+        ]
+        super().apply(decayed, trainable_variables)
+
+    def get_config(self):
+        return super().get_config() | {"share": self.share}
+
+
 @keras.saving.register_keras_serializable(package="zoo")
 class Later(keras.optimizers.schedules.LearningRateSchedule):
     """A learning-rate schedule that starts after `after` updates and is constant before."""
