@@ -25,7 +25,9 @@ class Averaging(Part):
     }
 
     def after_round(self, game, batch, results):
-        size, seen = game.batch_images(batch), game.images_seen(batch)
+        # Those that draw may move several times in a round, on a minibatch each.
+        moves = max((game.moves_of(player) for player in game.playing if player.makes), default=1)
+        size, seen = game.batch_images(batch) * moves, game.images_seen(batch)
         half_life = ops.minimum(game.current("ema_half_life"), self.ema_ramp_up * seen)
         decay = ops.power(0.5, size / ops.maximum(half_life, 1e-6))
         with backend.no_grad():
