@@ -44,7 +44,7 @@ SMALL = {
 }
 IMAGE_SHAPE = (16, 16, 1)
 # Where a network halves its images more often.
-LARGER = {"pix2pix": (32, 32, 1)}
+LARGER = {"pix2pix": (32, 32, 1), "discogan": (32, 32, 1)}
 BATCH = 8
 
 # Games of noise: `generate` draws from a seed. The others turn pictures into pictures.

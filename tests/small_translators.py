@@ -13,6 +13,7 @@ from zoo.runs import config as configs
 NETWORKS = {
     "pix2pix": ("generator",),
     "cyclegan": ("a_to_b", "b_to_a"),
+    "discogan": ("a_to_b", "b_to_a"),
     "srgan": ("generator",),
 }
 

@@ -40,6 +40,11 @@ MODELS = {
         "CycleGAN",
         "turns pictures of one kind into another and back, without pairs (Zhu et al. 2017)",
     ),
+    "discogan": (
+        "zoo.models.discogan",
+        "DiscoGAN",
+        "finds what two kinds of small pictures have in common, without pairs (Kim et al. 2017)",
+    ),
     "srgan": (
         "zoo.models.srgan",
         "SRGAN",

@@ -12,6 +12,7 @@ SHAPES = {
     "vanilla": (5, 7, 4),
     "pix2pix": (32, 48, 4),
     "cyclegan": (12, 20, 4),
+    "discogan": (32, 48, 4),
 }
 
 
