@@ -30,6 +30,10 @@ SHORTER = {
     "train.py --model=cats_and_dogs": ["--set", "width=2", "--set", "image_size=32", *BRIEF],
     "train.py --model=pix2pix": ["--set", "width=2", "--set", "image_size=32", *BRIEF],
     "train.py --model=cyclegan": ["--set", "width=2", "--set", "image_size=32", *BRIEF],
+    "train.py --model=discogan": [
+        *("--set", "width=2", "--set", "image_size=32", "--batch_size=2"),
+        *BRIEF,
+    ],
     "train.py --model=srgan": ["--set", "width=4", "--set", "image_size=32", *BRIEF],
     "train.py --model": BRIEF,
     # The classifier of the judge takes minutes to train.
