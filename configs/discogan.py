@@ -10,7 +10,7 @@ def get_config(dataset, preset):
 
     Args:
         dataset: str, name of a data set of two domains.
-        preset: "default", the best measured here, or "paper".
+        preset: "default", sized for a CPU and not measured yet, or "paper".
     """
     if preset == "paper":
         # The authors' code, discogan/image_translation.py.
