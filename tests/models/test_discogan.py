@@ -11,6 +11,7 @@ from helpers import numpy, small
 from keras import ops
 from PIL import Image
 
+from zoo import backend
 from zoo.errors import UsageError
 from zoo.models.discogan import DiscoGAN
 from zoo.runs import assembly, config
@@ -170,7 +171,8 @@ def test_weight_decay_is_that_of_adam_as_pytorch_has_it():
     expected, m, v = numpy(weight), 0.0, 0.0
     again.generators.build([weight])
     for step, gradient in enumerate(gradients, 1):
-        again.generators.apply([ops.convert_to_tensor(gradient)], [weight])
+        with backend.no_grad():
+            again.generators.apply([ops.convert_to_tensor(gradient)], [weight])
         g = np.array(gradient) + 0.5 * expected
         m, v = 0.5 * m + 0.5 * g, 0.999 * v + 0.001 * g**2
         rooted = np.sqrt(v / (1 - 0.999**step)) + 1e-7
