@@ -17,6 +17,7 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent)]
 
+from zoo import keras_files  # noqa: E402, found by the line above
 from zoo.cli import programs  # noqa: E402, found by the line above
 from zoo.errors import UsageError  # noqa: E402, found by the line above
 
@@ -72,8 +73,15 @@ def main():
             f"{run.name} has another generator than the one that was judged. Run evaluate.py again."
         )
     target = pathlib.Path(FLAGS.folder) / f"{FLAGS.name}.keras"
-    target.write_bytes(content)
+    part = target.with_name(f".{FLAGS.name}.part.keras")
+    part.write_bytes(content)
+    # The same weights, in a file that older Keras reads too; a run of long ago may lack it.
+    keras_files.strip(part)
+    content = part.read_bytes()
+    part.replace(target)
     picture = put_picture(max((run / "samples").glob("step-*.png")), target)
+    protocol = record["protocol"]
+    protocol["reference"] = protocol["reference"].replace(config["dataset"], dataset)
     text = card(config | {"dataset": dataset}, environment, record, content, picture)
     target.with_suffix(".md").write_text(text, encoding="utf-8")
     print(os.path.relpath(target))
