@@ -109,3 +109,34 @@ def test_points_become_litert_too(tmp_path):
     said = []
     export_module.export(run, ["tflite", "tflite_int8"], backend="tensorflow", say=said.append)
     assert "differs by at most" in said[0] and "levels in the mean" in said[1]
+
+
+@pytest.mark.slow  # starts TensorFlow with PyTorch or JAX
+@needs_tensorflow
+def test_litert_knows_the_sides_of_what_is_doubled(tmp_path):
+    """As in cats_and_dogs: Keras's way to double ended in a network that could not be written."""
+    code = """
+import sys
+import keras, numpy as np
+from keras import layers
+from zoo.outputs import converters
+
+z = keras.Input((4,), name="z")
+x = layers.Reshape((2, 2, 1))(z)
+x = y = layers.Conv2D(4, 3, padding="same")(layers.UpSampling2D(2)(x))
+x = layers.Conv2D(4, 3, padding="same")(layers.UpSampling2D(2)(x))
+y = layers.Conv2D(4, 4, activation="sigmoid")(y)
+network = keras.Model(z, layers.Multiply()([x, y]))
+converters.save_tflite(network, ["z"], "images", sys.argv[1])
+run = converters.LOADERS["tflite"](sys.argv[1])
+for count in (1, 7):
+    given = np.random.default_rng(0).normal(size=(count, 4)).astype("float32")
+    np.testing.assert_allclose(run({"z": given}), network.predict(given, verbose=0), atol=1e-5)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "network.tflite")],
+        env=os.environ | {"KERAS_BACKEND": "tensorflow"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr

@@ -4,6 +4,8 @@ Imports nothing from this package, like `keras_alone.py`, which loads it. Heavy 
 they are used, so a process loads only the library of its formats.
 """
 
+import contextlib
+import functools
 import pathlib
 
 import numpy as np
@@ -113,13 +115,40 @@ def _save_tflite(model, names, output, path, optimizations):
         constants = [[tf.constant(array) for array in group] for group in arrays]
         return {output: model.stateless_call(*constants, x, training=False)[0]}
 
-    signature = tf.function(named).get_concrete_function(_specs(model, names))
+    with _resized(model):
+        signature = tf.function(named).get_concrete_function(_specs(model, names))
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(tf.Module(), folder, signatures={"serving_default": signature})
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         converter.optimizations = optimizations
         content = converter.convert()
     pathlib.Path(path).write_bytes(content)
+
+
+@contextlib.contextmanager
+def _resized(model):
+    """While it lasts, nearest neighbours are doubled by an operation whose sides are numbers.
+
+    Keras repeats rows and columns, after which LiteRT knows no side of a batch of any size.
+    """
+    import keras
+    import tensorflow as tf
+
+    doubled = [
+        layer
+        for layer in model._flatten_layers(include_self=False)
+        if type(layer) is keras.layers.UpSampling2D
+        and layer.interpolation == "nearest"
+        and None not in layer.output.shape[1:]
+    ]
+    for layer in doubled:
+        sides = layer.output.shape[1:3]
+        layer.call = functools.partial(tf.image.resize, size=sides, method="nearest")
+    try:
+        yield
+    finally:
+        for layer in doubled:
+            del layer.call
 
 
 def _specs(model, names):

@@ -39,9 +39,9 @@ def files_of(network):
 ARTEFACTS = files_of("generator")
 DISCRIMINATORS = files_of("discriminator")
 # Largest absolute difference from the original, for outputs up to 1; larger outputs in proportion.
-# It covers float32 rounding (a 64-pixel DCGAN differs by 4e-7 between JAX and TensorFlow) and is
-# far below one grey level, 8e-3.
-TOLERANCE = 1e-5
+# It covers float32 rounding (a 64-pixel DCGAN differs by 4e-7 between JAX and TensorFlow, one of
+# cats_and_dogs at 256 by 2e-5 in LiteRT) and is far below one grey level, 8e-3.
+TOLERANCE = 5e-5
 # A logit sums terms over the complete picture, and these cancel.
 LOGIT_TOLERANCE = 1e-4
 # Largest mean difference of a network in int8, in levels of 255. The trained ones differ by half a
