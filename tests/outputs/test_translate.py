@@ -330,10 +330,11 @@ CASES = {
     "walk": (["--walk", "--class=3"], "--class and --walk are for samples of noise"),
     "npz": (["--format=npz"], "no array holds them"),
     "plain": (["--count=1", "--format=grid", "--out=mine.png"], "mine.png"),
-    "input": (["--generator=noise/generator.keras", "--input=x.png"], "--input is for pictures"),
+    # A network of noise fills holes in its --input.
+    "input": (["--generator=noise/generator.keras", "--input=x.png"], "no file or folder x.png"),
     "both": (
         ["--run=noise", "--direction=a_to_b", "--input=x"],
-        "--input and --direction are for pictures",
+        "--direction is for pictures that are translated",
     ),
 }
 LOOP = """
