@@ -130,7 +130,7 @@ def test_every_optimizer_counts_its_steps_and_holds_moments(variant):
     train(variant, epochs=2)
     for player in variant.all_players:
         optimizer = variant.optimizer_of(player)
-        assert int(numpy(optimizer.iterations)) == 4, player.name
+        assert int(numpy(optimizer.iterations)) == 4 * variant.moves_of(player), player.name
         slots = helpers.moments(optimizer)
         count = len(helpers.moved_by(variant, player.name))
         each, rest = divmod(len(slots), count)

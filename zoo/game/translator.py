@@ -33,7 +33,7 @@ class Translator(Game):
             ema: bool, whether to use the averaged network instead of the current one.
 
         Returns:
-            uint8, or float32 in [-1, 1], with the type and shape of `images`.
+            uint8, or float32 in [-1, 1], as `images` are, of their shape or `scale` times as large.
 
         Raises:
             UsageError: there is no such direction, or `images` are not such pictures.
@@ -42,7 +42,7 @@ class Translator(Game):
         images = np.asarray(images)
         self._check(images)
         network = self.network(f"ema_{name}" if ema else name)
-        if images.shape[1:3] != tuple(self.image_shape[:2]):
+        if images.shape[1:3] != network.inputs[0].shape[1:3]:
             weights = network.get_weights()
             network = self._for_any(name)
             network.set_weights(weights)
@@ -56,6 +56,8 @@ class Translator(Game):
         """
         sides = [np.asarray(images), self.translate(images, direction, ema)]
         columns = [x if x.dtype == np.uint8 else sampling.to_uint8(x) for x in sides]
+        times = columns[1].shape[1] // columns[0].shape[1]  # more than 1 where it enlarges
+        columns[0] = columns[0].repeat(times, axis=1).repeat(times, axis=2)
         return pictures.pillow(pictures.rows_of(columns))
 
     def _for_any(self, name):
