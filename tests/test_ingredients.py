@@ -35,6 +35,19 @@ EVERYTHING = {
     "final_ema_half_life": 1000.0,
     "final_augment_strength": 0.3,
     "final_beta_2": 0.99,
+    "weight_decay": 0.0,  # is Adam's
+    "reconstruction_rate": 0.6,
+    "early_reconstruction_rate": 0.1,
+    "early_rounds": 1,
+    "scale": 2,
+    "degradation": "bicubic,noise",
+    "stages": "both",
+    "error_rounds": 1,
+    "error_learning_rate": 1e-3,
+    "error_decay_to": 0.5,
+    "perceptual_weight": 0.1,
+    "perceptual_features": "random",
+    "perceptual_maps": 2,
 }
 
 
