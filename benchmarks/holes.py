@@ -32,7 +32,7 @@ flags.DEFINE_integer("steps", 400, "Most steps of a search.", lower_bound=1)
 flags.DEFINE_float("far", 0.1, "Least weight of a known pixel; 0 in the paper.", lower_bound=0)
 flags.DEFINE_float("prior", 0.003, "Weight of the discriminator.", lower_bound=0)
 flags.DEFINE_string("features", "imagenet", "The extractor for the distance; none for no distance.")
-flags.DEFINE_string("out", None, "The picture; by default holes_<hole>.png in the run.")
+programs.DEFINE_path("out", None, "The picture; by default holes_<hole>.png in the run.")
 
 
 def run():
@@ -45,28 +45,33 @@ def run():
 
         from zoo import config_file
         from zoo.drawing import pictures
+        from zoo.metrics import extractors
         from zoo.outputs.generate import load_generator
         from zoo.outputs.inpaint import discriminator_of
-        from zoo.outputs.latent_search import LatentSearch
+        from zoo.outputs.latent_search import CHUNK, LatentSearch
         from zoo.progress import Progress
-        from zoo.runs import assembly
+        from zoo.runs import assembly, network_files
 
     config = config_file.read(source)
+    # Before the searches: weights may be missing.
+    extractor = None if FLAGS.features == "none" else extractors.extractor(FLAGS.features)
     samples = assembly.load_data(config, assembly.Source(), split="test").samples
     truth = np.asarray(samples[: FLAGS.pictures])
     hole = hole_of(FLAGS.hole, truth.shape[1:3])
     generator = load_generator(source)
+    classes = network_files.class_count(generator) if len(generator.inputs) > 1 else None
+    labels = np.arange(max(min(classes, CHUNK), ANSWERS)) % classes if classes else None
     search = LatentSearch(
         generator,
         discriminator_of(source, generator, print),
-        config["loss"],
+        config.get("loss") or "non_saturating",
         prior=FLAGS.prior,
         far=FLAGS.far,
     )
     filled, rows = {}, []
     with Progress("pictures", len(truth)) as progress:
         for done, picture in enumerate(truth):
-            found = search(picture, hole, ANSWERS, steps=FLAGS.steps)
+            found = search(picture, hole, ANSWERS, labels=labels, steps=FLAGS.steps)
             fillings = {
                 "search: first answer": found.images[0],
                 "search: last answer": found.images[-1],
@@ -82,7 +87,8 @@ def run():
             progress(done + 1)
     out = FLAGS.out or os.path.join(source, f"holes_{FLAGS.hole}.png")
     pictures.save_png(out, pictures.grid(np.concatenate(rows), 3 + SHOWN))
-    print(table(truth, {name: np.stack(images) for name, images in filled.items()}, hole))
+    filled = {name: np.stack(images) for name, images in filled.items()}
+    print(table(truth, filled, hole, extractor))
     print(out)
 
 
@@ -129,20 +135,20 @@ def simple(picture, hole):
     return fillings
 
 
-def table(truth, filled, hole):
+def table(truth, filled, hole, extractor=None):
     """Returns a table in Markdown, a row for each filling.
 
     Args:
         truth: uint8 `(n, height, width, channels)`.
         filled: name -> uint8 of this shape.
         hole: bool `(height, width)`.
+        extractor: of `zoo.metrics.extractors`, for the distance; None for no distance.
     """
     import numpy as np
 
-    from zoo.metrics import extractors, paired
+    from zoo.metrics import paired
 
     hole = np.repeat(hole[np.newaxis], len(truth), axis=0)
-    extractor = None if FLAGS.features == "none" else extractors.extractor(FLAGS.features)
     own = None if extractor is None else extractor.features(truth)
     lines = [
         f"| filling of {len(truth)} | PSNR | SSIM | {FLAGS.features} |",

@@ -55,6 +55,8 @@ def cases():
         | {name: (name, settings) for name, settings in helpers.SHAPES.items()}
         | {
             "projected": ("cats_and_dogs", {"augment": "translation"}),
+            "srgan": ("srgan", {"degradation": "blur,noise,jpeg"}),
+            "discogan": ("discogan", {"optimizer": "adam", "learning_rate": 1e-3}),
             "spectral": ("dcgan", {"discriminator_norm": "spectral"}),
             "normalised": ("dcgan", {"penalty": "r1"}),
         }

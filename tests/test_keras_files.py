@@ -1,6 +1,7 @@
 """Network files hold no argument that has its default value, so that older Keras reads them."""
 
 import json
+import random
 import zipfile
 
 import h5py
@@ -111,3 +112,15 @@ def test_what_ships_holds_nothing_that_the_oldest_keras_refuses(name):
     text = config_of(FOLDER / f"{name}.keras")
     assert not [word for word in UNKNOWN if f'"{word}"' in text]
     assert keras_files.without_defaults(json.loads(text)) == json.loads(text)
+
+
+def test_a_save_leaves_the_random_numbers_of_the_user_alone(tmp_path):
+    random.seed(1)
+    expected = random.random()
+    random.seed(1)
+    keras_files.save(model(), tmp_path / "network.keras")
+    network = keras.Sequential([keras.Input((4,)), layers.Dense(3, kernel_initializer="he_normal")])
+    random.seed(1)
+    config = json.loads(json.dumps(keras.saving.serialize_keras_object(network.layers[0])))
+    keras_files.without_defaults(config)
+    assert random.random() == expected

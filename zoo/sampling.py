@@ -117,7 +117,8 @@ def translated(network, images, multiple=1, chunk=8):
             sides = zip((height, width), drawn.shape[1:3], part.shape[1:3], strict=True)
             height_now, width_now = (side * after // before for side, after, before in sides)
             drawn = drawn[:, :height_now, :width_now]
-            outputs.append(to_uint8(drawn) if images.dtype == np.uint8 else drawn)
+            # A network in training may draw beyond the range, which a file could not hold.
+            outputs.append(to_uint8(drawn) if images.dtype == np.uint8 else np.clip(drawn, -1, 1))
     return np.concatenate(outputs)
 
 

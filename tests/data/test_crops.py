@@ -7,8 +7,10 @@ import pytest
 from PIL import Image
 
 from zoo import data
-from zoo.data import batches
+from zoo.data import batches, images
 from zoo.errors import UsageError
+from zoo.runs import config
+from zoo.training import notes
 
 
 @pytest.fixture(autouse=True)
@@ -104,3 +106,32 @@ def test_a_folder_without_pictures_is_one_sentence(tmp_path):
     assert "\n" not in str(error.value)
     with pytest.raises(UsageError, match="does not exist"):
         load(tmp_path / "none")
+
+
+def test_crops_of_any_size_share_one_decoding_and_lie_on_the_disk(folder, monkeypatch):
+    first = load(folder)
+    monkeypatch.setattr(images, "open_picture", None)  # nothing is opened any more
+    for options in ({"image_size": 20}, {"image_size": 16, "resize": "pad"}):
+        again = load(folder, **options)
+        assert again.fingerprint == first.fingerprint
+    assert len(again.skipped) == 0 and len(load(folder, image_size=20).skipped) == 1
+    assert first.nbytes > 0 == first.bytes_in_memory
+
+
+def test_pictures_beside_splits_are_not_used_and_told(tmp_path):
+    for i, name in enumerate(("train", "test", "more")):
+        save(tmp_path / name / "a.png", 20, 20, i)
+    dataset = load(tmp_path)
+    assert dataset.fields["high"].pictures == 1
+    assert any("1 pictures beside its splits test, train are not used" in x for x in dataset.notes)
+
+
+def test_several_pictures_are_not_told_to_be_alike(tmp_path):
+    for i in range(2):
+        save(tmp_path / f"{i}.png", 240, 240, i)
+    resolved = config.resolve("srgan", "crops:x", overrides={"batch_size": 1})
+    assert notes.alike(load(tmp_path)) is None
+    (tmp_path / "0.png").unlink()
+    dataset = load(tmp_path)
+    assert notes.alike(dataset) is None and dataset.count == 225
+    assert notes.notes(dataset, resolved) == []

@@ -12,6 +12,7 @@ from keras import layers, ops
 from PIL import Image
 
 import zoo
+from zoo.data import bicubic
 from zoo.errors import UsageError
 from zoo.models.srgan import SRGAN
 from zoo.runs import assembly, config
@@ -73,7 +74,35 @@ def test_the_network_that_is_saved_takes_any_size_and_stays_in_range():
     drawn = numpy(network(images))
     assert drawn.shape == (1, 20, 36, 1) and np.abs(drawn).max() == 1
     assert gan.translate(images).shape == (1, 20, 36, 1)
+    # The network in training has no limit, and takes pictures of one size.
+    of_training = np.random.default_rng(0).uniform(-1, 1, (1, 4, 4, 1)).astype("float32")
+    assert np.abs(gan.translate(of_training)).max() == 1
     assert gan.translate((127 * images + 128).astype("uint8")).dtype == np.uint8
+
+
+def test_the_small_picture_is_made_of_the_mirrored_one():
+    gan, mirrored = small("srgan", mirror=True), set()
+    images = helpers.data(gan, 16)[0]["high"]
+    batch = gan.part["Jitter"].before_round(gan, helpers.fields(gan, {"high": images}))
+    names = list(gan.part)
+    assert names.index("Jitter") < names.index("Degradation")
+    low = (numpy(gan.part["Degradation"].before_round(gan, batch)["low"]) + 1) * 127.5
+    for high, given, made in zip(numpy(batch["high"]), images, low, strict=True):
+        high = np.rint((high + 1) * 127.5).astype("uint8")
+        mirrored.add(bool((high != given).any()))
+        assert np.abs(bicubic.shrunk(high, gan.scale)[1] - made).max() < 1.01
+    assert mirrored == {True, False}
+
+
+def test_the_rate_of_the_first_stage_falls_along_a_cosine():
+    gan = small("srgan", error_rounds=8, error_learning_rate=0.1, error_decay_to=0.25)
+    gan.compile()
+    optimizer = gan.optimizer_of(next(p for p in gan.all_players if p.name == "pretraining"))
+    rates = []
+    for updates in (0, 4, 8, 20):
+        optimizer.iterations.assign(updates)
+        rates.append(float(numpy(optimizer.learning_rate)))
+    assert rates == pytest.approx([0.1, 0.0625, 0.025, 0.025])
 
 
 def test_the_losses_are_the_formulas():

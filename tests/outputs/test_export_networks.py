@@ -259,3 +259,10 @@ def test_the_lines_name_what_they_load(format):
     assert "uniform(-1, 1, (2, 64, 64, 3))" in code and "any that 64 divides" in code
     fixed = loading_code(format, "/x", ["image"], [64, 64, 3], 0, "images", "a_to_b")
     assert "(16, 64, 64, 3)" in fixed and "divides" not in fixed
+
+
+@pytest.mark.slow  # TensorFlow starts twice.
+def test_both_networks_replace_older_folders(unpaired, tmp_path):
+    for _ in range(2):
+        paths = export(unpaired, ["savedmodel"], str(tmp_path), "tensorflow", lambda _: None)
+    assert sorted(os.listdir(tmp_path)) == sorted(os.path.basename(path) for path in paths)

@@ -1,6 +1,8 @@
 """Pictures with holes, from files to files: masks, sizes, names, and what cannot be filled."""
 
+import json
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -13,7 +15,9 @@ from small_generators import make_run, points, sample, smooth
 from small_translators import linear, read
 
 from zoo.errors import UsageError
+from zoo.outputs import inpaint as inpaint_module
 from zoo.outputs.inpaint import inpaint
+from zoo.outputs.latent_search import LatentSearch
 from zoo.runs import checkpoints, directory
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -244,3 +248,48 @@ def test_the_program_fills_holes(plain, files, flags, code, message):
     )
     assert done.returncode == code and message in done.stderr, done.stderr
     assert (files / "out" / "picture_1.png").exists() == (code == 0)
+
+
+def test_the_search_gets_what_was_asked_for(plain, files, monkeypatch):
+    made, asked = [], []
+
+    class Watched(LatentSearch):
+        def __init__(self, *arguments):
+            made.append(arguments)
+            super().__init__(*arguments)
+
+        def __call__(self, *arguments, **options):
+            asked.append(arguments)
+            return super().__call__(*arguments, **options)
+
+    monkeypatch.setattr(inpaint_module, "LatentSearch", Watched)
+    monkeypatch.setattr(inpaint_module, "discriminator_of", lambda *_: None)
+    paths = str(files / "picture.png"), str(files / "mask.png")
+    plain = shutil.copytree(plain, files / "run")
+    config = json.loads((plain / "config.json").read_text()) | {"loss": "hinge"}
+    (plain / "config.json").write_text(json.dumps(config))
+    inpaint(str(plain), *paths, count=2, seed=7, steps=3, out=str(files / "o"), say=quiet)
+    ((_, _, loss),) = made
+    assert loss == "hinge"
+    ((_, _, *rest),) = asked
+    assert rest == [2, 7, None, 3]
+
+
+def test_no_picture_or_mask_is_replaced_and_out_is_a_folder(plain, files):
+    picture = (files / "picture.png").read_bytes()
+    (files / "picture.png").rename(files / "x_0.png")
+    save(HOLE.astype("uint8") * 255, files / "x.png")
+    with pytest.raises(UsageError, match=r"x_0\.png is a picture or a mask given"):
+        inpaint(
+            *(plain, str(files), str(files / "mask.png")),
+            count=1,
+            resize="crop",
+            out=str(files),
+            overwrite=True,
+            say=quiet,
+        )
+    assert (files / "x_0.png").read_bytes() == picture
+    (files / "note.txt").write_text("mine")
+    for out in ("note.txt", "new.png"):
+        with pytest.raises(UsageError, match="--out is a folder"):
+            inpaint(plain, str(files / "x_0.png"), str(files / "mask.png"), out=str(files / out))

@@ -111,6 +111,37 @@ def test_no_network_changes_and_the_prior_counts(monkeypatch):
         np.testing.assert_array_equal(value, changed)
 
 
+def test_the_best_step_counts_and_points_stay_in_range(search):
+    picture = sample(search.generator, 100)
+    weights = importance(HOLE)
+    z = sampling.latents(4, SMOOTH, 1)
+    target = picture / np.float32(127.5) - 1
+
+    def loss(z):
+        drawn = sampling.run_generator(search.generator, z)
+        return numpy(context_loss(drawn, target, weights))
+
+    # With steps so long, the last one is hardly the best.
+    told = []
+    best, _ = search._searched(z, None, target, weights, 20, 5.0, lambda _, note: told.append(note))
+    assert loss(best).min() == pytest.approx(float(told[-1].removeprefix("loss ")), rel=1e-3)
+    near, _ = search._searched(z, None, target, weights, 60, 0.1, None)
+    assert (loss(near) < loss(z)).all()
+    least, most = lengths(SMOOTH)
+    found = np.linalg.norm(near, axis=1)
+    assert (found > least - 1e-4).all() and (found < most + 1e-4).all()
+
+
+def test_labels_go_with_classes():
+    picture, several = np.zeros((8, 8, 1), "uint8"), np.zeros(2, "int32")
+    with pytest.raises(UsageError, match="a label for each search"):
+        LatentSearch(smooth(classes=3))(picture, HOLE, 2)
+    with pytest.raises(UsageError, match="and none without"):
+        LatentSearch(smooth())(picture, HOLE, 2, labels=several)
+    with pytest.raises(UsageError, match="at most 64"):
+        LatentSearch(smooth())(picture, HOLE, 65)
+
+
 @pytest.mark.backend
 def test_each_class_is_tried_and_the_right_one_fits_best():
     generator = smooth(classes=3)

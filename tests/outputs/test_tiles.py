@@ -184,3 +184,16 @@ def test_without_input_the_runs_own_pictures_are_made_small_and_enlarged(tmp_pat
     assert sorted(pathlib.Path(path).stem for path in paths) == names
     sizes = {opened(path).size for path in paths}
     assert sizes == {(25, 17), (50, 34)}
+
+
+@pytest.mark.parametrize("side", [128, 256])
+def test_a_network_that_halves_more_often_than_a_small_picture_allows_does_not_enlarge(side):
+    network = small("pix2pix", image_shape=(side, side, 3)).inference_network("generator")
+    assert tiles.factor(network) == 1
+    assert tiles.factor(random_network(scale=4)) == 4
+
+
+def test_a_layer_that_is_called_twice_is_not_understood():
+    image, layer = keras.Input((None, None, 1), name="image"), layers.Conv2D(1, 3, padding="same")
+    assert tiles.reach(keras.Model(image, layer(image))) == 1
+    assert tiles.reach(keras.Model(image, layer(layer(image)))) is None

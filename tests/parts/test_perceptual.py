@@ -34,6 +34,18 @@ def test_it_is_the_mean_over_maps_of_the_squared_difference(channels):
     assert float(numpy(part(gan).distance(a, a))) == 0
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_each_map_counts_in_its_own_size(count):
+    gan = small("srgan", image_shape=(32, 32, 3), perceptual_maps=count)
+    part(gan).scales = (2.0, 4.0, 1.0, 1.0)
+    a, b = pictures(0, channels=3), pictures(1, channels=3)
+    maps = [part(gan).network(x) for x in (a, b)]
+    pairs = [maps] if count == 1 else zip(*maps, strict=True)
+    squares = [np.square(numpy(f) - numpy(g)).mean() for f, g in pairs]
+    expected = np.mean([s / scale**2 for s, scale in zip(squares, (2, 4), strict=False)])
+    assert float(numpy(part(gan).distance(a, b))) == pytest.approx(expected, rel=1e-4)
+
+
 def test_its_gradient_flows_to_the_drawn_picture():
     gan = small("srgan")
     variable = keras.Variable(numpy(pictures(0, 16)))

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 
 import keras
 import numpy as np
@@ -11,9 +12,10 @@ import small_translators
 from keras import layers
 from PIL import Image
 
-from zoo.data import bicubic
+from zoo.data import bicubic, load
 from zoo.errors import UsageError
 from zoo.metrics import enlarged
+from zoo.scoring import enlarging
 from zoo.scoring.evaluate import evaluate
 from zoo.scoring.results import rows
 
@@ -110,8 +112,6 @@ def test_a_run_is_scored_on_its_test_split_beside_bicubic(run, tmp_path):
 
 
 def test_another_folder_counts_as_a_whole_and_rows_say_which(run, tmp_path):
-    from zoo.scoring import enlarging
-
     folder = tmp_path / "Set5"
     for i in range(3):
         small_translators.save(picture(i, 32, 32), folder / f"{i}.png")
@@ -146,3 +146,25 @@ def test_what_does_not_fit_is_one_sentence(run, tmp_path):
         with pytest.raises(UsageError, match=message) as error:
             evaluate(*arguments, **options, say=lambda _: None)
         assert "\n" not in str(error.value)
+
+
+def test_a_picture_too_small_for_a_window_is_left_out_and_no_change_is_claimed(run, tmp_path):
+    for split in ("train", "test"):
+        small_translators.save(picture(5, 16, 14), tmp_path / "data" / split / "small.png")
+    dataset = f"crops:{tmp_path / 'data'}"
+    about = json.loads((pathlib.Path(run) / "config.json").read_text())
+    shutil.rmtree(tmp_path / "data" / "test")
+    about["data_fingerprint"] = load(dataset, image_size=32).fingerprint
+    record, _ = enlarging.evaluate(run, None, dataset, 0, about, ["ssim_luma"])
+    assert record["protocol"]["reference_count"] == 2
+    (note,) = record["protocol"]["notes"]
+    assert "no test split" in note
+
+
+def test_what_taught_a_run_does_not_judge_it():
+    def judge(**config):
+        return enlarging._unseen(config)
+
+    assert judge(perceptual_features="efficientnet_lite0", perceptual_weight=0.1) != "imagenet"
+    assert judge(perceptual_features="efficientnet_lite0", perceptual_weight=0.0) == "imagenet"
+    assert judge(perceptual_features="efficientnet_lite1", perceptual_weight=0.1) == "imagenet"

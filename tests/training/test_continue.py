@@ -170,3 +170,20 @@ def test_resuming_with_other_settings_names_the_way(straight):
     name = straight[0].directory.name
     with pytest.raises(UsageError, match=f"--continue_from={name} in the place of --resume"):
         running.resume(straight[0].directory, learning_rate=1e-4)
+
+
+def test_other_phases_are_one_sentence(tmp_path):
+    settings = completed("srgan", (16, 16, 3), stages="error", error_rounds=4)
+    written(tmp_path / "old", settings)
+    with pytest.raises(UsageError, match=r"plays other phases \(error\).*\(error, game\)"):
+        gone_on(tmp_path / "old", stages="both")
+
+
+def test_rounds_are_counted_where_a_player_moves_several_times(tmp_path):
+    gan = written(tmp_path / "old", completed("discogan", (32, 32, 3)))
+    assert gan.optimizer.names[0] == "generators"
+    assert old_run.read(tmp_path / "old", with_optimizers=True).rounds == transfers.STEP // 2
+    again, *_ = gone_on(tmp_path / "old", early_rounds=3)
+    updates = dict(zip(again.optimizer.names, again.optimizer.optimizers, strict=True))
+    assert int(numpy(updates["generators"].iterations)) == transfers.STEP
+    assert int(numpy(updates["discriminators"].iterations)) == transfers.STEP // 2

@@ -11,7 +11,7 @@ import functools
 import numpy as np
 
 
-@functools.lru_cache(64)
+@functools.lru_cache(8)  # those of a large picture take many megabytes each
 def matrix(size, new_size):
     """Returns the weights that resize one axis, read-only float32 `(new_size, size)`.
 

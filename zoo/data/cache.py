@@ -148,7 +148,8 @@ def write(group, stamp, batches, describe, total, what="pictures"):
 
 
 def maps_file(array):
-    """Whether an array is on the disk and takes no memory that others could need."""
+    """Whether an array, or `Crops`, is on the disk and takes no memory that others could need."""
+    array = getattr(array, "pixels", array)
     while isinstance(array, np.ndarray):
         if isinstance(array, np.memmap):
             return True

@@ -3,7 +3,7 @@
 import numpy as np
 
 from zoo.data import Dataset, decode, images, scan
-from zoo.errors import UsageError
+from zoo.errors import UsageError, listed
 
 IMAGE_SIZE = (96, 96)
 CHANNELS = 3
@@ -18,16 +18,22 @@ class Crops:
 
     Args:
         pixels: uint8 `(pixels of all pictures, channels)`, row by row, picture after picture.
-        sizes: int `(pictures, 2)`, height and width of each, at least those of a crop.
+        sizes: int `(pictures, 2)`, height and width of each. Pictures smaller than a crop are
+            left out.
         size: (height, width) of a crop.
+
+    Attributes:
+        fits: bool `(pictures,)`, which of all pictures are not left out.
     """
 
     dtype = np.dtype("uint8")
 
     def __init__(self, pixels, sizes, size):
-        self.pixels, self.sizes, self.size = pixels, np.asarray(sizes), tuple(size)
-        counts = self.sizes.prod(axis=1)
-        self.starts = np.cumsum(counts) - counts
+        self.pixels, self.size = pixels, tuple(size)
+        counts = np.prod(sizes, axis=1)
+        starts = np.cumsum(counts) - counts
+        self.fits = (np.asarray(sizes) >= size).all(axis=1)
+        self.sizes, self.starts, counts = (x[self.fits] for x in (sizes, starts, counts))
         self.of = np.repeat(np.arange(len(counts)), np.maximum(counts // np.prod(size), 1))
 
     @property
@@ -96,7 +102,7 @@ def load(
 
     All pictures in the folder and its sub-folders count, whatever their sub-folders are called; but
     a sub-folder train makes splits of it and of those called test, val, valid or validation. Files
-    are chosen and read as in `zoo.data.folder`. Nothing is resized, so `resize` has no meaning.
+    are chosen and read as in `zoo.data.folder`. Nothing is resized, so `resize` means nothing.
 
     Args:
         image_size: (height, width) of the crops, 96x96 by default. Smaller pictures are skipped and
@@ -116,19 +122,36 @@ def load(
         raise UsageError(scan.complaint(root, skipped, why, _EXPECTED))
     size = image_size or IMAGE_SIZE
     top, identity = scan.branches({path: path for path in files}), []
-    if scan.are_splits(top):
-        folders = {folder.lower(): folder for folder in top}
+    notes, splits = [], [folder for folder in top if folder.lower() in scan.SPLITS]
+    if scan.are_splits(splits):
+        folders = {folder.lower(): folder for folder in splits}
         chosen = scan.choose_split(name, split, sorted(folders, key=scan.SPLITS.index))
         files = {path: files[path] for path in top[folders[chosen]].values()}
-        others = [folder for key, folder in folders.items() if key != chosen]
+        if beside := sum(len(tree) for folder, tree in top.items() if folder not in splits):
+            notes = [f"{name}: {beside:,} pictures beside its splits {listed(splits)} are not used"]
+        others = [folder for folder in top if folder and folder != folders[chosen]]
         skipped, identity = scan.outside(skipped, others), [folders[chosen]]
     else:
         scan.choose_split(name, split, ["train"])
-    work = _Pictures(root, files, skipped, (size, channels or CHANNELS, resize, pixel_range))
-    entry = decode.entry(work, "crops", identity, strict)
+    # Whatever the crops, the pictures are decoded once.
+    work = _Pictures(root, files, skipped, (None, channels or CHANNELS, None, pixel_range))
+    entry = decode.entry(work, "crops", identity, strict, notes=notes)
     pixels, sizes = (entry["fields"][field] for field in ("pixels", "sizes"))
-    crops = Crops(pixels, np.ascontiguousarray(sizes).view("<i4"), size)
-    return Dataset(name, **entry | {"fields": {"high": crops}})
+    sizes = np.ascontiguousarray(sizes).view("<i4")
+    crops = Crops(pixels, sizes, size)
+    left_out = {path for path, _ in entry["skipped"]}
+    paths = [path for path in files if path not in left_out]
+    small = [
+        (path, f"its {width}x{height} pixels hold no crop of {size[1]}x{size[0]}")
+        for path, (height, width), fits in zip(paths, sizes, crops.fits, strict=True)
+        if not fits
+    ]
+    skipped = tuple(sorted([*entry["skipped"], *small]))
+    if small and (strict or not crops.pictures):
+        why = "and --strict allows none" if strict else "so there is nothing to learn from"
+        why += "; smaller crops, --set image_size, may fit"
+        raise UsageError(scan.complaint(root, skipped, why, _EXPECTED))
+    return Dataset(name, **entry | {"fields": {"high": crops}, "skipped": skipped})
 
 
 class _Pictures(decode.Work):
@@ -142,14 +165,7 @@ class _Pictures(decode.Work):
 
     def read(self, path):
         with self.reading(path) as file:
-            image = images.open_picture(file)
-            (height, width), *rest = self.preparation
-            if image.height < height or image.width < width:
-                raise ValueError(
-                    f"its {image.width}x{image.height} pixels hold no crop of {width}x{height}"
-                )
-            self.spans.add(image)
-            array = images.prepare(image, None, *rest)
+            array = self.prepared(images.open_picture(file))
             size = np.array([array.shape[:2]], "<i4").view("uint8")
             return {"pixels": array.reshape(-1, array.shape[-1]), "sizes": size}
 

@@ -111,7 +111,8 @@ def entry(work, source, identity, strict, names=None, notes=()):
 def preparation_key(preparation):
     """Returns (size, channels, resize), and the pixel range if any, as an entry's identity."""
     size, channels, resize, pixel_range = preparation
-    return (images.size_key(size), channels, resize, *([pixel_range] if pixel_range else []))
+    side = None if size is None else images.size_key(size)
+    return (side, channels, resize, *([pixel_range] if pixel_range else []))
 
 
 class _Decoding:

@@ -31,11 +31,12 @@ def checked(game, callbacks):
                 "'{epoch}.keras'), whose files hold all that a training has. Received: "
                 "OrbaxCheckpoint."
             )
-        if isinstance(callback, RATES) and _falls(getattr(game, "optimizer", None)):
+        if isinstance(callback, RATES) and _falling(getattr(game, "optimizer", None)):
             raise UsageError(
                 "The learning rates already follow a schedule. Expected a game with decay_steps=0, "
                 f"and optimizers of constant rates, beside {type(callback).__name__}. Received: "
-                f"decay_steps={getattr(game, 'decay_steps', 0)}."
+                f"decay_steps={getattr(game, 'decay_steps', 0)}, and schedules of "
+                f"{', '.join(_falling(game.optimizer))}."
             )
         # Keras knows the direction of metrics that `compile` was given, and of no others.
         if getattr(callback, "mode", None) == "auto":
@@ -44,8 +45,10 @@ def checked(game, callbacks):
                 callback.mode = "min"
 
 
-def _falls(optimizer):
-    return any(follows_schedule(one) for one in getattr(optimizer, "optimizers", ()))
+def _falling(optimizer):
+    """Returns the names of the players whose learning rates follow a schedule."""
+    pairs = zip(getattr(optimizer, "names", ()), getattr(optimizer, "optimizers", ()), strict=True)
+    return [name for name, one in pairs if follows_schedule(one)]
 
 
 RATES = (keras.callbacks.ReduceLROnPlateau, keras.callbacks.LearningRateScheduler)

@@ -7,7 +7,7 @@ enlargement. On red, green and blue the ratio is about 2 dB lower, so the two ne
 import numpy as np
 
 from zoo.errors import UsageError
-from zoo.metrics.paired import HIGHEST_PSNR, WINDOW
+from zoo.metrics import paired
 
 # ITU-R BT.601, from 0..255 to 16..235, as MATLAB's rgb2ycbcr.
 _WEIGHTS = np.array([65.481, 128.553, 24.966]) / 255
@@ -34,8 +34,7 @@ def psnr(drawn, target, border=0):
         UsageError: nothing is left within the border.
     """
     drawn, target = _inner(drawn, target, border)
-    error = np.square(drawn - target).mean()
-    return float(min(10 * np.log10(255**2 / error), HIGHEST_PSNR) if error else HIGHEST_PSNR)
+    return paired.decibels(np.square(drawn - target).mean())
 
 
 def ssim(drawn, target, border=0):
@@ -47,20 +46,9 @@ def ssim(drawn, target, border=0):
     Raises:
         UsageError: less than the window of 11x11 is left within the border.
     """
-    drawn, target = _inner(drawn, target, border, WINDOW)
-    from skimage.metrics import structural_similarity
-
-    return float(
-        structural_similarity(
-            drawn,
-            target,
-            gaussian_weights=True,
-            sigma=1.5,
-            use_sample_covariance=False,
-            data_range=255,
-            channel_axis=-1,
-        )
-    )
+    drawn, target = _inner(drawn, target, border, paired.WINDOW)
+    edge = slice(paired.EDGE, -paired.EDGE)
+    return float(paired.similarities(drawn, target)[edge, edge].mean())
 
 
 def _inner(drawn, target, border, least=1):

@@ -9,6 +9,7 @@ from zoo.metrics.frechet import feature_pair
 HIGHEST_PSNR = 100.0
 # The side of the square window of `ssim`, in pixels.
 WINDOW = 11
+EDGE = WINDOW // 2
 
 
 def l1(a, b):
@@ -48,10 +49,14 @@ def psnr(a, b, hole=None):
     a, b = _pictures(a, b)
 
     def ratio(x, y, counted):
-        error = np.square(_difference(x, y))[counted].mean()
-        return min(10 * np.log10(255**2 / error), HIGHEST_PSNR) if error else HIGHEST_PSNR
+        return decibels(np.square(_difference(x, y))[counted].mean())
 
     return _mean(ratio, a, b, _counted(a, hole))
+
+
+def decibels(error):
+    """Returns the peak signal-to-noise ratio, at most 100, of a mean squared error in 0..255."""
+    return float(min(10 * np.log10(255**2 / error), HIGHEST_PSNR)) if error else HIGHEST_PSNR
 
 
 def ssim(a, b, hole=None):
@@ -77,27 +82,33 @@ def ssim(a, b, hole=None):
             f"The window of SSIM is {WINDOW}x{WINDOW}, so it needs pictures of at least this size: "
             f"take l1 or psnr for smaller ones. Received: {a.shape[1]}x{a.shape[2]}."
         )
+    inside = np.zeros(a.shape[1:3], bool)
+    inside[EDGE:-EDGE, EDGE:-EDGE] = True
+    counted = _counted(a, hole, inside)
+    return _mean(lambda x, y, counted: similarities(x, y)[counted].mean(), a, b, counted)
+
+
+def similarities(a, b):
+    """Returns the structural similarity in the window around each pixel, float64 `(h, w, c)`.
+
+    Those of the outer 5 pixels, whose windows reach beyond the picture, do not count.
+
+    Args:
+        a, b: uint8, or float in 0..255, `(h, w, c)`, h and w at least 11.
+    """
     from skimage.metrics import structural_similarity
 
-    edge = WINDOW // 2
-    inside = np.zeros(a.shape[1:3], bool)
-    inside[edge:-edge, edge:-edge] = True
-    counted = _counted(a, hole, inside)
-
-    def similarity(x, y, counted):
-        _, similarities = structural_similarity(
-            x,
-            y,
-            gaussian_weights=True,
-            sigma=1.5,
-            use_sample_covariance=False,
-            data_range=255,
-            channel_axis=-1,
-            full=True,
-        )
-        return similarities[counted].mean()
-
-    return _mean(similarity, a, b, counted)
+    _, values = structural_similarity(
+        a,
+        b,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        data_range=255,
+        channel_axis=-1,
+        full=True,
+    )
+    return values
 
 
 def feature_distance(a_features, b_features):

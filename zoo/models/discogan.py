@@ -148,7 +148,7 @@ class DiscoGAN(Translator):
         return keras.Model(images, [layers.Flatten(dtype="float32")(logit), *features])
 
     def _halved(self, x):
-        """Returns the maps after each strided convolution, of which all but the first is normal."""
+        """Returns the maps after each strided convolution, normalised but for the first."""
         maps = []
         for i in range(HALVINGS):
             kernel = self._kernel(x.shape[-1])

@@ -140,7 +140,7 @@ def export(source, formats, out=None, backend=None, say=print, discriminator=Fal
             new = os.path.join(folder, f"{network}.{name}")
             if name == "serving":
                 paths[network, name] = path = placing.next_version(path)
-            placing.put_in_place(new, path, os.path.join(folder, "replaced"))
+            placing.put_in_place(new, path, os.path.join(folder, f"replaced_{network}.{name}"))
     for (network, name), path in paths.items():
         said = _said(differences[network][name], placing.size(path) / whole[network])
         comment = f"# {path}: {placing.size(path) / 1e6:.2g} MB, {said}"

@@ -54,7 +54,7 @@ def inpaint(
     """Fills the holes of pictures and writes several answers for each.
 
     Everything is checked before the first search. The known pixels of an answer are those of the
-    picture, unchanged.
+    picture as the run takes it: in 8 bits, and resized if that is asked for.
 
     Args:
         source: run directory, or path of a generator file, which has no discriminator; then the
@@ -89,6 +89,11 @@ def inpaint(
         )
     if resize is not None:
         one_of("resize", resize, images.RESIZES)
+    if out and (os.path.isfile(out) or os.path.splitext(out)[1].lower() in images.EXTENSIONS):
+        raise UsageError(
+            "Each picture gets several answers and an overview, so --out is a folder. "
+            f"Received: {out}."
+        )
     generator = load_generator(source)
     size, channels = _drawn(generator, source)
     labels = _labels(generator, source, classes, count, seed, say)

@@ -104,7 +104,7 @@ class LatentSearch:
             count: int, how many answers; of more searches, the best.
             seed: int, of the points that the searches begin with; see `zoo.sampling.latents`.
             labels: int32 `(n,)` for a generator with classes, one for each search; n is at least
-                `count`. Without classes there are `count` searches.
+                `count` and at most 64. Without classes there are `count` searches.
             steps: int, most steps of a search.
             rate: float, Adam's learning rate in the first step.
             progress: function called now and then with the steps done and a text about the loss.
@@ -121,20 +121,22 @@ class LatentSearch:
                 f"{self.sample_shape}. Received: {picture.dtype} {picture.shape}."
             )
         starts = count if labels is None else len(labels)
+        if starts > CHUNK:
+            raise UsageError(
+                f"All points are searched at once. Expected at most {CHUNK}. Received: {starts}."
+            )
+        if (labels is None) == (len(self.generator.inputs) > 1):
+            raise UsageError(
+                "Expected a label for each search of a generator with classes, and none without. "
+                f"Received: labels={labels}."
+            )
         z = sampling.latents(starts, self.size, seed)
-        parts = [slice(start, start + CHUNK) for start in range(0, starts, CHUNK)]
+        labels = None if labels is None else np.asarray(labels, "int32")
         target = picture / np.float32(127.5) - 1
         weights = importance(hole, far=self.far)
-        found, taken = [], 0
         with backend.single(self.generator):
-            for part in parts:
-                chosen = None if labels is None else np.asarray(labels[part], "int32")
-                best, done = self._searched(z[part], chosen, target, weights, steps, rate, progress)
-                found.append(best)
-                taken = max(taken, done)
-        samples = sampling.run_generator(
-            self.generator, np.concatenate(found).reshape(-1, *self.shape), labels
-        )
+            z, taken = self._searched(z, labels, target, weights, steps, rate, progress)
+        samples = sampling.run_generator(self.generator, z.reshape(-1, *self.shape), labels)
         context = ops.convert_to_numpy(context_loss(samples, target, weights))
         if not np.isfinite(context).all():
             raise UsageError(
@@ -146,7 +148,7 @@ class LatentSearch:
             blended(samples[order], picture, hole),
             sampling.to_uint8(samples[order]),
             context[order],
-            None if labels is None else np.asarray(labels, "int32")[order],
+            None if labels is None else labels[order],
             taken,
         )
 

@@ -9,6 +9,7 @@ import numpy as np
 from zoo import sampling
 from zoo.data import bicubic
 from zoo.progress import Progress
+from zoo.runs import network_files
 
 # Side of a tile without the border that it shares with its neighbours, in pixels of the small
 # picture.
@@ -33,7 +34,10 @@ def factor(network):
 
     shape = network.inputs[0].shape
     if None in shape[1:3]:
-        shape = (1, 64, 64, shape[-1])
+        # A U-Net takes no other sides, and would seem to enlarge them.
+        side = network_files.multiple(network)
+        side *= -(-64 // side)
+        shape = (1, side, side, shape[-1])
     spec = keras.KerasTensor((1, *shape[1:]), dtype="float32")
     return max(1, network.compute_output_spec(spec).shape[1] // shape[1])
 
@@ -42,7 +46,8 @@ def reach(network):
     """Returns how far a network looks from a pixel, in pixels of its input.
 
     Returns:
-        int, never too small; or None if a layer may look at the complete picture.
+        int, never too small; or None if a layer may look at the complete picture, or is called
+        several times.
     """
     far = {}  # tensor -> (pixels of the input, how many times it is larger than that)
     for operation in network.operations:
@@ -50,6 +55,8 @@ def reach(network):
         known = [far[id(x)] for x in inputs if id(x) in far] or [(0.0, 1.0)]
         pixels, scale = max(pixels for pixels, _ in known), known[0][1]
         name = type(operation).__name__
+        if len(operation._inbound_nodes) > 1:
+            return None
         if name in ("Conv2D", "DepthwiseConv2D", "SeparableConv2D"):
             size = (max(operation.kernel_size) - 1) * max(operation.dilation_rate)
             pixels, scale = pixels + size / 2 / scale, scale / max(operation.strides)
@@ -135,8 +142,3 @@ def _cuts(length, side, border):
     middles = [(a + window + b) // 2 for a, b in itertools.pairwise(starts)]
     ends = zip(starts, [0, *middles], [*middles, length], strict=True)
     return [(slice(start, start + window), first, end) for start, first, end in ends]
-
-
-def smooth(image, scale):
-    """Returns a picture enlarged by bicubic interpolation, which a network should beat."""
-    return bicubic.resized(image, [scale * side for side in image.shape[:2]])

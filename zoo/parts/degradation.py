@@ -124,8 +124,9 @@ def compressed(images, quality):
         images = ops.matmul(images, _TO_YCC.T)
     images = ops.round(images)
     down, right = -height % BLOCK, -width % BLOCK
-    beyond = ((0, 0), (0, down), (0, right), (0, 0))
-    blocks = ops.pad(images, beyond, mode="symmetric") if down or right else images
+    # The last row and column again, as libjpeg fills blocks. `ops.pad` does it on PyTorch only.
+    blocks = ops.concatenate([images, *[images[:, -1:]] * down], axis=1)
+    blocks = ops.concatenate([blocks, *[blocks[:, :, -1:]] * right], axis=2)
     tall, wide = (height + down) // BLOCK, (width + right) // BLOCK
     blocks = ops.reshape(blocks, (-1, tall, BLOCK, wide, BLOCK, channels))
     cosines = ops.convert_to_tensor(_cosines())

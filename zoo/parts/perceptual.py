@@ -4,6 +4,7 @@ Johnson, Alahi, Fei-Fei: "Perceptual Losses for Real-Time Style Transfer and Sup
 2016, arXiv:1603.08155. Ledig et al. 2017, section 2.2.1.
 """
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -45,9 +46,13 @@ class Perceptual(Part):
     def build(self, game):
         # A part is no layer, so the network's weights are none of the game's.
         self.network = None
-        if self.perceptual_weight and "generator" not in game.idle():
+        drawing = any(p.makes and p.name not in game.idle() for p in game.players)
+        if self.perceptual_weight and drawing:
             random = np.random.default_rng((game.seed, 2016))
-            self.network, self.scales = frozen.pyramid(self.perceptual_features, random)
+            network, self.scales = frozen.pyramid(self.perceptual_features, random)
+            # Nothing else prunes what is not asked for under PyTorch.
+            self.network = keras.Model(network.inputs[0], network.outputs[: self.perceptual_maps])
+            self.network.trainable = False
 
     def distance(self, drawn, target):
         """Returns the distance between pictures, float32 scalar.
@@ -64,5 +69,6 @@ class Perceptual(Part):
         images = ops.cast(images, "float32")
         if images.shape[-1] == 1:
             images = ops.concatenate([images] * 3, axis=-1)
-        maps = self.network(images, training=False)[: self.perceptual_maps]
+        maps = self.network(images, training=False)
+        maps = maps if isinstance(maps, list | tuple) else [maps]
         return [x / scale for x, scale in zip(maps, self.scales, strict=False)]

@@ -29,6 +29,8 @@ class Pretraining(Part):
             falls over as many, and stays.
         error_learning_rate: float, the rate of its Adam at the beginning.
         error_decay_to: float in [0, 1], the share to which that rate falls, along a cosine.
+
+    Averages begin with the game: in the first stage they are the weights themselves.
     """
 
     settings = {

@@ -14,10 +14,9 @@ from zoo.metrics import enlarged, extractors, paired
 from zoo.outputs import tiles, translate
 from zoo.progress import Progress
 from zoo.runs import networks
+from zoo.scoring.judge import SEEN
 from zoo.scoring.judged import of_networks, protocol
 from zoo.scoring.scores import ENLARGED, check_apply
-
-LEAST = 16  # sides of the smallest pictures that count
 
 
 def evaluate(
@@ -64,7 +63,9 @@ def evaluate(
     check_apply(metrics, ENLARGED, "pictures that are enlarged")
     metrics = list(ENLARGED) if metrics is None else metrics
     own, notes = dataset == config.get("dataset"), []
-    crops, split, fingerprint = _pictures(dataset, config, channels, data_dir)
+    # What the window of SSIM needs inside the border.
+    least = scale * -(-(paired.WINDOW + 2 * scale) // scale)
+    crops, split, fingerprint = _pictures(dataset, config, channels, data_dir, least)
     if own and split == "train":
         notes.append(f"{dataset} has no test split, so the run has seen the pictures")
     if own and split == "train" and config.get("data_fingerprint") not in (None, fingerprint):
@@ -75,8 +76,11 @@ def evaluate(
         metrics = [name for name in metrics if not name.endswith("_rgb")]
     extractor = None
     if "feature_distance" in metrics:
+        features = features or _unseen(config)
+        if features == _learnt_from(config):
+            notes.append(f"the run has learnt from the features {features}, so they do not judge")
         extractor = extractors.extractor(
-            features or _unseen(config), data_dir=data_dir, inception_weights=inception_weights
+            features, data_dir=data_dir, inception_weights=inception_weights
         )
         if extractor.comparable:
             notes.append(extractor.comparable)
@@ -119,10 +123,10 @@ def evaluate(
     return {"protocol": about, **record}, judged
 
 
-def _pictures(dataset, config, channels, data_dir):
+def _pictures(dataset, config, channels, data_dir, least):
     """Returns the `Crops` of the pictures that judge, their split, and its fingerprint."""
     own = dataset == config.get("dataset")
-    options = {"image_size": LEAST, "channels": channels, "data_dir": data_dir}
+    options = {"image_size": least, "channels": channels, "data_dir": data_dir}
     options["pixel_range"] = config.get("pixel_range") if own else None
     for split in ("test", "train"):
         try:
@@ -136,8 +140,12 @@ def _pictures(dataset, config, channels, data_dir):
 
 def _unseen(config):
     """Returns the name of the extractor whose features a run has not learnt from."""
-    lite0 = config.get("perceptual_features") == "efficientnet_lite0"
-    return "imagenet_lite1" if lite0 and config.get("perceptual_weight") else "imagenet"
+    return "imagenet_lite1" if _learnt_from(config) == "imagenet" else "imagenet"
+
+
+def _learnt_from(config):
+    """Returns the name of the extractor whose features a run has learnt from, or None."""
+    return SEEN.get(config.get("perceptual_features")) if config.get("perceptual_weight") else None
 
 
 def _scores(image, target, metrics, border, extractor):

@@ -35,6 +35,7 @@ def go_on(gan, config, old):
     changed = configs.differences(old.config, config, configs.RESUMABLE)
     asked = [line for line in changed if line.partition(":")[0] not in NO_SETTINGS]
     check_networks(gan, config, old, asked)
+    check_phases(gan, old, asked)
     slots = matched_slots(gan, old, asked)
     # Nothing may fail from here on.
     pairs = [
@@ -85,6 +86,17 @@ def check_networks(gan, config, old, asked):
         f"--init_from={old.path} begins with the weights that fit. "
         f"Received: {'; '.join(received)}."
     )
+
+
+def check_phases(gan, old, asked):
+    """Raises UsageError if a model has phases, and not those of an `Old` run, however long."""
+    here, there = ([phase.name for phase in game.phases] for game in (gan, old.gan))
+    if here[1:] and here != there:
+        raise UsageError(
+            f"{old.path} plays other phases ({', '.join(there)}), so it is not known where this "
+            f"run would stand in its own ({', '.join(here)}). Expected settings that change none; "
+            f"--init_from={old.path} begins with its weights. Received: {'; '.join(asked)}."
+        )
 
 
 def matched_slots(gan, old, asked):

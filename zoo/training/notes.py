@@ -29,13 +29,16 @@ def notes(dataset, config):
 
 
 def alike(dataset):
-    """Returns a sentence if the first pictures of a field are all the same."""
+    """Returns a sentence if pictures from all over a field are the same."""
     for name, values in dataset.fields.items():
-        seen = values[:LOOKED_AT]
-        if seen.ndim == 4 and len(seen) > 1 and (seen == seen[:1]).all():
+        chosen = np.unique(np.linspace(0, len(values) - 1, LOOKED_AT).astype(int))
+        seen = values[chosen]
+        # Crops of one picture look alike here: each shows its middle.
+        several = getattr(values, "pictures", len(values)) > 1
+        if seen.ndim == 4 and several and (seen == seen[:1]).all():
             return (
-                f"the first {len(seen):,} pictures of {dataset.name} ({name}) are all the same, so "
-                "there is nothing else to learn; look at the files"
+                f"{len(seen):,} pictures of {dataset.name} ({name}) are all the same, so there is "
+                "nothing else to learn; look at the files"
             )
     return None
 

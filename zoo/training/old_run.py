@@ -35,7 +35,8 @@ class Old:
     @property
     def rounds(self):
         """Rounds that its optimizers have played, those of the runs before it among them."""
-        return int(backend.value_of(self.gan.optimizer.iterations))
+        first = next(p for p in self.gan.all_players if p.name == self.gan.optimizer.names[0])
+        return int(backend.value_of(self.gan.optimizer.iterations)) // self.gan.moves_of(first)
 
 
 def read(path, with_optimizers=False):
