@@ -56,7 +56,7 @@ def cases():
         | {
             "projected": ("cats_and_dogs", {"augment": "translation"}),
             "srgan": ("srgan", {"degradation": "blur,noise,jpeg"}),
-            "discogan": ("discogan", {"optimizer": "adam", "learning_rate": 1e-3}),
+            "discogan": ("discogan", {"weight_decay": 0.0}),
             "spectral": ("dcgan", {"discriminator_norm": "spectral"}),
             "normalised": ("dcgan", {"penalty": "r1"}),
         }
