@@ -20,6 +20,7 @@ sys.path[:0] = [str(HERE.parent)]
 from zoo import keras_files  # noqa: E402, found by the line above
 from zoo.cli import programs  # noqa: E402, found by the line above
 from zoo.errors import UsageError  # noqa: E402, found by the line above
+from zoo.scoring import results  # noqa: E402, found by the line above
 
 FLAGS = programs.FLAGS
 MOST_BYTES = 25_000_000
@@ -117,7 +118,8 @@ def card(config, environment, record, content, picture):
         "model": f"[{config['model']}](../zoo/models/{config['model']}.py), {config['preset']} "
         "preset",
         "data": f"{config['dataset']} ({LICENCES[config['dataset']]})",
-        "trained by": f"`{environment['command']}` at commit {environment['commit']}",
+        "trained by": f"`{results.shared(environment['command'])}` at commit "
+        f"{environment['commit']}",
         "trained on": f"{environment['backend']}, {', '.join(environment['devices'])}, step "
         f"{protocol['step']:,}",
         "file": f"{len(content):,} bytes, SHA-256 {hashlib.sha256(content).hexdigest()}",

@@ -240,6 +240,27 @@ def test_each_score_is_a_row_of_results(run, tmp_path):
     assert last.endswith("| 200 samples, classifier:digits |")
 
 
+@pytest.mark.parametrize(
+    ("typed", "written"),
+    [
+        (
+            "train.py --dataset=folder:/a/b/faces/ --set x=1/2",
+            "train.py --dataset=folder:faces --set x=1/2",
+        ),
+        (
+            "/usr/bin/python generate.py --input=../a/b.png --out=o/p",
+            "python generate.py --input=b.png --out=o/p",
+        ),
+        (
+            "train.py '--dataset=domains:/a/men,~/women'",
+            "train.py '--dataset=domains:men,women'",
+        ),
+    ],
+)
+def test_rows_keep_no_folders_of_one_machine(typed, written):
+    assert results.shared(typed) == written
+
+
 def test_a_file_that_is_no_table_of_results_is_left_alone(run, tmp_path):
     path = tmp_path / "mine.csv"
     path.write_text("a,b\n1,2\n")

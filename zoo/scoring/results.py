@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pathlib
+import re
 
 from zoo.data.catalog import short
 from zoo.errors import UsageError
@@ -131,7 +132,7 @@ def rows(record, judged, dataset, budget=None, source=None):
         "budget": budget if budget is not None else _budget(judged),
         "samples": protocol["samples"],
         "commit": protocol["commit"] or "",
-        "command": protocol["command"],
+        "command": shared(protocol["command"]),
         "features": protocol["features"],
         "features_hash": protocol["features_hash"],
         "floor_samples": protocol["floor_samples"],
@@ -139,7 +140,7 @@ def rows(record, judged, dataset, budget=None, source=None):
         "reference_count": protocol["reference_count"],
         "resizer": protocol["resizer"],
         "sample_seed": protocol["seed"],
-        "trained_by": trained.get("command") or "",
+        "trained_by": shared(trained.get("command") or ""),
         "trained_commit": trained.get("commit") or "",
         "settings": _settings(config, trained.get("command") or ""),
         "train_seconds": "" if judged.seconds is None else f"{judged.seconds:.1f}",
@@ -218,6 +219,11 @@ def _environment(run):
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def shared(command):
+    """Returns a command with the last parts alone of paths outside the working directory."""
+    return re.sub(r"(^|[=:,\s'])(?:/|~/|\.\./)[^,\s']*?([^/,\s']+)/?(?=[,\s']|$)", r"\1\2", command)
 
 
 def _settings(config, command):
