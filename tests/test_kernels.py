@@ -130,6 +130,44 @@ def test_a_step_on_tensorflow_takes_the_kernels():
     assert not kinds["SquaredDifference"], "a layer computes its moments by single operations"
 
 
+@pytest.mark.skipif(keras.config.backend() != "torch", reason="others have kernels of their own")
+def test_a_step_on_pytorch_takes_the_kernels_and_copies_no_convolution():
+    import torch
+
+    gan = helpers.small("dcgan", penalty=None)
+    gan.compile()
+    x, _ = helpers.data(gan)
+    gan.train_step(x)
+    options = {"activities": [torch.profiler.ProfilerActivity.CPU], "record_shapes": True}
+    with torch.profiler.profile(**options) as profile:
+        gan.train_step(x)
+    counts = collections.Counter(event.name for event in profile.events())
+    assert counts["aten::_fused_adam_"] == len(gan.players)
+    assert counts["aten::native_batch_norm"] >= 4 and not counts["aten::rsqrt"]
+    kernels = {
+        tuple(layer.kernel.shape[i] for i in order)
+        for name in gan.network_names
+        for layer in gan.network(name).layers
+        if isinstance(layer, keras.layers.Conv2D | keras.layers.Conv2DTranspose)
+        for order in ((0, 1, 2, 3), (3, 2, 0, 1))
+    }
+    # Within its gradient PyTorch brings kernels in the order it likes.
+    copies = [e for e in profile.events() if e.name in ("aten::copy_", "aten::clone")]
+    copies = [e for e in copies if e.cpu_parent is None or e.cpu_parent.name != "aten::_to_copy"]
+    assert kernels and not kernels & {tuple(e.input_shapes[0]) for e in copies}
+
+
+@pytest.mark.parametrize(
+    ("strides", "size", "padding"), [(1, 5, "same"), (2, 6, "same"), (2, 7, "valid")]
+)
+def test_a_depthwise_convolution_and_its_derivatives_are_kerass(strides, size, padding):
+    def build():
+        layer = keras.layers.DepthwiseConv2D(3, strides, padding, 2, activation="tanh")
+        return keras.Sequential([keras.Input((size, size, 3)), layer])
+
+    assert_prepared_computes_the_same(build)
+
+
 @pytest.mark.parametrize("kind", [keras.layers.Conv2D, keras.layers.Conv2DTranspose])
 @pytest.mark.parametrize(
     ("kernel", "strides", "padding", "size", "activation"),

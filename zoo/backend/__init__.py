@@ -24,6 +24,8 @@ Each backend file offers the same few functions:
 - `no_grad()`: context in which nothing is recorded for differentiation.
 - `apply(optimizer, gradients, variables)`: makes one update with the sum of all replicas'
   gradients. An optimizer that clips gradients clips the sum.
+- `approach(averages, values, share)`: makes each variable of `averages` the one of `values` plus
+  `share`, a scalar tensor, of what it differed by.
 - `replicas()` -> `(count, index)`: the number of replicas that take this step together, and the
   index of this one.
 - `mean(x)`: the mean of a tensor over those replicas. It is the same on all of them and
@@ -69,6 +71,7 @@ if _BACKEND == "tensorflow":
         JIT_PENALTIES,
         JIT_REPLICAS,
         apply,
+        approach,
         compiled,
         devices,
         distribute,
@@ -99,6 +102,7 @@ elif _BACKEND == "jax":
         JIT_PENALTIES,
         JIT_REPLICAS,
         apply,
+        approach,
         compiled,
         devices,
         distribute,
@@ -129,6 +133,7 @@ elif _BACKEND == "torch":
         JIT_PENALTIES,
         JIT_REPLICAS,
         apply,
+        approach,
         compiled,
         devices,
         distribute,
@@ -186,6 +191,7 @@ __all__ = [
     "STRATEGIES",
     "Layout",
     "apply",
+    "approach",
     "compiled",
     "devices",
     "distribute",

@@ -191,6 +191,11 @@ def apply(optimizer, gradients, variables):
         variable.assign(value)
 
 
+def approach(averages, values, share):
+    for average, value in zip(averages, values, strict=True):
+        average.assign(value + (average - value) * keras.ops.cast(share, value.dtype))
+
+
 def mean(x):
     return x
 

@@ -147,6 +147,11 @@ def _adam_step(adam, betas, powers, gradient, variable, learning_rate):
     )
 
 
+def approach(averages, values, share):
+    for average, value in zip(averages, values, strict=True):
+        average.assign(value + (average - value) * keras.ops.cast(share, value.dtype))
+
+
 def mean(x):
     if replicas()[0] == 1:
         return x

@@ -4,10 +4,13 @@ It never calls `.backward()`, which would also fill the gradients of the other p
 """
 
 import contextlib
+import functools
+import math
 
 import keras
 import torch
 
+from zoo.backend import torch_layers
 from zoo.backend.layout import Layout
 from zoo.errors import UsageError
 
@@ -94,7 +97,65 @@ def replicas():
 
 
 def apply(optimizer, gradients, variables):
-    optimizer.apply(gradients, variables)
+    # A loss-scaling optimizer may wrap the real one.
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    # A GPU would have to wait for the number of the step, which the kernel takes as a float.
+    if _updates_as_adam(inner) and variables[0].value.device.type == "cpu":
+        inner._backend_update_step = functools.partial(_adam_step, inner)
+    try:
+        optimizer.apply(gradients, variables)
+    finally:
+        vars(inner).pop("_backend_update_step", None)
+
+
+def _updates_as_adam(optimizer):
+    adam = keras.optimizers.Adam
+    same = isinstance(optimizer, adam) and type(optimizer).update_step is adam.update_step
+    return same and not optimizer.amsgrad
+
+
+@torch.no_grad()
+def _adam_step(adam, gradients, variables, learning_rate):
+    """Does the same as Keras's Adam in one pass over each variable instead of five."""
+    step = int(adam.iterations) + 1
+    beta_1, beta_2 = float(adam.beta_1), float(adam.beta_2)
+    indices = [adam._get_variable_index(v) for v in variables]
+    moments = [[slot[i].value for i in indices] for slot in (adam._momentums, adam._velocities)]
+    weights = [v.value for v in variables]
+    for slot in moments:
+        for moment, weight in zip(slot, weights, strict=True):
+            if moment.stride() != weight.stride():
+                moment.data = torch.empty_like(weight).copy_(moment)
+    torch._fused_adam_(
+        [_flat(weight) for weight in weights],
+        [_flat(gradient, weight) for gradient, weight in zip(gradients, weights, strict=True)],
+        *([_flat(moment) for moment in slot] for slot in moments),
+        [],
+        [torch.tensor(float(step))] * len(indices),
+        lr=float(learning_rate),
+        beta1=beta_1,
+        beta2=beta_2,
+        weight_decay=0.0,
+        # Keras adds it before it corrects the root of the second moment, PyTorch afterwards.
+        eps=adam.epsilon / math.sqrt(1 - beta_2**step),
+        amsgrad=False,
+        maximize=False,
+    )
+
+
+@torch.no_grad()
+def approach(averages, values, share):
+    averages, values = ([v.value for v in variables] for variables in (averages, values))
+    torch._foreach_sub_(averages, values)
+    torch._foreach_mul_(averages, share)
+    torch._foreach_add_(averages, values)
+
+
+def _flat(tensor, like=None):
+    """Returns all numbers of a tensor without gaps in the order of memory, that of `like`."""
+    if like is not None and (tensor.stride(), tensor.dtype) != (like.stride(), like.dtype):
+        tensor = torch.empty_like(like).copy_(tensor)
+    return tensor.as_strided((tensor.numel(),), (1,))
 
 
 def mean(x):
@@ -128,6 +189,7 @@ def prepare(network):
             "PyTorch can train convolutions in float16 only on a GPU. Expected mixed_bfloat16 or "
             "float32 on this machine, or another backend. Received: mixed_float16."
         )
+    torch_layers.prepare(network)
 
 
 def distribute(strategy, devices):

@@ -31,5 +31,4 @@ class Averaging(Part):
         half_life = ops.minimum(game.current("ema_half_life"), self.ema_ramp_up * seen)
         decay = ops.power(0.5, size / ops.maximum(half_life, 1e-6))
         with backend.no_grad():
-            for average, weight in game.averaged_weights():
-                average.assign(weight + (average - weight) * ops.cast(decay, weight.dtype))
+            backend.approach(*zip(*game.averaged_weights(), strict=True), decay)
