@@ -2,6 +2,7 @@
 
 python -m benchmarks
 python -m benchmarks --models=dcgan --backends=tensorflow,torch --rounds=5
+python -m benchmarks --commands
 python -m benchmarks --quick
 
 Writes table.md, results.json and picture.png. docs/performance.md explains the method.
@@ -23,7 +24,7 @@ import time
 
 from absl import flags
 
-from benchmarks import table
+from benchmarks import commands, table
 from benchmarks.measure import BATCH, MATRIX
 from zoo.cli import programs
 from zoo.errors import UsageError
@@ -38,6 +39,7 @@ flags.DEFINE_list("widths", None, "Of the compared DCGANs; by default 64,32.")
 flags.DEFINE_list("batch_sizes", [], "Of the first model's recipe as well, such as 16,64,256.")
 flags.DEFINE_integer("rounds", None, "How often each is measured; by default 3.", lower_bound=1)
 flags.DEFINE_float("seconds", None, "Of a measurement; by default 5.", lower_bound=0.1)
+flags.DEFINE_bool("commands", False, "Time every command as a whole process instead.")
 flags.DEFINE_bool("quick", False, "Everything in tiny: one round, a second each.")
 flags.DEFINE_bool("json", False, "Print results.json instead of the table.")
 flags.DEFINE_string("out", "runs/benchmarks", "Folder to write to.")
@@ -92,13 +94,14 @@ def candidates(models, backends, widths, batch_sizes=(), quick=False):
         listed += [Candidate("zoo", b, label, table.OURS, compared) for b in backends]
         halved = compared | {"overrides": compared["overrides"] | {"precision": "mixed_bfloat16"}}
         listed += [Candidate("zoo", b, f"{label}, bfloat16", table.OURS, halved) for b in backends]
-        for kind, backend, name in (
-            ("keras", "tensorflow", "Keras idiom"),
-            ("pytorch", "torch", "PyTorch"),
-            ("pytorch_compiled", "torch", "PyTorch, compiled"),
+        for kind, backend, name, precision in (
+            ("keras", "tensorflow", "Keras idiom", ""),
+            ("pytorch", "torch", "PyTorch", ""),
+            ("pytorch_compiled", "torch", "PyTorch, compiled", ""),
+            ("pytorch_bfloat16", "torch", "PyTorch", ", bfloat16"),
         ):
             if backend in backends:
-                listed.append(Candidate(kind, backend, label, name, compared))
+                listed.append(Candidate(kind, backend, label + precision, name, compared))
     sizes = [(models[0], {"batch_size": size}) for size in batch_sizes]
     for model, batch in [*((model, {}) for model in models), *sizes]:
         overrides = (TINY if quick else OVERRIDES).get(model, {}) | batch
@@ -199,6 +202,8 @@ def run():
     measurements, notes, failed = [], other_work(), 0
     for note in notes:
         print(f"warning: {note}", file=sys.stderr)
+    if FLAGS.commands:
+        return time_commands(backends[0], rounds, quick, notes)
     interrupted = False
     try:
         failed = measure_all(entries, rounds, seconds, measurements, notes)
@@ -211,6 +216,33 @@ def run():
         results = report(measurements, notes, rounds, seconds, minutes, backends[0])
         write(results, pathlib.Path(FLAGS.out), readme)
     return 130 if interrupted else int(failed > 0)
+
+
+def time_commands(backend, rounds, quick, notes):
+    """Measures every command, prints the table and writes commands.md and commands.json."""
+    try:
+        rows = commands.measure(backend, rounds, quick, lambda text: print(text, file=sys.stderr))
+    except RuntimeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    programs.choose_backend(backend)
+    from zoo.files import write_atomically
+    from zoo.runs import directory
+
+    environment = directory.environment()
+    commit = (environment["commit"] or "unknown")[:7]
+    about = (
+        f"{backend}, {environment['cpus']} CPUs ({programs.processor()}), {datetime.date.today()}, "
+        f"commit {commit}: {rounds} rounds; median, and in brackets the range."
+    )
+    text = "\n\n".join([commands.markdown(rows), about, *(f"- {note}" for note in notes)])
+    folder = pathlib.Path(FLAGS.out)
+    content = {"environment": environment, "about": about, "notes": notes, "rows": rows}
+    directory.write_json(folder / "commands.json", content)
+    write_atomically(folder / "commands.md", f"{text}\n".encode())
+    print(json.dumps(content, indent=2) if FLAGS.json else text)
+    print(f"\nwritten to {folder}", file=sys.stderr)
+    return 0
 
 
 def report(measurements, notes, rounds, seconds, minutes, backend):

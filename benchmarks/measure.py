@@ -124,7 +124,7 @@ def keras_idiom(spec):
     return watch.result(BATCH, each, imported)
 
 
-def pytorch(spec, compiled=False):
+def pytorch(spec, **options):
     """Measures the reference in plain PyTorch, trained in a plain loop."""
     start = time.perf_counter()
     import torch
@@ -134,7 +134,7 @@ def pytorch(spec, compiled=False):
     from benchmarks.references import pytorch_dcgan as reference
 
     samples = images(spec["examples"])
-    gan = reference.PyTorchDCGAN(spec["overrides"]["width"], compiled)
+    gan = reference.PyTorchDCGAN(spec["overrides"]["width"], **options)
     spent = [0.0]
     watch = Watch(spec, spent)
     stream = timed_shuffle(samples, BATCH, spent)
@@ -142,7 +142,7 @@ def pytorch(spec, compiled=False):
         try:
             loss = gan.step(next(stream))
         except Exception as error:
-            if not compiled or watch.first_step is not None:
+            if not options.get("compiled") or watch.first_step is not None:
                 raise
             reason = " ".join(str(error).split())[:200]
             return {"skipped": f"torch.compile does not work on this machine: {reason}"}
@@ -157,6 +157,11 @@ def pytorch(spec, compiled=False):
 def pytorch_compiled(spec):
     """Does the same as `pytorch` with both networks compiled."""
     return pytorch(spec, compiled=True)
+
+
+def pytorch_bfloat16(spec):
+    """Does the same as `pytorch` under autocast to bfloat16."""
+    return pytorch(spec, bfloat16=True)
 
 
 def product(spec):
@@ -250,6 +255,7 @@ KINDS = {
     "keras": keras_idiom,
     "pytorch": pytorch,
     "pytorch_compiled": pytorch_compiled,
+    "pytorch_bfloat16": pytorch_bfloat16,
     "product": product,
 }
 

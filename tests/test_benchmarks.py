@@ -14,7 +14,7 @@ import pytest
 from keras import layers
 
 import zoo
-from benchmarks import operations, table
+from benchmarks import commands, operations, table
 from benchmarks.measure import BATCH
 
 WIDTH = 4
@@ -256,3 +256,36 @@ def test_ratios_are_taken_within_a_round_and_the_limit_is_the_fastest_product():
     assert first["of_limit"] == {"median": 110 / 800, "min": 20 / 800, "max": 200 / 800}
     assert second["of_limit"] is None
     assert "| jax | 2 |" in table.markdown({**summary, "about": "", "notes": []})
+
+
+@pytest.mark.slow  # three programs, as whole processes
+def test_commands_are_timed_as_whole_processes(tmp_path):
+    done = run("--commands", "--quick", "--backends=tensorflow", f"--out={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "commands.json").read_text())["rows"]
+    for row in rows:
+        (wall,), (cpu,) = row["wall"], row["cpu"]
+        assert wall > 0 and cpu > 0
+        assert f"`python {' '.join(row['command'])}`" in done.stdout
+    assert [row["label"] for row in rows] == list(commands.commands(quick=True))
+
+
+def test_a_command_that_fails_is_named_with_what_it_said(monkeypatch):
+    monkeypatch.setattr(commands, "commands", lambda quick: {"wrong": ("train.py", "--modle=x")})
+    with pytest.raises(RuntimeError, match=r"wrong: exit code 2, error: .*modle"):
+        commands.measure("tensorflow", rounds=1)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs PyTorch")
+def test_the_pytorch_reference_trains_in_bfloat16_with_weights_of_float32():
+    import torch
+
+    from benchmarks.references import pytorch_dcgan
+
+    reference, kinds = pytorch_dcgan.PyTorchDCGAN(WIDTH, bfloat16=True), []
+    for layer in (reference.generator[3], reference.discriminator[2]):
+        layer.register_forward_hook(lambda layer, inputs, output: kinds.append(output.dtype))
+    images = np.random.default_rng(0).integers(0, 256, (8, 28, 28, 1), "uint8")
+    assert np.isfinite(float(reference.step(images)))
+    assert kinds == [torch.bfloat16] * 4
+    assert {p.dtype for p in reference.discriminator.parameters()} == {torch.float32}

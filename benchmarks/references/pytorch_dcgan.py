@@ -56,14 +56,16 @@ class PyTorchDCGAN:
     Args:
         width: int, channels at the largest resolution.
         compiled: bool, whether the networks go through `torch.compile`.
+        bfloat16: bool, whether the step runs under autocast to bfloat16.
     """
 
-    def __init__(self, width, compiled=False):
+    def __init__(self, width, compiled=False, bfloat16=False):
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.generator, self.discriminator = (
             build(width).apply(_initialise).to(self.device, memory_format=torch.channels_last)
             for build in (build_generator, build_discriminator)
         )
+        self.precision = torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16)
         self.generate, self.discriminate = self.generator, self.discriminator
         if compiled:
             self.generate = torch.compile(self.generator)
@@ -84,16 +86,17 @@ class PyTorchDCGAN:
         """
         real = torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2)
         real = real.to(torch.float32, memory_format=torch.channels_last) / 127.5 - 1
-        fake = self.generate(torch.randn(len(images), LATENT_DIM, device=self.device))
-
-        d_loss = softplus(-self.discriminate(real)).mean()
-        d_loss = d_loss + softplus(self.discriminate(fake.detach())).mean()
+        with self.precision:
+            fake = self.generate(torch.randn(len(images), LATENT_DIM, device=self.device))
+            d_loss = softplus(-self.discriminate(real)).mean()
+            d_loss = d_loss + softplus(self.discriminate(fake.detach())).mean()
         self.d_optimizer.zero_grad()
         d_loss.backward()
         self.d_optimizer.step()
 
         self.discriminator.requires_grad_(False)
-        g_loss = softplus(-self.discriminate(fake)).mean()
+        with self.precision:
+            g_loss = softplus(-self.discriminate(fake)).mean()
         self.g_optimizer.zero_grad()
         g_loss.backward()
         self.g_optimizer.step()
