@@ -76,7 +76,7 @@ def import_quietly():
     # TensorFlow's C++ side reads this when it is imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if not any(isinstance(finder, _TensorFlow) for finder in sys.meta_path):
-        sys.meta_path[:0] = [_TensorFlow(), _ScikitLearn()]
+        sys.meta_path[:0] = [_TensorFlow(), _Unneeded()]
 
 
 def choose_backend(wanted=None, recorded=None):
@@ -258,19 +258,23 @@ class _TensorFlow(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return spec
 
 
-class _ScikitLearn(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Keeps Keras, while it is itself imported, from importing scikit-learn.
+class _Unneeded(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Keeps Keras, while it is itself imported, from importing what no program here uses of it.
 
-    It would take most of a second, for wrappers around Keras models that no program here uses. To
-    all that is imported later it is there.
+    That is scikit-learn for wrappers around models, Matplotlib for galleries and, by way of
+    TensorFlow, JAX for LiteRT: together a quarter of the time. To all that is imported later they
+    are there.
     """
 
     def exec_module(self, module):
-        raise ModuleNotFoundError("not imported for Keras", name="sklearn")
+        name = module.__name__
+        raise ModuleNotFoundError(f"No module named {name!r}: not imported for Keras", name=name)
 
     def find_spec(self, name, path=None, target=None):
+        unneeded = name in ("sklearn", "matplotlib")
+        unneeded |= name == "jax" and os.environ.get("KERAS_BACKEND") != "jax"
         keras = getattr(sys.modules.get("keras"), "__spec__", None)
-        if name == "sklearn" and getattr(keras, "_initializing", False):
+        if unneeded and getattr(keras, "_initializing", False):
             return importlib.machinery.ModuleSpec(name, self)
         return None
 

@@ -243,19 +243,23 @@ def _load_keras(path, network):
     return lambda inputs: _run_keras(model, inputs)
 
 
-class _NoTensorFlow(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Hides TensorFlow: it can be found but not loaded.
+class _Hidden(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Hides modules by their names: they can be found but not loaded.
 
     `sys.modules["tensorflow"] = None` does not work, because a Rescaling layer takes the key for
     TensorFlow itself. An error during the search does not work, because PyTorch looks it up when it
     starts.
     """
 
+    def __init__(self, *names):
+        self.names = names
+
     def find_spec(self, name, path=None, target=None):
-        return importlib.machinery.ModuleSpec(name, self) if name == "tensorflow" else None
+        return importlib.machinery.ModuleSpec(name, self) if name in self.names else None
 
     def exec_module(self, module):
-        raise ModuleNotFoundError("No module named 'tensorflow'", name="tensorflow")
+        name = module.__name__
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
 def _main(path):
@@ -275,9 +279,9 @@ if __name__ == "__main__":
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path = [entry for entry in sys.path if os.path.abspath(entry) != here]
     sys.modules["zoo"] = None
-    # Keras would import it for its wrappers, which takes most of a second.
-    sys.modules["sklearn"] = None
-    if os.environ.get("KERAS_BACKEND") != "tensorflow":
-        # Keras imports it when it saves, for seconds, just to check that it exists.
-        sys.meta_path.insert(0, _NoTensorFlow())
+    # What Keras and TensorFlow would import for wrappers, galleries and converters: a quarter of the
+    # time of this process. TensorFlow itself is imported when a network is saved, just to check
+    # that it exists.
+    others = {"tensorflow", "jax"} - {os.environ.get("KERAS_BACKEND")}
+    sys.meta_path.insert(0, _Hidden("sklearn", "matplotlib", *others))
     _main(sys.argv[1])
