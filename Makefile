@@ -3,6 +3,7 @@
 # make test-all  runs the slow ones too
 # make torch   installs PyTorch as well, so that both run under it too
 # make test-faults  injects faults, each as often as the tests say: about half an hour
+# make docs    builds the pages in site/; open site/index.html
 # make clean   removes the environment and what the tests compiled
 # make lint    checks format and style
 
@@ -13,7 +14,7 @@ BACKENDS = tensorflow jax torch
 # Tests that run at once; each takes up to 2 GB of memory.
 JOBS = 2
 
-.PHONY: demo test test-all test-faults torch lint clean
+.PHONY: demo test test-all test-faults torch lint docs clean
 
 demo: $(VENV)/base
 	$(RUN) train.py --model=dcgan --dataset=digits --name=demo --overwrite --epochs=1000 --max_minutes=1.5
@@ -47,6 +48,10 @@ lint: $(VENV)/test
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 
+# Strict: a link to nowhere is an error.
+docs: $(VENV)/docs
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --quiet
+
 $(VENV)/python:
 	@$(PYTHON) -c "import sys; (3, 10) <= sys.version_info < (3, 14) or sys.exit('error: Python 3.10 to 3.13 is needed; choose one with make PYTHON=python3.12. Received: ' + sys.version.split()[0])"
 	$(PYTHON) -m venv $(VENV)
@@ -67,5 +72,10 @@ $(VENV)/torch: requirements-torch.txt $(VENV)/base
 	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-torch.txt
 	@touch $@
 
+$(VENV)/docs: requirements-docs.txt | $(VENV)/python
+	@echo "installing requirements-docs.txt"
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
+	@touch $@
+
 clean:
-	rm -rf $(VENV) tests/.jax_cache
+	rm -rf $(VENV) tests/.jax_cache site
