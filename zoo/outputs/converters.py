@@ -12,6 +12,7 @@ import numpy as np
 
 # onnxruntime reads it since 1.12 (2022). tf2onnx's default is 15.
 OPSET = 17
+WEB = "network.onnx"  # in the folder of a page
 # Weights of fewer numbers stay float32: they take no room, and normalisation needs them exact.
 LEAST_INT8 = 1024
 
@@ -67,6 +68,13 @@ def save_onnx_int8(model, names, output, path):
         graph.node.insert(0, node)
     onnx.checker.check_model(file)
     onnx.save(file, path)
+
+
+def save_web(model, names, output, path):
+    """Writes a folder with the ONNX file of a page, which `zoo.outputs.web` completes."""
+    folder = pathlib.Path(path)
+    folder.mkdir()
+    save_onnx(model, names, output, str(folder / WEB))
 
 
 def rounded(values):
@@ -202,6 +210,7 @@ WRITERS = {
     "serving": save_savedmodel,
     "onnx": save_onnx,
     "onnx_int8": save_onnx_int8,
+    "web": save_web,
     "tflite": save_tflite,
     "tflite_int8": save_tflite_int8,
 }
@@ -211,6 +220,7 @@ LOADERS = {
     "serving": _load_savedmodel,
     "onnx": _load_onnx,
     "onnx_int8": _load_onnx,
+    "web": lambda path: _load_onnx(str(pathlib.Path(path) / WEB)),
     "tflite": _load_tflite,
     "tflite_int8": _load_tflite,
 }

@@ -13,7 +13,7 @@ import numpy as np
 import zoo
 from zoo import keras_files
 from zoo.errors import UsageError, nearest
-from zoo.outputs import keras_alone, placing
+from zoo.outputs import keras_alone, placing, web
 from zoo.outputs.loading_code import loading_code
 from zoo.runs import assembly, networks
 from zoo.runs import config as configs
@@ -26,6 +26,8 @@ FORMATS = {
     "serving": "{}_serving",
     "onnx": "{}.onnx",
     "onnx_int8": "{}_int8.onnx",
+    # A folder with a page that draws in the browser.
+    "web": "{}_web",
     "tflite": "{}.tflite",
     "tflite_int8": "{}_int8.tflite",
 }
@@ -54,12 +56,15 @@ _NEEDS = {
     "serving": _TENSORFLOW,
     "onnx": _ONNX,
     "onnx_int8": _ONNX,
+    "web": _ONNX,
     "tflite": _TENSORFLOW,
     "tflite_int8": _TENSORFLOW,
 }
 
 
-def export(source, formats, out=None, backend=None, say=print, discriminator=False):
+def export(
+    source, formats, out=None, backend=None, say=print, discriminator=False, web_runtime=None
+):
     """Writes the networks of a run, and optionally its discriminator, in other formats.
 
     These are the networks that draw: the generator, or one for each direction, such as `a_to_b`.
@@ -69,7 +74,7 @@ def export(source, formats, out=None, backend=None, say=print, discriminator=Fal
     TensorFlow. Then another fresh process loads every artefact and compares it with the original at
     batch sizes 1 and 7, and on pictures of another size if the network accepts them. Only if all
     agree do they replace older ones; `serving` gets a folder of the next number beside them, as
-    TensorFlow Serving expects.
+    TensorFlow Serving expects. `web` is a folder with a page that draws in the browser.
 
     `onnx_int8` and `tflite_int8` hold the large weights in 8 bits, a quarter of the size, and draw
     other samples. How much these differ, over 64 of them, is measured and said.
@@ -87,6 +92,8 @@ def export(source, formats, out=None, backend=None, say=print, discriminator=Fal
             difference, and the lines that load the artefact.
         discriminator: bool, whether to export the discriminator too. If a variant has its own names
             for the two `.h5` files, both files get them.
+        web_runtime: folder with the files of onnxruntime-web for `web`, or None to fetch them from
+            npm, once.
 
     Returns:
         list of str: the absolute paths of the artefacts, in the order of `formats`, of one network
@@ -118,6 +125,8 @@ def export(source, formats, out=None, backend=None, say=print, discriminator=Fal
         for name in formats
     }
     _check_targets(out, paths)
+    if "web" in formats:
+        web_runtime = web.runtime(web_runtime)
     if backend is None:
         import keras
 
@@ -135,6 +144,10 @@ def export(source, formats, out=None, backend=None, say=print, discriminator=Fal
         if discriminator:
             keras_files.save(_inference_discriminator(gan), originals["discriminator"])
         facts, differences = _convert(originals, formats, folder, backend, sources)
+        for network in originals if "web" in formats else ():
+            web.check(facts[network], network)
+            page = os.path.join(folder, f"{network}.web")
+            web.add_page(page, facts[network], _title(source, network), web_runtime)
         whole = {network: os.path.getsize(path) for network, path in originals.items()}
         for (network, name), path in paths.items():
             new = os.path.join(folder, f"{network}.{name}")
@@ -203,6 +216,12 @@ def _convert(originals, formats, folder, backend, sources):
     for network in originals:
         _check_differences(differences[network], common[network]["reference"], network)
     return facts, differences
+
+
+def _title(source, network):
+    """Returns the title of a page: the name of the run or file, and which network if of several."""
+    name = os.path.splitext(os.path.basename(os.path.abspath(source)))[0]
+    return name if network == "generator" else f"{name}: {network}"
 
 
 def _with_discriminator(source):

@@ -96,7 +96,8 @@ def convert(original, folder, formats, reference, network="generator", many=Fals
             if name in ("keras", "h5"):
                 keras_files.save(model, path)
             else:
-                written = _with_named_inputs(model, names) if "onnx" in name else model
+                onnx = "onnx" in name or name == "web"
+                written = _with_named_inputs(model, names) if onnx else model
                 converters.WRITERS[name](written, names, outputs, path)
         except Exception as error:
             raise ValueError(
@@ -279,9 +280,8 @@ if __name__ == "__main__":
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path = [entry for entry in sys.path if os.path.abspath(entry) != here]
     sys.modules["zoo"] = None
-    # What Keras and TensorFlow would import for wrappers, galleries and converters: a quarter of the
-    # time of this process. TensorFlow itself is imported when a network is saved, just to check
-    # that it exists.
+    # What Keras and TensorFlow would import for wrappers, galleries and converters is a quarter of
+    # the time that they take. TensorFlow itself Keras imports when it saves, to see that it exists.
     others = {"tensorflow", "jax"} - {os.environ.get("KERAS_BACKEND")}
     sys.meta_path.insert(0, _Hidden("sklearn", "matplotlib", *others))
     _main(sys.argv[1])

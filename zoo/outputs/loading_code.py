@@ -1,5 +1,7 @@
 """The Python code that `export` prints for each artefact."""
 
+import shlex
+
 from zoo.runs import network_files
 
 
@@ -42,6 +44,11 @@ def loading_code(format, path, inputs, shape, classes, outputs, network="generat
             "import keras",
             f"layer = keras.layers.TFSMLayer({path!r}, call_endpoint='serve')",
             f"{outputs} = layer({arguments})",
+        ]
+    elif format == "web":
+        lines = [
+            "# in a shell; the page is then at http://127.0.0.1:8000",
+            f"# python -m http.server --bind=127.0.0.1 --directory={shlex.quote(path)}",
         ]
     elif format.startswith("tflite"):
         named = ", ".join(f"{name}={name}" for name in inputs)

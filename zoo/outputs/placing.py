@@ -9,6 +9,8 @@ def is_artefact(path, format):
         return os.path.isfile(os.path.join(path, "saved_model.pb"))
     if format == "serving":
         return os.path.isdir(path) and bool(versions(path) or not os.listdir(path))
+    if format == "web":
+        return os.path.isfile(os.path.join(path, "index.html"))
     return os.path.isfile(path)
 
 
