@@ -11,7 +11,7 @@ def instance_norm(name):
     return layers.GroupNormalization(groups=-1, epsilon=1e-5, name=name)
 
 
-def patches(x, width, halvings, kernel, norm):
+def patches(x, width, halvings, kernel, norm, prefix=""):
     """Returns the logits of overlapping patches of an image (Isola et al. 2017, appendix 6.1.2).
 
     Args:
@@ -20,6 +20,7 @@ def patches(x, width, halvings, kernel, norm):
         halvings: int, strided convolutions: 1, 2, 3 or 4 for patches of 16, 34, 70 or 142 pixels.
         kernel: function without arguments that gives the settings of a convolution's weights.
         norm: function from a name to a normalisation layer.
+        prefix: str, of the names of all layers.
 
     Returns:
         float32 tensor `(batch, height / 2 ** halvings, width / 2 ** halvings, 1)`.
@@ -27,11 +28,12 @@ def patches(x, width, halvings, kernel, norm):
     for i in range(halvings + 1):
         strides = 2 if i < halvings else 1
         channels = width * min(2**i, 8)
-        x = layers.Conv2D(channels, 4, strides, "same", **kernel(), name=f"patch_{i}")(x)
+        x = layers.Conv2D(channels, 4, strides, "same", **kernel(), name=f"{prefix}patch_{i}")(x)
         if i:
-            x = norm(f"patch_{i}_norm")(x)
-        x = layers.LeakyReLU(0.2, name=f"patch_{i}_relu")(x)
-    return layers.Conv2D(1, 4, 1, "same", dtype="float32", **kernel(), name="logits")(x)
+            x = norm(f"{prefix}patch_{i}_norm")(x)
+        x = layers.LeakyReLU(0.2, name=f"{prefix}patch_{i}_relu")(x)
+    last = layers.Conv2D(1, 4, 1, "same", dtype="float32", **kernel(), name=f"{prefix}logits")
+    return last(x)
 
 
 def check_divisible(image_shape, model, divisor):

@@ -35,6 +35,11 @@ MODELS = {
         "Pix2Pix",
         "turns pictures into others, learnt from pairs (Isola et al. 2017)",
     ),
+    "pix2pixhd": (
+        "zoo.models.pix2pixhd",
+        "Pix2PixHD",
+        "turns label maps or pictures into large pictures, learnt from pairs (Wang et al. 2018)",
+    ),
     "cyclegan": (
         "zoo.models.cyclegan",
         "CycleGAN",

@@ -30,7 +30,7 @@ _PICTURE_OPTIONS = ("image_size", "channels", "resize", "data_dir", "strict")
 # Further options of single sources of pictures.
 _OWN_OPTIONS = {
     "folder": ("pixel_range",),
-    "pairs": ("pixel_range", "direction"),
+    "pairs": ("pixel_range", "direction", "labels"),
     "domains": ("pixel_range",),
     "crops": ("pixel_range",),
 }
@@ -52,7 +52,8 @@ class Dataset:
     Attributes:
         name: str, as given to `load`.
         fields: dict field name -> array. May be read-only views of files, so copy before writing.
-        class_names: tuple of str, names of the labels, or of the domains a and b; else empty.
+        class_names: tuple of str, names of the labels, which are colours where `input` is a label
+            map, or of the domains a and b; else empty.
         fingerprint: str, SHA-256 in hex of the prepared fields and the class names: equal for equal
             data, wherever it lies.
         skipped: tuple of (path, reason), the files that could not be used.
@@ -147,7 +148,7 @@ def load(
         data_dir: str, folder of prepared TFDS sets. Without it, the first of $ZOO_DATA_DIR/tfds,
             $TFDS_DATA_DIR and ~/tensorflow_datasets that has the set.
         strict: bool, whether to refuse a folder with unusable files instead of skipping them.
-        **options: `direction` for pairs, see `zoo.data.pairs`; for made-up vectors see
+        **options: `direction` and `labels` for pairs, see `zoo.data.pairs`; for made-up vectors see
             `zoo.data.synthetic.load`. `options_of` lists them.
 
     Returns:

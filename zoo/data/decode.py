@@ -66,10 +66,10 @@ class Work:
         except ValueError as error:
             raise Unusable(path, str(error)) from None
 
-    def prepared(self, image):
+    def prepared(self, image, **options):
         """Returns a Pillow image as a uint8 array `(h, w, c)`. Raises ValueError like `prepare`."""
         self.spans.add(image)
-        return images.prepare(image, *self.preparation)
+        return images.prepare(image, *self.preparation, **options)
 
     def refuse_nothing(self, kept):
         """Raises UsageError if no item is left."""

@@ -97,7 +97,7 @@ def reasons():
         raise ValueError(" ".join(str(error).split()) or type(error).__name__) from None
 
 
-def prepare(image, size, channels, resize, pixel_range=None):
+def prepare(image, size, channels, resize, pixel_range=None, method=Image.Resampling.LANCZOS):
     """Turns a Pillow image of any mode and size into a uint8 array `(height, width, channels)`.
 
     Args:
@@ -107,6 +107,7 @@ def prepare(image, size, channels, resize, pixel_range=None):
         resize: one of RESIZES, see `zoo.data.load`.
         pixel_range: (low, high), the values of black and white in pictures of more than 8 bits; or
             None, where whole numbers reach from 0 to 65535.
+        method: PIL.Image.Resampling.
 
     Raises:
         ValueError: this picture cannot be used; the message says why.
@@ -117,7 +118,7 @@ def prepare(image, size, channels, resize, pixel_range=None):
     else:
         image = _on_white(image).convert("L" if channels == 1 else "RGB")
     if size is not None:
-        image = fit(image, size, resize)
+        image = fit(image, size, resize, method)
     array = np.asarray(image, "uint8").reshape(image.height, image.width, channels)
     # Files may hide any colour in fully transparent pixels. A network would learn it.
     return np.where(array[..., 3:] == 0, np.uint8(0), array) if channels == 4 else array
@@ -174,15 +175,15 @@ def to_8_bits(array):
     return ((array.astype("uint32") * 255 + 32767) // 65535).astype("uint8")
 
 
-def fit(image, size, resize):
-    """Returns a Pillow image in another size, by Lanczos.
+def fit(image, size, resize, method=Image.Resampling.LANCZOS):
+    """Returns a Pillow image in another size.
 
     Args:
         image: PIL.Image.Image of a mode without a palette.
         size: (height, width).
         resize: one of RESIZES, see `zoo.data.load`.
+        method: PIL.Image.Resampling.
     """
-    method = Image.Resampling.LANCZOS
     height, width = size
     if resize == "stretch":
         return image.resize((width, height), method)

@@ -56,6 +56,7 @@ class Game(configured.Configured, KerasMethods, keras.Model):
         pooled: names of the outputs of `make` that a `Pool` keeps.
         jittered: names of the image fields that a `Jitter` moves; `paired` says whether they
             belong together.
+        flat: names of those of them whose flat colours must not be mixed, as those of label maps.
         num_classes: int or None, classes the game can draw.
 
     Raises:
@@ -73,6 +74,7 @@ class Game(configured.Configured, KerasMethods, keras.Model):
     pooled = ()
     jittered = ()
     paired = True
+    flat = ()
     num_classes = None
 
     def __init__(self, *shape, name=None, dtype=None, **given):

@@ -29,13 +29,13 @@ class Jitter(Part):
         for name in game.jittered:
             if draws is None or not game.paired:
                 draws = game.uniform((ops.shape(batch[name])[0], 3))
-            moved[name] = self._moved(batch[name], draws)
+            moved[name] = self._moved(batch[name], draws, name in game.flat)
         return moved
 
-    def _moved(self, images, draws):
+    def _moved(self, images, draws, flat):
         _, height, width, channels = images.shape
         tall, wide = (round(side * (1 + self.jitter)) for side in (height, width))
-        if self.jitter:
+        if self.jitter and not flat:
             images = ops.image.resize(images, (tall, wide), interpolation="bilinear")
 
         def places(draw, larger, size):
@@ -45,6 +45,13 @@ class Jitter(Part):
         rows, columns = places(draws[:, 0], tall, height), places(draws[:, 1], wide, width)
         if self.mirror:
             columns = ops.where(draws[:, 2:] < 0.5, ops.flip(columns, axis=1), columns)
+        if self.jitter and flat:
+            # The pixel that is nearest in the picture before it was enlarged.
+            rows, columns = (
+                (2 * rows + 1) * height // (2 * tall),
+                (2 * columns + 1) * width // (2 * wide),
+            )
+            tall, wide = height, width
         batch = ops.shape(images)[0]
         first = ops.arange(batch, dtype="int32")[:, None, None] * (tall * wide)
         index = first + rows[:, :, None] * wide + columns[:, None, :]

@@ -39,7 +39,7 @@ def data_options(config, source):
         "pixel_range": config.get("pixel_range"),
         "data_dir": source.data_dir,
         "strict": source.strict,
-        **{name: config[name] for name in ("target", "direction") if config.get(name)},
+        **{name: config[name] for name in ("target", "direction", "labels") if config.get(name)},
     }
 
 
@@ -91,6 +91,8 @@ def created(config):
         decided["rounds_before"] = config["rounds_before"]
     if "num_classes" in model.settings():
         decided["num_classes"] = len(config["class_names"]) or None
+    if "colours" in model.settings():
+        decided["colours"] = tuple(config["class_names"]) if config.get("labels") else ()
     return zoo.create(
         config["model"], dtype=config["precision"], **decided, **configs.model_settings(config)
     )

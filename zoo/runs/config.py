@@ -44,6 +44,8 @@ class RunSettings:
             floating-point numbers; none: 0,65535, and no floating-point numbers.
         target: density of the data set `gaussian`, as "0.5*normal(0, 1) + 0.5*uniform(2, 3)".
         direction: a_to_b or b_to_a, which side of `pairs:` is the input; none: a_to_b.
+        labels: most labels that the inputs of `pairs:` show as flat colours or as numbers; 0: they
+            are pictures, not label maps.
         even_classes: whether to draw each class equally often, however many samples it has.
         sample_every: steps between grids of samples.
         stop_on_collapse: whether to end the run when all samples are alike.
@@ -66,6 +68,7 @@ class RunSettings:
         "pixel_range": Setting(str, None, optional=True, read=_range),
         "target": Setting(str, None, optional=True),
         "direction": Setting(str, None, choices=("a_to_b", "b_to_a"), optional=True),
+        "labels": Setting(int, 0, least=0, most=256),
         "even_classes": Setting(bool, False),
         "sample_every": Setting(int, 250, least=1),
         "stop_on_collapse": Setting(bool, False),
@@ -77,7 +80,7 @@ class RunSettings:
 
 
 # Model settings that the run decides.
-DECIDED = ("image_shape", "sample_shape", "num_classes", "seed", "rounds_before")
+DECIDED = ("image_shape", "sample_shape", "num_classes", "colours", "seed", "rounds_before")
 
 # Settings that may change on resuming: they affect the end and the files of a run, not what it
 # computes.
