@@ -41,6 +41,11 @@ SMALL = {
     # The game from the first step, and features that need no package.
     "error_rounds": 0,
     "perceptual_features": "random",
+    "global_rounds": 0,
+    "enhancer_rounds": 0,
+    "halvings": 2,
+    "enhancer_blocks": 1,
+    "discriminator_width": 4,
 }
 IMAGE_SHAPE = (16, 16, 1)
 # Where a network halves its images more often.

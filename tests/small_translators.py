@@ -12,6 +12,7 @@ from zoo.runs import config as configs
 # What `Game.averaged` says of the models.
 NETWORKS = {
     "pix2pix": ("generator",),
+    "pix2pixhd": ("generator",),
     "cyclegan": ("a_to_b", "b_to_a"),
     "discogan": ("a_to_b", "b_to_a"),
     "srgan": ("generator",),

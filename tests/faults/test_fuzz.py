@@ -41,7 +41,7 @@ DATASETS = st.sampled_from(
 )
 FITTING = {
     **{"pix2pix": "pairs:sides", "cyclegan": "domains:sides"},
-    "discogan": "domains:sides",
+    **{"discogan": "domains:sides", "pix2pixhd": "pairs:sides"},
     **{"gaussian": "ring8", "sine": "sine"},
 }
 # Not where the flags would be those of another program, or start a training.

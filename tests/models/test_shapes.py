@@ -13,6 +13,7 @@ SHAPES = {
     "pix2pix": (32, 48, 4),
     "cyclegan": (12, 20, 4),
     "discogan": (32, 48, 4),
+    "pix2pixhd": (16, 24, 4),
 }
 
 

@@ -14,11 +14,12 @@ from zoo.errors import UsageError
 MOST_EXACT = 256
 # Levels around a colour, as a Euclidean distance, that count as its noise.
 NOISE = 32.0
-# In noisy maps, the least share of its own noise that is exactly a label's colour. That of mixed
-# colours at the borders is far smaller.
-STANDS_OUT = 0.03
-# In noisy maps, the least share of all pixels that the labels must explain.
-EXPLAINED = 0.6
+# In noisy maps those pixels count whose neighbours differ by at most so many levels: there are no
+# mixed colours among them, as there are at the borders.
+FLAT = 12
+# Of those, the least share of its own noise that is exactly a label's colour, the least share of
+# all that belongs to a label, and the least that all labels together must explain.
+STANDS_OUT, LEAST, EXPLAINED = 0.05, 1e-3, 0.95
 # Labels that are looked for where no number is given.
 MOST = 64
 # Share of the pixels of a picture that may have no label's colour, at the borders of noisy maps.
@@ -29,14 +30,14 @@ class Colours:
     """Counts the colours of pictures, added one by one."""
 
     def __init__(self):
-        self.counts = collections.Counter()
+        self.seen, self.flat = set(), collections.Counter()
 
     def add(self, image):
         """Adds a uint8 picture `(h, w, 1, 3 or 4)`."""
         packed = _packed(image)
-        # Of noisy maps the counts stay right, for all that matters, with a fraction of the pixels.
-        values, counts = np.unique(packed, return_counts=True)
-        self.counts.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+        self.seen.update(np.unique(packed).tolist())
+        values, counts = np.unique(packed[_flat(image).ravel()], return_counts=True)
+        self.flat.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
 
     def found(self, most):
         """Returns the labels' colours as names such as "#0030ff", sorted, a tuple of str.
@@ -47,16 +48,15 @@ class Colours:
         Raises:
             ValueError: there are more, or these are no label maps; the message says which.
         """
-        packed = np.array(list(self.counts), "int64")
-        weights = np.array(list(self.counts.values()), "float64")
-        if len(packed) <= MOST_EXACT:
-            chosen = packed
-        else:
-            chosen, explained = _standing_out(packed, weights / weights.sum())
+        chosen = self.seen
+        if len(self.seen) > MOST_EXACT:
+            packed = np.array(list(self.flat), "int64")
+            weights = np.array(list(self.flat.values()), "float64")
+            chosen, explained = _standing_out(packed, weights / max(weights.sum(), 1.0))
             if explained < EXPLAINED:
                 raise ValueError(
-                    f"they hold {len(packed):,} colours, as photographs do, instead of a few flat "
-                    "ones"
+                    f"they hold {len(self.seen):,} colours, as photographs do, instead of a few "
+                    "flat ones"
                 )
         names = tuple(f"#{colour:06x}" for colour in sorted(int(x) for x in chosen))
         if len(names) > most:
@@ -148,16 +148,28 @@ def _packed(image):
     return red << 16 | green << 8 | blue
 
 
+def _flat(image):
+    """Returns the pixels that differ little from their neighbours, bool `(h, w)`."""
+    levels = np.asarray(image)[..., :3].astype("int16")
+    flat = np.ones(levels.shape[:2], bool)
+    for axis in (0, 1):
+        alike = np.abs(np.diff(levels, axis=axis)).max(axis=-1) <= FLAT
+        first, last = [slice(None)] * 2, [slice(None)] * 2
+        first[axis], last[axis] = slice(None, -1), slice(1, None)
+        flat[tuple(first)] &= alike
+        flat[tuple(last)] &= alike
+    return flat
+
+
 def _standing_out(packed, shares):
     """Returns the colours of noisy maps, int64, and the share of pixels that they explain."""
     colours = np.stack([packed >> 16, packed >> 8 & 255, packed & 255], axis=-1).astype("float32")
     left, chosen, explained = shares.copy(), [], 0.0
-    while len(chosen) < MOST_EXACT:
+    while len(left) and len(chosen) < MOST_EXACT:
         peak = int(left.argmax())
         near = np.linalg.norm(colours - colours[peak], axis=1) < NOISE
         around = left[near].sum()
-        # The mixed colours come in no order, so the first that does not stand out ends the search.
-        if around <= 0 or left[peak] < STANDS_OUT * around:
+        if around < LEAST or left[peak] < STANDS_OUT * around:
             break
         chosen.append(int(packed[peak]))
         explained += around

@@ -62,11 +62,11 @@ def classifier(dataset, *, pixel_range=None, data_dir=None, only_cached=False):
             f"{name} needs a data set with classes to be trained on, and {dataset} has none. "
             "Use --features=raw, imagenet or inception."
         )
-    stamp = cache.stamp_of(
+    stamp = "classifier-" + cache.stamp_of(
         RECIPE, EPOCHS, LEAST_STEPS, train.fingerprint, parts.held_out.fingerprint
     )
     network = _network(train.samples.shape[1:], len(train.class_names))
-    facts = _read(stamp, network)
+    facts = read(stamp, network, ("accuracy",))
     if facts is None and only_cached:
         return None
     if facts is None:
@@ -76,14 +76,14 @@ def classifier(dataset, *, pixel_range=None, data_dir=None, only_cached=False):
         made = Extractor(name, network)
         likely = made.extract(parts.held_out.samples)[1].argmax(axis=1)
         made.accuracy = float((likely == parts.held_out.labels).mean())
-        _write(stamp, network, {"hash": made.hash, "accuracy": made.accuracy})
+        write(stamp, network, {"hash": made.hash, "accuracy": made.accuracy})
         say(
             f"{name}: {made.accuracy:.2%} right on the {parts.reference}, "
             f"trained in {seconds:.0f} CPU seconds.",
             file=sys.stderr,
         )
         return made
-    return Extractor(name, network, accuracy=facts["accuracy"])
+    return Extractor(name, network, accuracy=float(facts["accuracy"]))
 
 
 def _network(shape, classes):
@@ -112,6 +112,12 @@ def _network(shape, classes):
     features = block(layers.Dense(DIM, **plain), x)
     logits = layers.Dense(classes, kernel_initializer="zeros", dtype="float32")(features)
     network = keras.Model(images, [features, layers.Softmax(dtype="float32")(logits)])
+    draw_weights(network)
+    return network
+
+
+def draw_weights(network):
+    """Gives a network initial weights that are the same on every backend (He et al. 2015)."""
     rng = np.random.default_rng(0)
     network.set_weights(
         [
@@ -121,7 +127,6 @@ def _network(shape, classes):
             for w in network.get_weights()
         ]
     )
-    return network
 
 
 def _train(network, dataset, name):
@@ -190,10 +195,14 @@ def _folders():
         yield os.path.join(root(), "features")
 
 
-def _read(stamp, network):
-    """Puts cached weights into `network` and returns the facts stored with them, or None."""
+def read(stamp, network, facts=()):
+    """Puts cached weights into `network` and returns the facts stored with them, or None.
+
+    Args:
+        stamp: str, name of the file. facts: names of those that must be there.
+    """
     for folder in _folders():
-        path = os.path.join(folder, f"classifier-{stamp}.npz")
+        path = os.path.join(folder, f"{stamp}.npz")
         if not os.path.isfile(path):
             continue
         try:
@@ -203,7 +212,8 @@ def _read(stamp, network):
             expected = [w.shape for w in network.get_weights()]
             if [w.shape for w in weights] != expected or weights_hash(weights) != about["hash"]:
                 raise ValueError("its hash is another")
-            about["accuracy"] = float(about["accuracy"])
+            for name in facts:
+                float(about[name])
         except (
             OSError,
             ValueError,
@@ -215,7 +225,8 @@ def _read(stamp, network):
             zlib.error,
         ) as error:
             print(
-                f"{path} is damaged ({error}), so the classifier is trained again.", file=sys.stderr
+                f"{path} is damaged ({error}), so the {stamp.partition('-')[0]} is trained again.",
+                file=sys.stderr,
             )
             continue
         network.set_weights(weights)
@@ -223,8 +234,9 @@ def _read(stamp, network):
     return None
 
 
-def _write(stamp, network, about):
-    path = os.path.join(cache.writable_folder(), "features", f"classifier-{stamp}.npz")
+def write(stamp, network, about):
+    """Keeps the weights of `network` and facts about it for the next process."""
+    path = os.path.join(cache.writable_folder(), "features", f"{stamp}.npz")
     weights = {f"weight{i:02d}": w for i, w in enumerate(network.get_weights())}
     content = io.BytesIO()
     np.savez(content, about=np.frombuffer(json.dumps(about).encode(), "uint8"), **weights)

@@ -198,8 +198,10 @@ class Pix2PixHD(Translator):
     def build_discriminator(self):
         """From an input and what is judged to the logits of each scale and the maps before them."""
         channels = self.image_shape[-1]
-        images = keras.Input((None, None, channels), name="image")
-        judged = keras.Input((None, None, channels), name="judged")
+        # The first phase has pictures of half the size.
+        sides = (None, None) if self.global_rounds else self.sides
+        images = keras.Input((*sides, channels), name="image")
+        judged = keras.Input((*sides, channels), name="judged")
         x = layers.Concatenate(name="image_and_judged")([self._encoded(images), judged])
         logits = []
         for k in range(self.scales):

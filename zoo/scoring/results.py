@@ -65,6 +65,8 @@ def beside(record):
     if record["floor"] or not columns:
         real = record["protocol"]["floor_samples"]
         title = f"floor ({real:,} real)" if isinstance(real, int) else "floor"
+        # What the segmenter finds in the targets themselves is the most that it could find.
+        title = "real targets" if "baselines" in record and real == "" else title
         columns = {title: record["floor"]} | columns
     return columns
 

@@ -10,6 +10,7 @@ import numpy as np
 from zoo.errors import UsageError
 from zoo.metrics.extractors import PRETRAINED
 from zoo.metrics.named import Namer, namer
+from zoo.metrics.segmenter import SCORES as SEGMENTATION
 
 # Most real pictures of the held-out split in a reference. More would cost time and change little.
 REFERENCE = 10_000
@@ -43,6 +44,8 @@ PAIRED = {
     "ssim": (1, {"ssim": "higher"}),
     "feature_distance": (1, {"feature_distance": "lower"}),
 }
+# For pictures made of label maps, in addition: the labels that a segmenter finds in them.
+SEGMENTED = {"segmentation": (1, dict.fromkeys(SEGMENTATION, "higher"))}
 # For translated pictures without pairs. Each score has a direction, as in `a_to_b_frechet`.
 UNPAIRED = {
     "frechet": METRICS["frechet"],
@@ -57,7 +60,7 @@ ENLARGED = {
     "ssim_rgb": (1, {"ssim_rgb": "higher"}),
     "feature_distance": PAIRED["feature_distance"],
 }
-EVERY = METRICS | PAIRED | UNPAIRED | ENLARGED
+EVERY = METRICS | PAIRED | SEGMENTED | UNPAIRED | ENLARGED
 _DIRECTION = re.compile(r"(a_to_b|b_to_a)_")
 # The k of the balls around samples, as in the papers.
 NEIGHBOURS = {"precision_recall": 3, "density_coverage": 5}

@@ -5,25 +5,29 @@ pictures of one side are compared with all real ones of the other. Each score st
 baselines: the unchanged input pictures and the mean training picture. A useful network beats both.
 """
 
+import dataclasses
 import os
 
 import numpy as np
 
 from zoo import data, sampling
+from zoo.data import labels
 from zoo.errors import UsageError
-from zoo.metrics import extractors
+from zoo.metrics import extractors, segmenter
 from zoo.metrics.splits import splits
 from zoo.outputs import tiles, translate
 from zoo.progress import Progress
 from zoo.runs import assembly, network_files, networks
 from zoo.scoring.judged import of_networks, protocol
-from zoo.scoring.scores import LARGEST_SUBSET, PAIRED, UNPAIRED, check_apply
+from zoo.scoring.scores import LARGEST_SUBSET, PAIRED, SEGMENTED, UNPAIRED, check_apply
 
 # Module of `zoo.data` -> metric -> version and scores.
-KINDS = {"pairs": PAIRED, "domains": UNPAIRED}
+KINDS = {"pairs": PAIRED | SEGMENTED, "domains": UNPAIRED}
 # Most test pictures per side.
 MOST = 10_000
 CHUNK = 8
+# Training pictures that tell whether the inputs are label maps.
+LOOKED_AT = 64
 SIDES = {"a_to_b": ("a", "b"), "b_to_a": ("b", "a")}
 
 
@@ -60,24 +64,34 @@ def evaluate(
     kind = data.SOURCES.get(dataset.partition(":")[0])
     translators = _networks(source, dataset, kind)
     check_apply(metrics, KINDS[kind], f"pictures of {kind}")
-    metrics = list(KINDS[kind]) if metrics is None else metrics
+    asked = metrics is not None
+    metrics = metrics if asked else list(KINDS[kind])
     first = next(iter(translators.values()))
-    parts = splits(dataset, **_options(dataset, config, first, data_dir))
+    options = _options(dataset, config, first, data_dir)
+    parts = splits(dataset, **options)
     channels = parts.train.samples.shape[-1]
     if channels != first.inputs[0].shape[-1]:
         raise UsageError(
             f"The pictures of {dataset} do not fit the networks of {source}. Expected "
             f"{first.inputs[0].shape[-1]} channels. Received: {channels}."
         )
+    judge = _judge(dataset, parts, options, metrics, asked) if kind == "pairs" else None
+    if judge is None:
+        metrics = [name for name in metrics if name not in SEGMENTED]
     extractor = extractors.extractor(
         features or ("raw" if channels == 4 else "imagenet"),
         data_dir=data_dir,
         inception_weights=inception_weights,
     )
     notes = _notes(parts, dataset, config, extractor)
+    if judge is not None:
+        notes.append(
+            f"label scores are those of {judge.segmenter.name} ({judge.segmenter.hash[:12]}), "
+            f"which has learnt the {judge.segmenter.labels} labels from the real pairs"
+        )
     score = _paired if kind == "pairs" else _unpaired
     record, drawn, more = score(
-        translators, parts, samples or MOST, metrics, extractor, seed, notes
+        translators, parts, samples or MOST, metrics, extractor, seed, notes, judge
     )
     files = networks.find(source).values()
     judged = of_networks(drawn, None, source, config, files)
@@ -159,7 +173,40 @@ def _notes(parts, dataset, config, extractor):
     return notes
 
 
-def _paired(translators, parts, most, metrics, extractor, seed, notes):
+@dataclasses.dataclass
+class _Judge:
+    """A segmenter, and the labels of the held-out inputs, uint8 `(n, height, width)`."""
+
+    segmenter: segmenter.Segmenter
+    labels: np.ndarray
+
+
+def _judge(dataset, parts, options, metrics, asked):
+    """Returns the `_Judge` of pictures made of label maps, or None if there are none.
+
+    It reads the label maps without mixing their colours, whatever the run did, so it is the same
+    for all runs on these data.
+    """
+    if "segmentation" not in metrics:
+        return None
+    if not labels.few(parts.train.fields["input"][:LOOKED_AT]):
+        if asked:
+            raise UsageError(
+                f"The metric segmentation does not apply: the inputs of {dataset} are no label "
+                "maps, pictures of a few flat colours. Leave it out of --metrics."
+            )
+        return None
+    channels = min(parts.train.samples.shape[-1], 3)
+    own = splits(dataset, **options | {"labels": 256, "channels": channels})
+    names = own.train.class_names
+    train, test = (labels.numbers(x.fields["input"], names) for x in (own.train, own.held_out))
+    network = segmenter.segmenter(
+        dataset, own.train.fields["target"], train, names, own.train.fingerprint
+    )
+    return _Judge(network, test)
+
+
+def _paired(translators, parts, most, metrics, extractor, seed, notes, judge):
     """Returns the scores on pairs, the translated pictures, and entries for the protocol."""
     (network,) = translators.values()
     chosen = _chosen(len(parts.held_out.samples), most)
@@ -168,16 +215,26 @@ def _paired(translators, parts, most, metrics, extractor, seed, notes):
     mean = np.broadcast_to(_mean(parts.train.fields["target"]), target.shape)
     sets = {"scores": drawn, "input": given, "mean": mean}
     values = {name: {} for name in sets}
+    floor = {}
     for metric in metrics:
         for name, images in sets.items():
-            values[name][metric] = _of_pairs(metric, images, target, extractor)
+            if metric == "segmentation":
+                values[name] |= _of_labels(judge, images, chosen)
+            else:
+                values[name][metric] = _of_pairs(metric, images, target, extractor)
+        if metric == "segmentation":
+            floor |= _of_labels(judge, target, chosen)
     more = {
         "reference": f"{len(target):,} targets of its {parts.reference}",
         "reference_count": len(target),
         "floor_samples": "",
     }
     baselines = {name: values.pop(name) for name in ("input", "mean")}
-    return {"scores": values["scores"], "floor": {}, "baselines": baselines}, drawn, more
+    return {"scores": values["scores"], "floor": floor, "baselines": baselines}, drawn, more
+
+
+def _of_labels(judge, images, chosen):
+    return judge.segmenter.agreement(np.ascontiguousarray(images[..., :3]), judge.labels[chosen])
 
 
 def _of_pairs(metric, images, target, extractor):
@@ -189,7 +246,7 @@ def _of_pairs(metric, images, target, extractor):
     return getattr(paired, metric)(images, target)
 
 
-def _unpaired(translators, parts, most, metrics, extractor, seed, notes):
+def _unpaired(translators, parts, most, metrics, extractor, seed, notes, judge=None):
     """Does the same as `_paired` for both directions between two sides."""
     test, train = parts.held_out.fields, parts.train.fields
     least = min(map(len, test.values()))

@@ -93,15 +93,19 @@ def estimate(gan, config):
 
     A discriminator sees the real and the generated batch. Each activation and its gradient are kept
     once, and again for a penalty on the gradient. A real step takes more: the library itself and
-    copies inside operations are not counted.
+    copies inside operations are not counted, nor are networks whose sides are open.
     """
     width = 4 if config["precision"] == "float32" else 2
     weights = sum(backend.value_of(v).nbytes for v in [*gan.variables, *gan.optimizer.variables])
     gradients = 4 * sum(gan.network(name).count_params() for name in gan.network_names)
 
     def activations(network):
-        outputs = [node.output for node in network.layers]
-        return sum(int(np.prod(output.shape[1:])) for output in outputs)
+        if None in network.inputs[0].shape[1:]:
+            return 0
+        return sum(
+            activations(layer) if hasattr(layer, "layers") else int(np.prod(layer.output.shape[1:]))
+            for layer in network.layers
+        )
 
     judged = 4 if config.get("penalty") else 2
     making = {name for player in gan.all_players for name in player.makes}
