@@ -22,6 +22,7 @@ NEUTRAL = {
     "pixel_range": None,
     "target": None,
     "direction": None,
+    "labels": 0,
     "even_classes": False,
     "sample_every": 250,
     "stop_on_collapse": False,

@@ -17,6 +17,8 @@ NOISE = 32.0
 # In noisy maps those pixels count whose neighbours differ by at most so many levels: there are no
 # mixed colours among them, as there are at the borders.
 FLAT = 12
+# The least share of them; in photographs it is small.
+LEAST_FLAT = 0.25
 # Of those, the least share of its own noise that is exactly a label's colour, the least share of
 # all that belongs to a label, and the least that all labels together must explain.
 STANDS_OUT, LEAST, EXPLAINED = 0.05, 1e-3, 0.95
@@ -30,11 +32,12 @@ class Colours:
     """Counts the colours of pictures, added one by one."""
 
     def __init__(self):
-        self.seen, self.flat = set(), collections.Counter()
+        self.seen, self.flat, self.pixels = set(), collections.Counter(), 0
 
     def add(self, image):
         """Adds a uint8 picture `(h, w, 1, 3 or 4)`."""
         packed = _packed(image)
+        self.pixels += len(packed)
         self.seen.update(np.unique(packed).tolist())
         values, counts = np.unique(packed[_flat(image).ravel()], return_counts=True)
         self.flat.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
@@ -53,7 +56,7 @@ class Colours:
             packed = np.array(list(self.flat), "int64")
             weights = np.array(list(self.flat.values()), "float64")
             chosen, explained = _standing_out(packed, weights / max(weights.sum(), 1.0))
-            if explained < EXPLAINED:
+            if weights.sum() < LEAST_FLAT * self.pixels or explained < EXPLAINED:
                 raise ValueError(
                     f"they hold {len(self.seen):,} colours, as photographs do, instead of a few "
                     "flat ones"

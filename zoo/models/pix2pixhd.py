@@ -248,8 +248,8 @@ class Pix2PixHD(Translator):
             distance = sum(ops.mean(ops.abs(ops.stop_gradient(a) - b)) for a, b in pairs)
             terms["features"] = self.features_weight * distance / self.scales
         if self.perceptual_weight:
-            drawn, wanted = made["fake"][..., : self._drawn], target[..., : self._drawn]
-            distance = self.part["Perceptual"].distance(drawn, wanted)
+            colours = made["fake"][..., :3], target[..., :3]
+            distance = self.part["Perceptual"].distance(*colours)
             terms["perceptual"] = self.perceptual_weight * distance
         return terms
 

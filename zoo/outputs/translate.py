@@ -7,7 +7,7 @@ import sys
 import numpy as np
 
 from zoo import backend, config_file, sampling
-from zoo.data import deep, images
+from zoo.data import deep, images, labels
 from zoo.drawing import pictures
 from zoo.errors import UsageError, nearest
 from zoo.outputs import examples, tiles
@@ -86,7 +86,9 @@ def translate(
         prepare = functools.partial(images.own_channels, pixel_range=pixel_range)
         if not enlarges:
             prepare = lambda image: images.prepare(image, *fixed)  # noqa: E731
-        chosen = examples.of_files(inputs, out, prepare, examples.sides_of(config, inputs, say))
+        sides = examples.sides_of(config, inputs, say)
+        known = config.get("class_names") if config.get("labels") and not sides else ()
+        chosen = examples.of_files(inputs, out, _checked(prepare, known), sides)
     count = ROWS if count is None and format == "grid" else count
     if count is not None and len(chosen) > count:
         say(f"{count:,} of {len(chosen):,} pictures are translated; --count takes more.")
@@ -217,6 +219,19 @@ def _translated(run, image):
         raise ValueError(
             f"the memory is not enough for its {width}x{height} pixels; make it smaller"
         ) from None
+
+
+def _checked(prepare, known):
+    """Returns `prepare`, which then refuses pictures that do not show the labels of `known`."""
+    if not known:
+        return prepare
+
+    def prepared(image):
+        array = prepare(image)
+        labels.check(array, known)
+        return array
+
+    return prepared
 
 
 def _listed(skipped):
