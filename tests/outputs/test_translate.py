@@ -433,3 +433,18 @@ def test_what_a_model_cannot_translate_is_refused():
         gan.translate(good, "a_to_b")
     with pytest.raises(UsageError, match="no direction 'b'"):
         cycle.translate(good, "b")
+
+
+def test_pictures_of_other_labels_than_a_run_has_learnt_are_skipped(tmp_path, capsys):
+    run = small.make_run(tmp_path / "run", "pix2pixhd", [small.linear()], labels=2)
+    path = pathlib.Path(run, "config.json")
+    known = json.loads(path.read_text()) | {"class_names": ["#000000", "#010101"]}
+    path.write_text(json.dumps(known))
+    numbers = np.zeros((8, 8), "uint8")
+    numbers[2:] = 1
+    small.save(numbers, tmp_path / "maps" / "right.png")
+    small.save(numbers * 7, tmp_path / "maps" / "wrong.png")
+    written = translate(run, inputs=str(tmp_path / "maps"), out=str(tmp_path / "out"))
+    assert [pathlib.Path(path).name for path in written] == ["right.png"]
+    message = capsys.readouterr().err
+    assert "wrong.png" in message and "such as #070707" in message and "2 labels" in message
