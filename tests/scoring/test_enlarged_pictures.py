@@ -15,7 +15,7 @@ from PIL import Image
 from zoo.data import bicubic, load
 from zoo.errors import UsageError
 from zoo.metrics import enlarged
-from zoo.scoring import enlarging
+from zoo.scoring import enlarging, judge
 from zoo.scoring.evaluate import evaluate
 from zoo.scoring.results import rows
 
@@ -162,9 +162,9 @@ def test_a_picture_too_small_for_a_window_is_left_out_and_no_change_is_claimed(r
 
 
 def test_what_taught_a_run_does_not_judge_it():
-    def judge(**config):
-        return enlarging._unseen(config)
+    def features(**config):
+        return judge.unseen(config)
 
-    assert judge(perceptual_features="efficientnet_lite0", perceptual_weight=0.1) != "imagenet"
-    assert judge(perceptual_features="efficientnet_lite0", perceptual_weight=0.0) == "imagenet"
-    assert judge(perceptual_features="efficientnet_lite1", perceptual_weight=0.1) == "imagenet"
+    assert features(perceptual_features="efficientnet_lite0", perceptual_weight=0.1) != "imagenet"
+    assert features(perceptual_features="efficientnet_lite0", perceptual_weight=0.0) == "imagenet"
+    assert features(perceptual_features="efficientnet_lite1", perceptual_weight=0.1) == "imagenet"

@@ -19,7 +19,7 @@ from zoo.progress import Progress, say
 
 # Part of the name of the cached weights: increase it with every change of `_network` or `_train`.
 RECIPE = 1
-STEPS = 800
+STEPS = 400
 BATCH = 8
 LEARNING_RATE = 3e-3
 WIDTHS = (24, 48, 96, 128)

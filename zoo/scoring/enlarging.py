@@ -14,7 +14,7 @@ from zoo.metrics import enlarged, extractors, paired
 from zoo.outputs import tiles, translate
 from zoo.progress import Progress
 from zoo.runs import networks
-from zoo.scoring.judge import SEEN
+from zoo.scoring.judge import learnt_from, unseen
 from zoo.scoring.judged import of_networks, protocol
 from zoo.scoring.scores import ENLARGED, check_apply
 
@@ -76,8 +76,8 @@ def evaluate(
         metrics = [name for name in metrics if not name.endswith("_rgb")]
     extractor = None
     if "feature_distance" in metrics:
-        features = features or _unseen(config)
-        if features == _learnt_from(config):
+        features = features or unseen(config)
+        if features == learnt_from(config):
             notes.append(f"the run has learnt from the features {features}, so they do not judge")
         extractor = extractors.extractor(
             features, data_dir=data_dir, inception_weights=inception_weights
@@ -136,16 +136,6 @@ def _pictures(dataset, config, channels, data_dir, least):
                 raise
             continue
         return loaded.fields["high"], split, loaded.fingerprint
-
-
-def _unseen(config):
-    """Returns the name of the extractor whose features a run has not learnt from."""
-    return "imagenet_lite1" if _learnt_from(config) == "imagenet" else "imagenet"
-
-
-def _learnt_from(config):
-    """Returns the name of the extractor whose features a run has learnt from, or None."""
-    return SEEN.get(config.get("perceptual_features")) if config.get("perceptual_weight") else None
 
 
 def _scores(image, target, metrics, border, extractor):

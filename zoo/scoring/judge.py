@@ -196,3 +196,13 @@ def _splits(config, data_dir):
         pixel_range=config.get("pixel_range"),
         data_dir=data_dir,
     )
+
+
+def unseen(config):
+    """Returns the name of the extractor whose features a run has not learnt from."""
+    return "imagenet_lite1" if learnt_from(config) == "imagenet" else "imagenet"
+
+
+def learnt_from(config):
+    """Returns the name of the extractor whose features a run has learnt from, or None."""
+    return SEEN.get(config.get("perceptual_features")) if config.get("perceptual_weight") else None

@@ -18,6 +18,7 @@ from zoo.metrics.splits import splits
 from zoo.outputs import tiles, translate
 from zoo.progress import Progress
 from zoo.runs import assembly, network_files, networks
+from zoo.scoring.judge import learnt_from, unseen
 from zoo.scoring.judged import of_networks, protocol
 from zoo.scoring.scores import LARGEST_SUBSET, PAIRED, SEGMENTED, UNPAIRED, check_apply
 
@@ -51,7 +52,8 @@ def evaluate(
         seed: int, of random subsets.
         config: dict, the config of the run; empty for a file.
         metrics: list of str, of `PAIRED` or `UNPAIRED`, or None for all.
-        features: str, name of an extractor; by default `imagenet`, with alpha `raw`.
+        features: str, name of an extractor; by default `imagenet`, or `imagenet_lite1` where the
+            run has learnt from those; with alpha `raw`.
         inception_weights, data_dir: as for `zoo.scoring.evaluate.evaluate`.
 
     Returns:
@@ -79,7 +81,7 @@ def evaluate(
     if judge is None:
         metrics = [name for name in metrics if name not in SEGMENTED]
     extractor = extractors.extractor(
-        features or ("raw" if channels == 4 else "imagenet"),
+        features or ("raw" if channels == 4 else unseen(config)),
         data_dir=data_dir,
         inception_weights=inception_weights,
     )
@@ -168,6 +170,8 @@ def _notes(parts, dataset, config, extractor):
         notes.append(f"{dataset} has changed since the run was trained on it")
     if not parts.own:
         notes.append(f"{dataset} has no test split, so the run has seen the pictures held out here")
+    if extractor.name == learnt_from(config):
+        notes.append(f"the run has learnt from the features {extractor.name}, so they do not judge")
     if extractor.comparable:
         notes.append(extractor.comparable)
     return notes
