@@ -271,3 +271,17 @@ def test_interrupted_in_each_phase_and_resumed_equals_straight_bit_for_bit(
 
 def test_it_can_be_created_without_settings():
     assert zoo.create("pix2pixhd", perceptual_weight=0.0).sample_shape == (128, 128, 3)
+
+
+def test_rates_fall_in_every_phase_anew():
+    falling = {"decay_steps": 2, "decay_to": 0.0, "discriminator_learning_rate": 0.25}
+    gan = small("pix2pixhd", global_rounds=2, learning_rate=0.5, **falling)
+    gan.compile()
+    for _ in range(3):
+        helpers.step(gan, helpers.data(gan, 8)[0])
+    rates = {
+        player.name: float(numpy(gan.optimizer_of(player).learning_rate))
+        for player in gan.all_players
+    }
+    expected = {"global": 0.0, "global_discriminator": 0.0, "generator": 0.25}
+    assert rates == pytest.approx(expected | {"discriminator": 0.125}, abs=1e-6)
