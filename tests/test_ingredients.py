@@ -48,6 +48,8 @@ EVERYTHING = {
     "perceptual_weight": 0.1,
     "perceptual_features": "random",
     "perceptual_maps": 2,
+    "global_rounds": 1,
+    "enhancer_rounds": 1,
 }
 
 

@@ -24,7 +24,7 @@ def moved(batch, paired, draws=None, **settings):
         values = random.random(tuple(int(n) for n in shape)) if draws is None else draws
         return ops.convert_to_tensor(np.broadcast_to(np.float32(values), shape))
 
-    game = types.SimpleNamespace(jittered=("a", "b"), paired=paired, uniform=uniform)
+    game = types.SimpleNamespace(jittered=("a", "b"), paired=paired, flat=(), uniform=uniform)
     tensors = {name: ops.convert_to_tensor(values) for name, values in batch.items()}
     result = Jitter(**settings).before_round(game, tensors)
     return {name: ops.convert_to_numpy(values) for name, values in result.items()}
