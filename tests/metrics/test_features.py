@@ -44,7 +44,7 @@ def cached(trained, tmp_path, monkeypatch):
     path.parent.mkdir(parents=True)
     path.write_bytes(trained[1].read_bytes())
     trainings = []
-    monkeypatch.setattr(classifier, "_train", lambda *_: trainings.append(1))
+    monkeypatch.setattr(classifier, "fit", lambda *_: trainings.append(1))
     return path, trainings
 
 
@@ -145,7 +145,7 @@ def test_what_is_damaged_is_trained_again(trained, cached, damage, capsys):
 
 
 def test_a_cache_that_cannot_be_written_costs_the_time_only(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(classifier, "_train", lambda *_: None)
+    monkeypatch.setattr(classifier, "fit", lambda *_: None)
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "features").write_text("in the way")
     assert extractor_of("classifier:digits").dim == 128
@@ -156,7 +156,7 @@ def test_a_cache_that_cannot_be_written_costs_the_time_only(tmp_path, monkeypatc
 @pytest.mark.backend
 def test_every_backend_finds_the_same_features():
     # numpy draws the weights and pictures; TensorFlow computed the numbers.
-    network = classifier._network((28, 28, 1), 10)
+    network = classifier.build((28, 28, 1), 10)
     images = np.random.default_rng(0).integers(0, 256, (3, 28, 28, 1)).astype("uint8")
     vectors, probabilities = features.Extractor("mine", network).extract(images)
     assert vectors.argmax(axis=1).tolist() == [25, 95, 125]
@@ -167,7 +167,7 @@ def test_every_backend_finds_the_same_features():
 
 def test_the_side_of_the_pictures_may_be_any():
     for shape in ((4, 4, 1), (1, 1, 3), (33, 20, 3)):
-        network = classifier._network(shape, 3)
+        network = classifier.build(shape, 3)
         images = np.zeros((2, *shape), "uint8")
         assert features.Extractor("mine", network).features(images).shape == (2, 128)
 
@@ -257,7 +257,7 @@ def test_a_folder_without_classes_has_no_classifier(tmp_path):
 
 
 def test_a_folder_with_classes_has_a_classifier(tmp_path, monkeypatch):
-    monkeypatch.setattr(classifier, "_train", lambda *_: None)
+    monkeypatch.setattr(classifier, "fit", lambda *_: None)
     name = helpers.picture_folder(tmp_path / "two", 20, ("dark", "light"))
     extractor = extractor_of(f"classifier:{name}")
     # Not its path, so that scores stay comparable where the folder is moved.

@@ -10,6 +10,7 @@ import pytest
 import small_translators as small
 
 from zoo.errors import UsageError
+from zoo.metrics import sides
 from zoo.metrics.frechet import frechet_distance, frechet_from_moments, frechet_of_few
 from zoo.scoring import evaluate, scores, translation
 
@@ -20,6 +21,7 @@ DIRECTIONS = ("a_to_b", "b_to_a")
 def cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ZOO_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        patch.setattr(sides, "STEPS", 40)
         yield
 
 
@@ -49,8 +51,13 @@ def test_negatives_of_dark_pictures_are_as_near_to_light_ones_as_real_ones(negat
             assert record["baselines"]["mean"][name] not in (score, untouched, floor)
         assert record["scores"][f"{direction}_cycle_error"] < 1e-6
         assert record["baselines"]["mean"][f"{direction}_cycle_error"] > 0.05
-    named = [name for name in record["scores"] if not name.endswith("_deviation")]
-    assert len(named) == 6 and {scores.better(name) for name in named} == {"lower"}
+        named = f"{direction}_named_as_other"
+        assert record["scores"][named] == record["floor"][named] == 1
+        assert record["baselines"]["input"][named] == 0
+        assert scores.better(named) == "higher"
+    shown = [name for name in record["scores"] if not name.endswith("_deviation")]
+    lower = [name for name in shown if scores.better(name) == "lower"]
+    assert len(lower) == 6 and len(shown) == 8
 
 
 def test_networks_that_change_nothing_score_as_the_input_does(dataset, tmp_path):

@@ -65,13 +65,13 @@ def classifier(dataset, *, pixel_range=None, data_dir=None, only_cached=False):
     stamp = "classifier-" + cache.stamp_of(
         RECIPE, EPOCHS, LEAST_STEPS, train.fingerprint, parts.held_out.fingerprint
     )
-    network = _network(train.samples.shape[1:], len(train.class_names))
+    network = build(train.samples.shape[1:], len(train.class_names))
     facts = read(stamp, network, ("accuracy",))
     if facts is None and only_cached:
         return None
     if facts is None:
         start = time.process_time()
-        _train(network, train, name)
+        fit(network, train, name)
         seconds = time.process_time() - start
         made = Extractor(name, network)
         likely = made.extract(parts.held_out.samples)[1].argmax(axis=1)
@@ -86,7 +86,7 @@ def classifier(dataset, *, pixel_range=None, data_dir=None, only_cached=False):
     return Extractor(name, network, accuracy=float(facts["accuracy"]))
 
 
-def _network(shape, classes):
+def build(shape, classes):
     """Returns the untrained classifier: pictures in [0, 255] -> features and probabilities.
 
     It has blocks of convolution, batch normalisation, ReLU and 2x2 pooling until the side is 4 or
@@ -129,8 +129,8 @@ def draw_weights(network):
     )
 
 
-def _train(network, dataset, name):
-    """Trains the classifier in place.
+def fit(network, dataset, name, least_steps=LEAST_STEPS):
+    """Trains the classifier in place on a `zoo.data.Dataset` of pictures with labels.
 
     Uses Adam with a warm-up over a quarter of the steps and a cosine decay to zero, on full
     batches. numpy draws their order and the shifts.
@@ -140,7 +140,7 @@ def _train(network, dataset, name):
     count = len(dataset.samples)
     batch = min(BATCH, count)
     steps = count // batch
-    epochs = max(EPOCHS, math.ceil(LEAST_STEPS / steps))
+    epochs = max(EPOCHS, math.ceil(least_steps / steps))
     total = epochs * steps
     warm = total // 4
     rate = keras.optimizers.schedules.CosineDecay(

@@ -113,12 +113,12 @@ def segmenter(dataset, train, train_labels, names, fingerprint):
     return Segmenter(name, network)
 
 
-def smaller(images):
-    """Returns uint8 pictures, or labels without channels, with no side above 256 pixels.
+def smaller(images, largest=LARGEST_SIDE):
+    """Returns uint8 pictures, or labels without channels, with no side above `largest` pixels.
 
     Of pictures the mean of a square becomes a pixel, of labels its upper left one counts.
     """
-    factor = math.ceil(max(images.shape[1:3]) / LARGEST_SIDE)
+    factor = math.ceil(max(images.shape[1:3]) / largest)
     if factor == 1:
         return images
     height, width = (side // factor for side in images.shape[1:3])

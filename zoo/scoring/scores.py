@@ -51,6 +51,7 @@ UNPAIRED = {
     "frechet": METRICS["frechet"],
     "kernel": METRICS["kernel"],
     "cycle_error": (1, {"cycle_error": "lower"}),
+    "sides": (1, {"named_as_other": "higher"}),
 }
 # For enlarged pictures: the distance of each to the original, by `zoo.metrics.enlarged`.
 ENLARGED = {

@@ -13,7 +13,7 @@ import numpy as np
 from zoo import data, sampling
 from zoo.data import labels
 from zoo.errors import UsageError
-from zoo.metrics import extractors, segmenter
+from zoo.metrics import extractors, segmenter, sides
 from zoo.metrics.splits import splits
 from zoo.outputs import tiles, translate
 from zoo.progress import Progress
@@ -262,7 +262,11 @@ def _unpaired(translators, parts, most, metrics, extractor, seed, notes, judge=N
     test = {side: array[_chosen(len(array), most)] for side, array in test.items()}
     scores, floor, counts, drawn = {}, {}, {}, []
     baselines = {"input": {}, "mean": {}}
-    by_features = [name for name in metrics if name != "cycle_error"]
+    by_features = [name for name in metrics if name not in ("cycle_error", "sides")]
+    named = None
+    if "sides" in metrics:
+        named = sides.sides(parts.train.name, train, parts.train.fingerprint)
+        notes.append(f"named_as_other is what {named.name} says ({named.hash[:12]})")
     real = {}
     if by_features:
         real = {side: extractor.features(array) for side, array in test.items()}
@@ -289,6 +293,11 @@ def _unpaired(translators, parts, most, metrics, extractor, seed, notes, judge=N
             }
         else:
             counts[name] = {"samples": len(translated), "reference_count": len(test[own])}
+        if named:
+            key = f"{name}_named_as_other"
+            scores[key] = named.share(translated, other)
+            baselines["input"][key] = named.share(test[own], other)
+            floor[key] = named.share(test[other], other)
         if "cycle_error" in metrics:
             back = {"a_to_b": "b_to_a", "b_to_a": "a_to_b"}[name]
             returned = _translated(translators[back], translated, f"and back, {back}")
@@ -296,10 +305,10 @@ def _unpaired(translators, parts, most, metrics, extractor, seed, notes, judge=N
             for values, images in ((scores, returned), (baselines["mean"], mean)):
                 values[f"{name}_cycle_error"] = _of_pairs("l1", images, test[own], None)
     _note_counts(notes, counts, real, by_features)
-    sides = " and ".join(f"{len(array):,} of {side}" for side, array in test.items())
+    both = " and ".join(f"{len(array):,} of {side}" for side, array in test.items())
     more = {
         "counts": counts,
-        "reference": f"{sides} in its {parts.reference}",
+        "reference": f"{both} in its {parts.reference}",
         "reference_count": min(map(len, test.values())),
         "floor_samples": min(count.get("floor_samples", 0) for count in counts.values()) or "",
     }
