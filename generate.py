@@ -4,6 +4,7 @@ python generate.py --run=mnist5 --count=64
 python generate.py --run=mnist5 --seeds=0-3,7 --format=png
 python generate.py --run=mnist5 --seeds=1,2,3 --walk
 python generate.py --run=mnist5 --input=my/digit.png --mask=my/mask.png
+python generate.py --run=faces --input=my/photo.jpg --mask=my/mask.png
 python generate.py --run=maps --input=my/pictures --out=translated
 python generate.py --run=horses --direction=b_to_a --format=grid
 """
@@ -21,7 +22,7 @@ COUNT = flags.DEFINE_integer(
     "count",
     16,
     "How many samples to draw from --seed; pictures to translate at most, by default all; answers "
-    "for a picture with a hole, by default 8.",
+    "of a search for a picture with a hole, by default 8.",
     lower_bound=1,
 )
 SEED = flags.DEFINE_integer("seed", 0, "Seed of the --count samples or answers.", lower_bound=0)
@@ -44,8 +45,8 @@ FORMAT = flags.DEFINE_enum(
 INPUT = programs.DEFINE_path(
     "input",
     None,
-    "A picture or a folder of pictures: with holes, for a run that draws from noise; to translate, "
-    "of any size, for a run of pictures to pictures, by default its own test split.",
+    "A picture or a folder of pictures: with holes, for a run that fills them or draws from noise; "
+    "to translate, of any size, for a run of pictures to pictures, by default its own test split.",
 )
 MASK = programs.DEFINE_path(
     "mask",
@@ -57,7 +58,8 @@ RESIZE = flags.DEFINE_enum(
     "resize",
     None,
     ["crop", "pad", "stretch"],
-    "How pictures with holes, and masks, of another size than the run's are brought to it.",
+    "How pictures with holes, and masks, of another size than the run's are brought to it; a run "
+    "that has learnt to fill holes takes others as they are.",
 )
 STEPS = flags.DEFINE_integer("steps", 400, "Most steps of the search that fills a hole.", 1)
 DIRECTION = flags.DEFINE_enum(
@@ -120,13 +122,15 @@ def run():
             overwrite=OVERWRITE.value,
         )
     elif INPUT.present:
+        if inpaint.fills(source):
+            _refuse((SEED, STEPS), "a search, and this network fills a hole without one")
         _refuse((DIRECTION,), f"pictures that are translated{BUT}")
         _refuse((SEEDS, WALK, FRAMES, FORMAT), "samples of noise alone, without --input")
         paths = inpaint.inpaint(
             source,
             inputs=INPUT.value,
             mask=MASK.value,
-            count=COUNT.value if COUNT.present else 8,
+            count=COUNT.value if COUNT.present else None,
             seed=SEED.value,
             classes=CLASS.value,
             resize=RESIZE.value,

@@ -28,6 +28,7 @@ ALL_FAULTS = os.environ.get("ZOO_FAULTS") == "all"
 SMALL = {
     "latent_dim": 4,
     "width": 4,
+    "discriminator_width": 4,
     "hidden": 8,
     "units": 8,
     "depth": 1,

@@ -57,6 +57,7 @@ def cases():
             "projected": ("cats_and_dogs", {"augment": "translation"}),
             "srgan": ("srgan", {"degradation": "blur,noise,jpeg"}),
             "discogan": ("discogan", {"weight_decay": 0.0}),
+            "inpainting": ("inpainting", {"l1_weight": 2.0}),
             "spectral": ("dcgan", {"discriminator_norm": "spectral"}),
             "normalised": ("dcgan", {"penalty": "r1"}),
         }

@@ -15,6 +15,7 @@ from zoo.game import GAN, logs, recipes
 from zoo.registry import MODELS
 from zoo.runs import config
 from zoo.settings import REQUIRED
+from zoo.tasks.task import task_of
 
 pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
 
@@ -120,9 +121,10 @@ def test_the_seed_decides_the_initial_weights(variant):
 def test_an_inference_network_holds_the_average_and_stock_layers(variant):
     helpers.train(variant)
     of_noise = ["z", "label"][: 1 + bool(variant.num_classes)]
+    of_pictures = ["image", "mask"][: 1 + task_of(variant.task).fills]
     for name in variant.averaged:
         network, average = variant.inference_network(name), variant.network(f"ema_{name}")
-        expected = of_noise if isinstance(variant, GAN) else ["image"]
+        expected = of_noise if isinstance(variant, GAN) else of_pictures
         assert [x.name for x in network.inputs] == expected
         assert all(type(layer).__module__.startswith("keras.") for layer in network.layers)
         assert network.dtype_policy.name == "float32"

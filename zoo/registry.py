@@ -55,6 +55,11 @@ MODELS = {
         "SRGAN",
         "makes pictures 2 or 4 times larger, with sharp detail (Ledig et al. 2017)",
     ),
+    "inpainting": (
+        "zoo.models.inpainting",
+        "Inpainting",
+        "fills holes of any form in pictures (Yu et al. 2019)",
+    ),
     "r3gan": (
         "zoo.models.r3gan",
         "R3GAN",

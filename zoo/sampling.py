@@ -122,6 +122,43 @@ def translated(network, images, multiple=1, chunk=8):
     return np.concatenate(outputs)
 
 
+def filled(network, images, holes, multiple=1, chunk=8):
+    """Fills holes in pictures, in chunks.
+
+    Args:
+        network: keras.Model with the inputs `image`, float32 NHWC in [-1, 1], and `mask`, float32
+            `(n, height, width, 1)`, 1 at unknown pixels, and one or several outputs like `image`.
+        images: uint8, or float in [-1, 1], `(n, height, width, channels)`.
+        holes: bool `(n, height, width)`, True at unknown pixels.
+        multiple: int. Other sides are padded by reflection, on the right and below, to a multiple
+            of it, and the padding is cut off the result.
+        chunk: int, pictures per call.
+
+    Returns:
+        list of arrays like `images`, one for each output, with what it has drawn in the holes. All
+        other pixels are those of `images`, bit for bit.
+    """
+    from zoo import backend
+
+    height, width = images.shape[1:3]
+    rest = [(0, 0), *[(0, -side % multiple) for side in (height, width)], (0, 0)]
+    unknown = holes[..., np.newaxis]
+    outputs = []
+    with backend.single(network):
+        for start in range(0, len(images), chunk):
+            part = images[start : start + chunk]
+            values = part.astype("float32") / 127.5 - 1 if part.dtype == np.uint8 else part
+            given = [values, unknown[start : start + chunk]]
+            given = [np.pad(x, rest, "reflect").astype("float32") for x in given]
+            drawn = network(given, training=False)
+            drawn = drawn if isinstance(drawn, list) else [drawn]
+            drawn = [_to_numpy(x)[:, :height, :width] for x in drawn]
+            if part.dtype == np.uint8:
+                drawn = [to_uint8(x) for x in drawn]
+            outputs.append([np.where(unknown[start : start + chunk], x, part) for x in drawn])
+    return [np.concatenate(each) for each in zip(*outputs, strict=True)]
+
+
 def _to_numpy(tensor):
     import keras
 

@@ -67,6 +67,11 @@ def generate(
             f"{source} makes pictures of pictures, not of noise. Translate some with --input=FILE "
             "or --input=FOLDER."
         )
+    if network_files.fills(generator):
+        raise UsageError(
+            f"{source} fills holes in pictures. Expected --input=PICTURE and --mask=MASK, or a "
+            "picture with a transparent part."
+        )
     is_image = network_files.output_name(generator) == "images"
     if format != "npz" and not is_image:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""Fills holes in picture files by search with the generator of a run."""
+"""Fills holes in picture files: by a network that has learnt it, or by search with a generator."""
 
 import contextlib
 import dataclasses
@@ -7,17 +7,19 @@ import os
 import numpy as np
 from PIL import Image
 
-from zoo import config_file
+from zoo import backend, config_file
 from zoo.data import deep, images
 from zoo.drawing import pictures
 from zoo.errors import UsageError, one_of
-from zoo.outputs import examples
+from zoo.outputs import examples, filling
 from zoo.outputs.generate import labels_in_turn, load_generator, refuse_existing
 from zoo.outputs.latent_search import CHUNK, STEPS, LatentSearch, check
 from zoo.progress import Progress, say
-from zoo.runs import assembly, checkpoints, network_files
+from zoo.runs import assembly, checkpoints, network_files, networks
 from zoo.seeds import MOST
 
+# Answers of a search for each picture.
+ANSWERS = 8
 # In a mask, from this grey on a pixel is a hole; after resizing, where this much of it is one.
 WHITE = 128
 TOUCHED = 13
@@ -42,7 +44,7 @@ def inpaint(
     source,
     inputs,
     mask=None,
-    count=8,
+    count=None,
     seed=0,
     classes=None,
     resize=None,
@@ -53,21 +55,24 @@ def inpaint(
 ):
     """Fills the holes of pictures and writes several answers for each.
 
-    Everything is checked before the first search. The known pixels of an answer are those of the
-    picture as the run takes it: in 8 bits, and resized if that is asked for.
+    A run that has learnt to fill holes gives one answer, for a picture of any size; the others
+    search for several. Everything is checked before the first picture is filled. The known pixels
+    of an answer are those of the picture as the run takes it: in 8 bits, and resized if that is
+    asked for.
 
     Args:
-        source: run directory, or path of a generator file, which has no discriminator; then the
-            known pixels alone decide.
+        source: run directory, or path of a generator file. A search with such a file has no
+            discriminator, so the known pixels alone decide.
         inputs: picture file, or folder of pictures, including sub-folders.
         mask: picture file, white where the picture is to be filled in; for a folder of pictures
             also a folder of masks of the same names. None for the pictures' own transparency.
-        count: int, answers for each picture, at most 64.
+        count: int, answers for each picture, at most 64; by default 8 of a search.
         seed: int, of the points that the searches begin with.
         classes: str or None, as for `zoo.outputs.generate.generate`. Each class in turn is tried;
             by default all are.
-        resize: "crop", "pad" or "stretch", see `zoo.data.load`, for pictures of another size than
-            the generator's; None to refuse them.
+        resize: "crop", "pad" or "stretch", see `zoo.data.load`, which brings pictures to the size
+            of the run. None to refuse others in a search, and to fill them as they are by a run
+            that has learnt it.
         steps: int, most steps of a search.
         out: folder to write to; by default `inpainted` in the run, or `inpainted`. It gets
             `NAME_0.png`, `NAME_1.png`, ..., the one that fits best first, and `NAME_overview.png`:
@@ -82,7 +87,7 @@ def inpaint(
         UsageError: the run draws no pictures, or it translates them; a picture or a mask is
             missing, cannot be read or does not fit; a file exists. Nothing is written then.
     """
-    if not 1 <= count <= CHUNK or not 1 <= steps <= MOST or seed < 0:
+    if not (count is None or 1 <= count <= CHUNK) or not 1 <= steps <= MOST or seed < 0:
         raise UsageError(
             f"Expected 1 to {CHUNK} answers for a picture, at least 1 step, and a seed from 0 up. "
             f"Received: count={count}, steps={steps}, seed={seed}."
@@ -95,9 +100,15 @@ def inpaint(
             f"Received: {out}."
         )
     generator = load_generator(source)
-    size, channels = _drawn(generator, source)
-    labels = _labels(generator, source, classes, count, seed, say)
     config = config_file.read(source) or {}
+    learnt = network_files.fills(generator)
+    if learnt:
+        size, channels = _taken(generator, config, resize, source)
+        count = _one_answer(count, classes, source)
+    else:
+        size, channels = _drawn(generator, source)
+        count = ANSWERS if count is None else count
+        labels = _labels(generator, source, classes, count, seed, say)
     chosen = _pictures(inputs, mask, out)
     masks = _masks(inputs, mask, chosen)
     preparation = size, channels, resize, deep.parse_range(config.get("pixel_range"))
@@ -110,17 +121,86 @@ def inpaint(
         refuse_existing(written)
     if resize is not None:
         say(f"Pictures and masks are brought to {size[0]}x{size[1]} (height x width): {resize}.")
+    if learnt:
+        _fill_by_network(generator, holed, paths)
+        return written
     discriminator = discriminator_of(source, generator, say)
     search = LatentSearch(generator, discriminator, config.get("loss") or "non_saturating")
     for each in holed:
         with Progress(f"{each.name}: steps", steps) as progress:
             found = search(each.picture, each.hole, count, seed, labels, steps, progress=progress)
-        overview, *answers = paths[each.name]
-        _save_overview(overview, each, found.images)
-        for path, image in zip(answers, found.images, strict=True):
-            pictures.save_png(path, image)
+        _save(paths[each.name], each, found.images)
         say(_described(each.name, found, steps, config_file.class_names(source)))
     return written
+
+
+def fills(source):
+    """Returns whether a run directory, or a network file, has learnt to fill holes.
+
+    Raises:
+        UsageError: the file cannot be read.
+    """
+    if os.path.isdir(source):
+        return networks.fills(config_file.read(source) or {})
+    return network_files.fills(load_generator(source))
+
+
+def _fill_by_network(network, holed, paths):
+    """Writes the answer of a network to each picture.
+
+    Raises:
+        UsageError: a part of a hole is too large. Nothing is written then.
+    """
+    for each in holed:
+        try:
+            filling.windows(each.hole)
+        except ValueError as error:
+            raise UsageError(
+                f"{each.name} cannot be filled: {error}. Expected a smaller picture; --resize "
+                "brings it to the size of the run."
+            ) from None
+    with Progress("pictures", len(holed)) as progress:
+        for done, each in enumerate(holed, 1):
+            try:
+                answer = filling.filled(network, each.picture, each.hole)
+            except Exception as error:
+                if not backend.out_of_memory(error):
+                    raise
+                height, width = each.hole.shape
+                raise UsageError(
+                    f"The memory is not enough to fill {each.name}, of {width}x{height} pixels. "
+                    "Expected a smaller picture; --resize brings it to the size of the run."
+                ) from None
+            _save(paths[each.name], each, answer[np.newaxis])
+            progress(done)
+
+
+def _taken(network, config, resize, source):
+    """Returns the (height, width) that pictures must have, or None, and the channels."""
+    channels, size = network.inputs[0].shape[-1], network_files.fixed_size(network)
+    if size is None and resize is not None:
+        if not config.get("image_size"):
+            raise UsageError(
+                f"The network in {source} takes pictures of any size, so there is none to bring "
+                f"them to. Leave out --resize. Received: --resize={resize}."
+            )
+        size = images.parse_size(config["image_size"])
+    return size, channels
+
+
+def _one_answer(count, classes, source):
+    if classes is not None:
+        raise UsageError(
+            f"{source} fills holes without classes, so none can be asked for. Leave out --class. "
+            f"Received: --class={classes}."
+        )
+    if count not in (None, 1):
+        raise UsageError(
+            f"{source} has learnt one answer for each hole. Leave out --count, or search for "
+            "several with a run that draws pictures of noise, such as one of dcgan. "
+            f"Received: --count={count}."
+        )
+    return 1
 
 
 def _drawn(generator, source):
@@ -210,6 +290,8 @@ def _read(example, mask, preparation, source):
             "--mask=FILE, a picture that is white where something is to be filled in."
         )
     check(hole, own, name)
+    if size is None:
+        size = own
     if own != size and resize is None:
         raise UsageError(
             f"{source} draws pictures of {size[0]}x{size[1]} (height x width). Expected one of "
@@ -220,7 +302,7 @@ def _read(example, mask, preparation, source):
         coloured = channels == 1 and _is_coloured(picture, hole)
         if coloured:
             raise UsageError(
-                f"{source} draws grey pictures, and {example.path} has colours. Expected a grey "
+                f"{source} makes grey pictures, and {example.path} has colours. Expected a grey "
                 "picture, or a run that draws pictures of 3 channels."
             )
         array = images.prepare(picture, size, channels, resize or "stretch", pixel_range)
@@ -291,6 +373,13 @@ def discriminator_of(source, generator, say):
             why = "it judges several pictures at once"
     say(f"The search goes without the prior of a discriminator (weight 0): {why}.")
     return None
+
+
+def _save(paths, each, answers):
+    overview, *others = paths
+    _save_overview(overview, each, answers)
+    for path, image in zip(others, answers, strict=True):
+        pictures.save_png(path, image)
 
 
 def _save_overview(path, each, answers):

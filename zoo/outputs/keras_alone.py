@@ -211,6 +211,8 @@ def _drawn(kind, shape, classes, rng):
     """Returns example values for an input of this type, an array of this shape."""
     if kind.kind == "class":
         return (np.arange(shape[0]) % (classes or 1)).reshape(shape).astype(kind.dtype)
+    if kind.kind == "mask":
+        return (rng.uniform(size=shape) < 0.3).astype(kind.dtype)
     # Pictures lie in [-1, 1]; noise and vectors are about as large.
     draw = rng.uniform(-1, 1, shape) if kind.kind == "picture" else rng.normal(size=shape)
     return draw.astype(kind.dtype)

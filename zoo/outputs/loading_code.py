@@ -12,7 +12,7 @@ def loading_code(format, path, inputs, shape, classes, outputs, network="generat
         format: str of `zoo.outputs.export.FORMATS`.
         path: str, absolute path of the artefact.
         inputs: sequence of str, their names, as `network_files.INPUTS` knows them.
-        shape: sequence of int, the shape of all but labels for one sample.
+        shape: sequence of int, the shape of all but labels for one sample; a mask has one channel.
         classes: int, 0 for a model without labels; None where the number is unknown.
         outputs: str, name of the output.
         network: str, name of the network.
@@ -75,6 +75,9 @@ def _random(name, shape, classes):
     kind = network_files.INPUTS[name]
     if kind.kind == "class":
         return f'np.arange({shape[0]}, dtype="{kind.dtype}") % {classes or 1}'
+    if kind.kind == "mask":
+        batch = ", ".join(map(str, (*shape[:-1], 1)))
+        return f'np.random.randint(0, 2, ({batch})).astype("{kind.dtype}")'
     batch = ", ".join(map(str, shape))
     draw = f"uniform(-1, 1, ({batch}))" if kind.kind == "picture" else f"standard_normal(({batch}))"
     return f'np.random.{draw}.astype("{kind.dtype}")'

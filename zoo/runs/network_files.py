@@ -5,6 +5,7 @@ without `zoo`.
 """
 
 import dataclasses
+import math
 import re
 
 
@@ -14,7 +15,8 @@ class Input:
 
     Attributes:
         kind: str, "noise" (from N(0, 1)), "class" (a number of 0, 1, ...), "picture" (NHWC in
-            [-1, 1]) or "vector" (numbers in natural units).
+            [-1, 1]), "mask" (NHWC with one channel, 1 at unknown pixels, else 0) or "vector"
+            (numbers in natural units).
         dtype: str.
     """
 
@@ -29,6 +31,8 @@ INPUTS = {
     "image": Input("picture"),
     # A discriminator judges it beside the source `image`.
     "judged": Input("picture"),
+    # Where `image` is unknown.
+    "mask": Input("mask"),
     "sample": Input("vector"),
 }
 
@@ -37,7 +41,7 @@ def load(path, network="generator"):
     """Loads a network file, `.keras` or `.h5`, in safe mode and without compiling it.
 
     A generator of noise has the input `z` and, with classes, `label`; one of pictures has the input
-    `image` and may leave its height and width open.
+    `image`, perhaps with `mask`, and may leave their height and width open.
 
     Args:
         path: of the file.
@@ -96,6 +100,12 @@ def translates(model):
     return input_names(model) == ("image",) and len(model.outputs[0].shape) == 4
 
 
+def fills(model):
+    """Returns whether a network fills holes in pictures: its inputs are `image` and `mask`."""
+    shapes = [x.shape for x in (*model.inputs, *model.outputs)]
+    return input_names(model) == ("image", "mask") and shapes[0] == shapes[-1]
+
+
 def fixed_size(model):
     """Returns the (height, width) of the pictures that a network takes, or None for any."""
     height, width = model.inputs[0].shape[1:3]
@@ -105,16 +115,37 @@ def fixed_size(model):
 def multiple(model):
     """Returns by what both sides of a picture must be divisible for a network, an int.
 
-    It is the product of the strides of all convolutions and poolings: 2 ** depth for a U-Net, whose
-    skips would otherwise join maps of unequal size, and 4 for two halvings and two doublings.
-    Parallel branches are counted in sequence, so the result may be too large, never too small.
+    It is how many times smaller the smallest map is: 2 ** depth for a U-Net, whose skips would
+    otherwise join maps of unequal size, and 4 for two halvings and two doublings. Networks that
+    hold others, or call a layer several times, count as one sequence of all strides, so the result
+    may be too large, never too small.
     """
-    product = 1
-    for layer in _layers(model):
-        if "Transpose" not in type(layer).__name__:
-            strides = getattr(layer, "strides", None) or 1
-            product *= max(strides) if isinstance(strides, (tuple, list)) else strides
-    return product
+    operations = getattr(model, "operations", [])
+    plain = all(
+        not hasattr(layer, "layers") and len(layer._inbound_nodes) == 1 for layer in operations
+    )
+    if not operations or not plain:
+        return math.prod(_stride(layer) for layer in _layers(model))
+    smaller, most = {}, 1.0  # tensor -> how many times smaller it is than the input
+    for layer in operations:
+        inputs = layer.input if isinstance(layer.input, list) else [layer.input]
+        times = max((smaller.get(id(x), 1.0) for x in inputs), default=1.0) * _stride(layer)
+        most = max(most, times)
+        name = type(layer).__name__
+        if "Transpose" in name:
+            times /= max(layer.strides)
+        elif name.startswith("UpSampling"):
+            times /= max(layer.size)
+        smaller[id(layer.output)] = times
+    return round(most)
+
+
+def _stride(layer):
+    """Returns how many times smaller a layer makes a map, an int."""
+    if "Transpose" in type(layer).__name__:
+        return 1
+    strides = getattr(layer, "strides", None) or 1
+    return max(strides) if isinstance(strides, (tuple, list)) else strides
 
 
 def operations(model):

@@ -46,5 +46,10 @@ def translates(config):
     return _known(config) and task_of(zoo.get(config["model"]).task).translates
 
 
+def fills(config):
+    """Returns whether the run of a config has learnt to fill holes in pictures."""
+    return _known(config) and task_of(zoo.get(config["model"]).task).fills
+
+
 def _known(config):
     return config.get("model") in zoo.names()

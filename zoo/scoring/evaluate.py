@@ -13,10 +13,11 @@ from zoo.drawing import pictures
 from zoo.errors import UsageError, nearest
 from zoo.metrics import extractors
 from zoo.metrics.splits import splits
+from zoo.outputs import inpaint
 from zoo.outputs.generate import load_generator
 from zoo.progress import Progress
 from zoo.runs import checkpoints, network_files, networks
-from zoo.scoring import enlarging, translation
+from zoo.scoring import enlarging, inpainting, translation
 from zoo.scoring.judge import SEEN, default_features
 from zoo.scoring.judged import Judged, hash_of, of_networks, protocol
 from zoo.scoring.results import append_rows, check_results, rows, table, write_evaluation
@@ -55,8 +56,8 @@ def evaluate(
 
     `zoo.scoring.translation` scores networks that turn pictures into pictures: on `pairs:` by the
     distance to the targets, on `domains:` by the similarity to the other side. On `crops:`
-    `zoo.scoring.enlarging` scores networks that enlarge. `samples` then limits the number of test
-    pictures.
+    `zoo.scoring.enlarging` scores networks that enlarge, and `zoo.scoring.inpainting` those that
+    fill holes. `samples` then limits the number of test pictures.
 
     If the features of the training pictures are computed, a run also gets `neighbours.png`: samples
     above their nearest training pictures.
@@ -101,7 +102,11 @@ def evaluate(
         )
     kind = data.SOURCES.get(dataset.partition(":")[0])
     neighbours = None
-    if kind == "crops":
+    if source is not None and inpaint.fills(source):
+        record, judged = inpainting.evaluate(
+            source, samples, dataset, seed, config, metrics, features, inception_weights, data_dir
+        )
+    elif kind == "crops":
         record, judged = enlarging.evaluate(
             source, samples, dataset, seed, config, metrics, features, inception_weights, data_dir
         )

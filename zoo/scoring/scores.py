@@ -61,8 +61,14 @@ ENLARGED = {
     "ssim_rgb": (1, {"ssim_rgb": "higher"}),
     "feature_distance": PAIRED["feature_distance"],
 }
-EVERY = METRICS | PAIRED | SEGMENTED | UNPAIRED | ENLARGED
-_DIRECTION = re.compile(r"(a_to_b|b_to_a)_")
+# For filled holes: the distance to the truth. Each score has a kind of hole, as in `box_hole_psnr`.
+FILLED = {
+    "hole_psnr": (1, {"hole_psnr": "higher"}),
+    "hole_ssim": (1, {"hole_ssim": "higher"}),
+    "feature_distance": PAIRED["feature_distance"],
+}
+EVERY = METRICS | PAIRED | SEGMENTED | UNPAIRED | ENLARGED | FILLED
+_DIRECTION = re.compile(r"(a_to_b|b_to_a|box|brush)_")
 # The k of the balls around samples, as in the papers.
 NEIGHBOURS = {"precision_recall": 3, "density_coverage": 5}
 # For data with a known distribution; see `zoo.tasks.points.known_scores`.
@@ -343,7 +349,7 @@ def gave(metric, values):
 
 
 def direction(score):
-    """Returns the direction in the name of a score, such as "a_to_b", or None."""
+    """Returns the direction or kind of hole in the name of a score, as "a_to_b", or None."""
     match = _DIRECTION.match(score)
     return match and match[1]
 

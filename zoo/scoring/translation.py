@@ -69,7 +69,7 @@ def evaluate(
     asked = metrics is not None
     metrics = metrics if asked else list(KINDS[kind])
     first = next(iter(translators.values()))
-    options = _options(dataset, config, first, data_dir)
+    options = options_of(dataset, config, first, data_dir)
     parts = splits(dataset, **options)
     channels = parts.train.samples.shape[-1]
     if channels != first.inputs[0].shape[-1]:
@@ -85,7 +85,7 @@ def evaluate(
         data_dir=data_dir,
         inception_weights=inception_weights,
     )
-    notes = _notes(parts, dataset, config, extractor)
+    notes = notes_of(parts, dataset, config, extractor)
     if judge is not None:
         notes.append(
             f"label scores are those of {judge.segmenter.name} ({judge.segmenter.hash[:12]}), "
@@ -152,7 +152,7 @@ def _networks(source, dataset, kind):
     return translators
 
 
-def _options(dataset, config, network, data_dir):
+def options_of(dataset, config, network, data_dir):
     options = {"data_dir": data_dir}
     if config:
         options |= assembly.data_options(config, assembly.Source(data_dir))
@@ -162,7 +162,7 @@ def _options(dataset, config, network, data_dir):
     return {name: options[name] for name in options if name in data.options_of(dataset)}
 
 
-def _notes(parts, dataset, config, extractor):
+def notes_of(parts, dataset, config, extractor):
     notes = []
     recorded = config.get("data_fingerprint")
     own = dataset == config.get("dataset") and parts.own
@@ -213,8 +213,8 @@ def _judge(dataset, parts, options, metrics, asked):
 def _paired(translators, parts, most, metrics, extractor, seed, notes, judge):
     """Returns the scores on pairs, the translated pictures, and entries for the protocol."""
     (network,) = translators.values()
-    chosen = _chosen(len(parts.held_out.samples), most)
-    given, target = (parts.held_out.fields[name][chosen] for name in ("input", "target"))
+    which = chosen(len(parts.held_out.samples), most)
+    given, target = (parts.held_out.fields[name][which] for name in ("input", "target"))
     drawn = _translated(network, given, "translated pictures")
     mean = np.broadcast_to(_mean(parts.train.fields["target"]), target.shape)
     sets = {"scores": drawn, "input": given, "mean": mean}
@@ -259,7 +259,7 @@ def _unpaired(translators, parts, most, metrics, extractor, seed, notes, judge=N
             f"Expected at least 2 pictures of each side in the {parts.reference} of "
             f"{parts.held_out.name}. Received: {least}."
         )
-    test = {side: array[_chosen(len(array), most)] for side, array in test.items()}
+    test = {side: array[chosen(len(array), most)] for side, array in test.items()}
     scores, floor, counts, drawn = {}, {}, {}, []
     baselines = {"input": {}, "mean": {}}
     by_features = [name for name in metrics if name not in ("cycle_error", "sides")]
@@ -275,12 +275,12 @@ def _unpaired(translators, parts, most, metrics, extractor, seed, notes, judge=N
         drawn.append(translated)
         if by_features:
             mean = extractor.features(_mean(train[other])[np.newaxis])
-            chosen = _chosen(len(train[other]), len(translated))
+            which = chosen(len(train[other]), len(translated))
             sets = {
                 "scores": extractor.features(translated),
                 "input": real[own],
                 "mean": np.repeat(mean, len(translated), axis=0),
-                "floor": extractor.features(train[other][chosen]),
+                "floor": extractor.features(train[other][which]),
             }
             into = {"scores": scores, "floor": floor, **baselines}
             for key, features in sets.items():
@@ -289,7 +289,7 @@ def _unpaired(translators, parts, most, metrics, extractor, seed, notes, judge=N
             counts[name] = {
                 "samples": len(translated),
                 "reference_count": len(real[other]),
-                "floor_samples": len(chosen),
+                "floor_samples": len(which),
             }
         else:
             counts[name] = {"samples": len(translated), "reference_count": len(test[own])}
@@ -361,7 +361,7 @@ def _translated(network, images, what):
     return np.concatenate(drawn)
 
 
-def _chosen(count, most):
+def chosen(count, most):
     """Returns the indices of at most `most` of `count` pictures, the same each time."""
     return np.sort(np.random.default_rng(0).permutation(count)[:most])
 

@@ -15,6 +15,7 @@ TASKS = {
     "translation": ("translation", "Translation"),
     "unpaired_translation": ("translation", "UnpairedTranslation"),
     "enlarging": ("enlarging", "Enlarging"),
+    "inpainting": ("inpainting", "Inpainting"),
 }
 
 
@@ -40,6 +41,7 @@ class Task:
         fields: names of the fields that its data sets hold; a label is optional.
         judged: bool, whether a judge scores the samples by their features during training.
         translates: bool, whether the inputs are the user's pictures.
+        fills: bool, whether the inputs are the user's pictures with holes, and masks.
         samples_flags: str, the flags of generate.py that show the results of a run.
         same: str, the inputs that all pictures of `draw` share.
         advice: str, a sentence about suitable data sets.
@@ -48,6 +50,7 @@ class Task:
     fields = ()
     judged = False
     translates = False
+    fills = False
     samples_flags = "--count=64 --format=grid --out=samples.png"
     same = "latent points"
     advice = ""
