@@ -1,14 +1,15 @@
 """Scores the holes that a run fills in pictures of its own test split, beside simple fillings.
 
 python -m benchmarks.holes --run=dcgan-mnist --hole=centre --pictures=20
+python -m benchmarks.holes --run=faces --beside=dcgan-faces --hole=brush --pictures=20
 
 Prints a table of PSNR and SSIM in the hole and, of whole pictures, the distance of features. Writes
-a picture: rows of the truth, the hole, the harmonic filling, and the first answers of the search.
+a picture: rows of the truth, the hole, the harmonic filling, and the answers: that of a run that
+has learnt to fill holes, or the first and the last of a search.
 """
 
 __keras_later__ = True  # a flag chooses the backend first
 
-import importlib.util
 import os
 
 from absl import flags
@@ -17,16 +18,17 @@ from zoo.cli import programs
 from zoo.errors import UsageError
 
 FLAGS = flags.FLAGS
-HOLES = ("centre", "right", "random")
+HOLES = ("centre", "right", "random", "brush")
 ANSWERS = 8
-SHOWN = 4
 
 flags.DEFINE_enum(
     "hole",
     "centre",
     HOLES,
-    "centre: half of each side; right: the right half; random: four of five pixels.",
+    "centre: half of each side; right: the right half; random: four of five pixels; brush: strokes "
+    "that differ from picture to picture.",
 )
+flags.DEFINE_string("beside", None, "Another run, of pictures of the same size.")
 flags.DEFINE_integer("pictures", 20, "How many pictures of the test split.", lower_bound=1)
 flags.DEFINE_integer("steps", 400, "Most steps of a search.", lower_bound=1)
 flags.DEFINE_float("far", 0.1, "Least weight of a known pixel; 0 in the paper.", lower_bound=0)
@@ -46,109 +48,112 @@ def run():
         from zoo import config_file
         from zoo.drawing import pictures
         from zoo.metrics import extractors
-        from zoo.outputs.generate import load_generator
-        from zoo.outputs.inpaint import discriminator_of
-        from zoo.outputs.latent_search import CHUNK, LatentSearch
+        from zoo.outputs.filling import simple
         from zoo.progress import Progress
-        from zoo.runs import assembly, network_files
+        from zoo.runs import assembly
 
     config = config_file.read(source)
     # Before the searches: weights may be missing.
     extractor = None if FLAGS.features == "none" else extractors.extractor(FLAGS.features)
     samples = assembly.load_data(config, assembly.Source(), split="test").samples
     truth = np.asarray(samples[: FLAGS.pictures])
-    hole = hole_of(FLAGS.hole, truth.shape[1:3])
+    holes = holes_of(FLAGS.hole, len(truth), truth.shape[1:3])
+    sources = [source]
+    if FLAGS.beside:
+        sources.append(programs.find_source(FLAGS.beside, None, FLAGS.runs_dir))
+    fillers = [filler(each) for each in sources]
+    filled, rows = {}, []
+    with Progress("pictures", len(truth)) as progress:
+        for done, (picture, hole) in enumerate(zip(truth, holes, strict=True)):
+            fillings, shown = {}, []
+            for fill in fillers:
+                own = fill(picture, hole)
+                fillings |= own
+                shown += [image for name, image in own.items() if "not blended" not in name]
+            fillings |= simple(picture, hole)
+            for name, image in fillings.items():
+                filled.setdefault(name, []).append(image)
+            holed = np.where(hole[..., np.newaxis], np.uint8(128), picture)
+            rows.append([picture, holed, fillings["harmonic"], *shown])
+            progress(done + 1)
+    out = FLAGS.out or os.path.join(source, f"holes_{FLAGS.hole}.png")
+    pictures.save_png(out, pictures.grid(np.concatenate(rows), len(rows[0])))
+    filled = {name: np.stack(images) for name, images in filled.items()}
+    print(table(truth, filled, holes, extractor))
+    print(out)
+
+
+def filler(source):
+    """Returns a function from picture and hole to name -> picture, its hole filled by a run.
+
+    Args:
+        source: run directory.
+    """
+    import numpy as np
+
+    from zoo import config_file
+    from zoo.outputs import filling
+    from zoo.outputs.generate import load_generator
+    from zoo.outputs.inpaint import discriminator_of
+    from zoo.outputs.latent_search import CHUNK, LatentSearch
+    from zoo.runs import network_files
+
     generator = load_generator(source)
+    if network_files.fills(generator):
+        return lambda picture, hole: {"network": filling.filled(generator, picture, hole)}
     classes = network_files.class_count(generator) if len(generator.inputs) > 1 else None
     labels = np.arange(max(min(classes, CHUNK), ANSWERS)) % classes if classes else None
     search = LatentSearch(
         generator,
         discriminator_of(source, generator, print),
-        config.get("loss") or "non_saturating",
+        config_file.read(source).get("loss") or "non_saturating",
         prior=FLAGS.prior,
         far=FLAGS.far,
     )
-    filled, rows = {}, []
-    with Progress("pictures", len(truth)) as progress:
-        for done, picture in enumerate(truth):
-            found = search(picture, hole, ANSWERS, labels=labels, steps=FLAGS.steps)
-            fillings = {
-                "search: first answer": found.images[0],
-                "search: last answer": found.images[-1],
-                "search: first, not blended": np.where(
-                    hole[..., np.newaxis], found.samples[0], picture
-                ),
-                **simple(picture, hole),
-            }
-            for name, image in fillings.items():
-                filled.setdefault(name, []).append(image)
-            holed = np.where(hole[..., np.newaxis], np.uint8(128), picture)
-            rows.append([picture, holed, fillings["harmonic"], *found.images[:SHOWN]])
-            progress(done + 1)
-    out = FLAGS.out or os.path.join(source, f"holes_{FLAGS.hole}.png")
-    pictures.save_png(out, pictures.grid(np.concatenate(rows), 3 + SHOWN))
-    filled = {name: np.stack(images) for name, images in filled.items()}
-    print(table(truth, filled, hole, extractor))
-    print(out)
+
+    def searched(picture, hole):
+        found = search(picture, hole, ANSWERS, labels=labels, steps=FLAGS.steps)
+        unblended = np.where(hole[..., np.newaxis], found.samples[0], picture)
+        return {
+            "search: first answer": found.images[0],
+            "search: last answer": found.images[-1],
+            "search: first, not blended": unblended,
+        }
+
+    return searched
 
 
-def hole_of(kind, size):
-    """Returns a hole, bool `(height, width)`, True at unknown pixels.
+def holes_of(kind, count, size):
+    """Returns the holes of so many pictures, bool `(count, height, width)`.
 
     Args:
-        kind: one of HOLES.
-        size: (height, width).
+        kind: one of HOLES. count: int. size: (height, width).
     """
     import numpy as np
 
-    height, width = size
-    hole = np.zeros(size, bool)
-    if kind == "centre":
-        hole[height // 4 : height // 4 + height // 2, width // 4 : width // 4 + width // 2] = True
-    elif kind == "right":
-        hole[:, width // 2 :] = True
+    from zoo.scoring.inpainting import masks
+
+    if kind in ("centre", "brush"):
+        return masks(count, size)["box" if kind == "centre" else "brush"]
+    holes = np.zeros((count, *size), bool)
+    if kind == "right":
+        holes[:, :, size[1] // 2 :] = True
     else:
-        hole[:] = np.random.default_rng(0).random(size) < 0.8
-    return hole
+        holes[:] = np.random.default_rng(0).random(size) < 0.8
+    return holes
 
 
-def simple(picture, hole):
-    """Returns name -> picture, uint8 HWC, with its hole filled without any training.
-
-    Telea's method (2004) is among them if OpenCV is installed.
-    """
-    import numpy as np
-
-    from zoo.outputs.blending import blended
-
-    mean = picture.copy()
-    mean[hole] = np.rint(picture[~hole].mean(axis=0))
-    fillings = {
-        "mean colour": mean,
-        "harmonic": blended(np.zeros((1, *picture.shape)), picture, hole)[0],
-    }
-    if importlib.util.find_spec("cv2") is not None:
-        import cv2
-
-        telea = cv2.inpaint(picture.squeeze(), hole.astype("uint8"), 3, cv2.INPAINT_TELEA)
-        fillings["Telea"] = telea.reshape(picture.shape)
-    return fillings
-
-
-def table(truth, filled, hole, extractor=None):
+def table(truth, filled, holes, extractor=None):
     """Returns a table in Markdown, a row for each filling.
 
     Args:
         truth: uint8 `(n, height, width, channels)`.
         filled: name -> uint8 of this shape.
-        hole: bool `(height, width)`.
+        holes: bool `(n, height, width)`.
         extractor: of `zoo.metrics.extractors`, for the distance; None for no distance.
     """
-    import numpy as np
-
     from zoo.metrics import paired
 
-    hole = np.repeat(hole[np.newaxis], len(truth), axis=0)
     own = None if extractor is None else extractor.features(truth)
     lines = [
         f"| filling of {len(truth)} | PSNR | SSIM | {FLAGS.features} |",
@@ -156,8 +161,8 @@ def table(truth, filled, hole, extractor=None):
     ]
     for name, images in filled.items():
         scores = [
-            f"{paired.psnr(images, truth, hole):.2f}",
-            f"{paired.ssim(images, truth, hole):.3f}",
+            f"{paired.psnr(images, truth, holes):.2f}",
+            f"{paired.ssim(images, truth, holes):.3f}",
         ]
         distance = "" if own is None else paired.feature_distance(extractor.features(images), own)
         scores.append(distance if own is None else f"{distance:.3f}")

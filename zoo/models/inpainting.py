@@ -22,6 +22,10 @@ under `--preset=paper`:
   them. `attention_stride` takes each second known place in both directions, for large pictures.
 - as many dilated convolutions, and as many halvings in the discriminator, as the sides of the
   picture give sense to; at 256 pixels four and six, as in the paper.
+- one logit for each place of the discriminator's last map by default, not one for each feature. The
+  norm of the last kernel bounds all features together, so each sees little: after 240 steps against
+  fillings of one kind the logits of real and filled pictures were 0.38 apart, and 0.01 to 0.04 with
+  a logit for each feature.
 - a third of the masks are boxes, a third strokes and a third both together, and strokes are turned
   at random instead of mirrored.
 - a hole is grey in what the networks see, and known pixels are put back within the network that is
@@ -60,8 +64,8 @@ class Inpainting(Translator):
     """Two gated networks that fill holes, against a discriminator that sees the mask.
 
     Losses, with a picture y, a mask m that is 1 at unknown pixels, the two results G1 and G2, the
-    filled picture z = (1 - m) y + m G2, and D all features of the discriminator's last map
-    (`loss="hinge"`; others by name):
+    filled picture z = (1 - m) y + m G2, and D all logits of the discriminator (`loss="hinge"`;
+    others by name):
 
         discriminator  E[max(0, 1 - D(y, m))] + E[max(0, 1 + D(z, m))]
         generator      l1_weight (E|y - G1| + E|y - G2|) - adversarial_weight E[D(z, m)]
@@ -73,6 +77,8 @@ class Inpainting(Translator):
             times as many. In the paper 24: 32, less a quarter for the gates.
         discriminator_width: int, channels of the discriminator's first convolution, which become
             four times as many. 64 in the paper.
+        judged: "features" for a logit of each feature of the discriminator's last map, as in the
+            paper, or "places" for one of each place.
         attention_stride: 1 or 2, the step between known places that the attention looks at.
         l1_weight: float, weight of the absolute differences, in [-1, 1].
         adversarial_weight: float, weight of the adversarial term; at 0 the discriminator rests.
@@ -99,6 +105,7 @@ class Inpainting(Translator):
     own = {
         "width": Setting(int, least=1),
         "discriminator_width": Setting(int, least=1),
+        "judged": Setting(str, choices=("features", "places")),
         "attention_stride": Setting(int, least=1, most=2),
         "l1_weight": Setting(float, least=0.0),
         "adversarial_weight": Setting(float, least=0.0),
@@ -153,10 +160,14 @@ class Inpainting(Translator):
         for i in range(count):
             kernel = self._kernel(x.shape[-1] * 25)
             channels = self.discriminator_width * min(2**i, 4)
-            dtype = "float32" if i + 1 == count else None
+            last = i + 1 == count and self.judged == "features"
+            dtype = "float32" if last else None
             x = SpectralConv2D(channels, 5, 2, "same", dtype=dtype, **kernel, name=f"down_{i}")(x)
-            if i + 1 < count:
+            if not last:
                 x = layers.LeakyReLU(0.2, name=f"down_{i}_relu")(x)
+        if self.judged == "places":
+            kernel = self._kernel(x.shape[-1] * 9)
+            x = SpectralConv2D(1, 3, 1, "same", dtype="float32", **kernel, name="logits")(x)
         return keras.Model([images, mask], x)
 
     def make(self, batch):
@@ -184,7 +195,7 @@ class Inpainting(Translator):
         return terms
 
     def discriminate(self, images, mask):
-        """Returns float32 logits `(batch * features,)` of pictures beside their masks."""
+        """Returns all float32 logits, `(batch * places * features,)`, of pictures beside their masks."""
         logits = self.discriminator([images, mask], training=True)
         return ops.reshape(ops.cast(logits, "float32"), (-1,))
 
