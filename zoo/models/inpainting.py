@@ -195,7 +195,7 @@ class Inpainting(Translator):
         return terms
 
     def discriminate(self, images, mask):
-        """Returns all float32 logits, `(batch * places * features,)`, of pictures beside their masks."""
+        """Returns all float32 logits, `(batch * places * features,)`, of pictures with masks."""
         logits = self.discriminator([images, mask], training=True)
         return ops.reshape(ops.cast(logits, "float32"), (-1,))
 

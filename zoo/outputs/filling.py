@@ -43,8 +43,9 @@ def filled(network, picture, hole, most=MOST):
         if not unknown[boxes[i]][numbers[boxes[i]] == i + 1].any():
             continue
         seen = fill(picture[window], unknown[window])
-        # Parts of the hole that reach beyond this window have one of their own.
-        cut = [n for n in np.unique(numbers[window]) if n and not _inside(boxes[n - 1], window)]
+        # Parts of the hole of which too little is seen around have a window of their own.
+        others = set(np.unique(numbers[window]).tolist()) - {0, i + 1}
+        cut = [n for n in others if not _inside(boxes[n - 1], window, hole.shape)]
         done = unknown[window] & ~np.isin(numbers[window], cut)
         picture[window][done] = seen[done]
         unknown[window][done] = False
@@ -119,5 +120,10 @@ def _window(box, size, most):
     return tuple(window)
 
 
-def _inside(box, window):
-    return all(a.start >= b.start and a.stop <= b.stop for a, b in zip(box, window, strict=True))
+def _inside(box, window, size):
+    """Returns whether a box and as much again on each side, if there is, lies in a window."""
+    return all(
+        max(0, part.start - (part.stop - part.start)) >= seen.start
+        and min(side, part.stop + (part.stop - part.start)) <= seen.stop
+        for part, seen, side in zip(box, window, size, strict=True)
+    )

@@ -170,6 +170,8 @@ def notes_of(parts, dataset, config, extractor):
         notes.append(f"{dataset} has changed since the run was trained on it")
     if not parts.own:
         notes.append(f"{dataset} has no test split, so the run has seen the pictures held out here")
+    if extractor is None:
+        return notes
     if extractor.name == learnt_from(config):
         notes.append(f"the run has learnt from the features {extractor.name}, so they do not judge")
     if extractor.comparable:
@@ -223,11 +225,11 @@ def _paired(translators, parts, most, metrics, extractor, seed, notes, judge):
     for metric in metrics:
         for name, images in sets.items():
             if metric == "segmentation":
-                values[name] |= _of_labels(judge, images, chosen)
+                values[name] |= _of_labels(judge, images, which)
             else:
                 values[name][metric] = _of_pairs(metric, images, target, extractor)
         if metric == "segmentation":
-            floor |= _of_labels(judge, target, chosen)
+            floor |= _of_labels(judge, target, which)
     more = {
         "reference": f"{len(target):,} targets of its {parts.reference}",
         "reference_count": len(target),
@@ -237,8 +239,8 @@ def _paired(translators, parts, most, metrics, extractor, seed, notes, judge):
     return {"scores": values["scores"], "floor": floor, "baselines": baselines}, drawn, more
 
 
-def _of_labels(judge, images, chosen):
-    return judge.segmenter.agreement(np.ascontiguousarray(images[..., :3]), judge.labels[chosen])
+def _of_labels(judge, images, which):
+    return judge.segmenter.agreement(np.ascontiguousarray(images[..., :3]), judge.labels[which])
 
 
 def _of_pairs(metric, images, target, extractor):

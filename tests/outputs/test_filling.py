@@ -1,0 +1,145 @@
+"""Holes filled by a network: large pictures piece by piece, sentences, and simple fillings."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from PIL import Image
+
+from zoo.errors import UsageError
+from zoo.outputs import filling
+from zoo.outputs.inpaint import inpaint
+from zoo.runs import network_files
+
+RANDOM = np.random.default_rng(0)
+
+
+def painter(size=(None, None), channels=3, step=4):
+    """Returns a network that fills a hole with the known pixel's mean of a patch of 3x3 around.
+
+    It also halves and doubles the picture, so it fails on sides that `step` does not divide.
+    """
+    image = keras.Input((*size, channels), name="image")
+    mask = keras.Input((*size, 1), name="mask")
+    known = layers.Multiply()([image, layers.Rescaling(-1.0, 1.0)(mask)])
+    near = layers.AveragePooling2D(3, 1, "same")(known)
+    small = layers.Conv2D(channels, step, step, kernel_initializer="zeros")(known)
+    near = layers.Add()([near, layers.UpSampling2D(step)(small)])
+    return keras.Model([image, mask], layers.Add()([known, layers.Multiply()([near, mask])]))
+
+
+def quiet(_):
+    pass
+
+
+def save(array, path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(path)
+    return str(path)
+
+
+def read(path):
+    with Image.open(path) as file:
+        return np.asarray(file)
+
+
+@pytest.fixture(scope="module")
+def network():
+    return painter()
+
+
+@pytest.fixture(scope="module")
+def path(network, tmp_path_factory):
+    path = str(tmp_path_factory.mktemp("network") / "generator.keras")
+    network.save(path)
+    return path
+
+
+def picture(size, channels=3):
+    return RANDOM.integers(0, 256, (*size, channels)).astype("uint8")
+
+
+def test_a_large_picture_is_filled_piece_by_piece_as_in_one(network, monkeypatch):
+    monkeypatch.setattr(filling, "AROUND", 16)
+    image, hole = picture((60, 90)), np.zeros((60, 90), bool)
+    hole[3:8, 2:9] = hole[30:33, 5:85] = hole[50:58, 40:44] = True
+    hole[RANDOM.random(hole.shape) < 0.01] = True
+    whole = filling.filled(network, image, hole)
+    pieces = filling.windows(hole, 30 * 84)
+    sizes = [(rows.stop - rows.start) * (columns.stop - columns.start) for rows, columns in pieces]
+    assert len(sizes) > 3 and max(sizes) <= 30 * 84
+    np.testing.assert_array_equal(filling.filled(network, image, hole, 30 * 84), whole)
+    np.testing.assert_array_equal(whole[~hole], image[~hole])
+    assert (whole[hole] != image[hole]).any()
+
+
+def test_a_part_of_a_hole_that_is_too_large_is_one_sentence(path, tmp_path, monkeypatch):
+    monkeypatch.setattr(filling.windows, "__defaults__", (400,))
+    mask = np.zeros((40, 60), "uint8")
+    mask[5:30, 10:40] = 255
+    files = save(picture((40, 60)), tmp_path / "p.png"), save(mask, tmp_path / "m.png")
+    with pytest.raises(UsageError, match=r"a part of its hole spans 30x25 pixels.*--resize"):
+        inpaint(path, *files, out=str(tmp_path / "out"), say=quiet)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("size", [(1, 50), (50, 1), (5, 7), (32, 64)])
+@pytest.mark.parametrize("kind", ["RGB", "RGBA", "L", "I;16"])
+def test_strange_pictures_are_filled_at_their_size(path, tmp_path, size, kind):
+    hole = np.zeros(size, bool)
+    hole.flat[2:4] = True
+    if kind == "I;16":
+        image = RANDOM.integers(0, 65536, size).astype("uint16")
+    else:
+        image = picture(size, {"RGB": 3, "RGBA": 4, "L": 1}[kind]).squeeze(
+            -1 if kind == "L" else ()
+        )
+    mask = save(hole.astype("uint8") * 255, tmp_path / "m.png")
+    if kind == "RGBA":
+        image[..., 3], mask = np.where(hole, 0, 255), None
+    overview, answer = inpaint(
+        path, save(image, tmp_path / "p.png"), mask, out=str(tmp_path / "out"), say=quiet
+    )
+    filled = read(answer)
+    assert filled.shape == (*size, 3) and read(overview).ndim == 3
+    if kind in ("RGB", "RGBA"):
+        np.testing.assert_array_equal(filled[~hole], image[..., :3][~hole])
+
+
+def test_what_a_network_of_one_answer_cannot_do_is_one_sentence(path, tmp_path):
+    mask = np.zeros((8, 8), "uint8")
+    mask[2:4] = 255
+    files = save(picture((8, 8)), tmp_path / "p.png"), save(mask, tmp_path / "m.png")
+    options = {"out": str(tmp_path / "out"), "say": quiet}
+    for given, message in (
+        ({"count": 2}, "has learnt one answer.*--count=2"),
+        ({"classes": "a"}, "without classes.*--class=a"),
+        ({"resize": "crop"}, "takes pictures of any size.*--resize=crop"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            inpaint(path, *files, **given, **options)
+    fixed = str(tmp_path / "fixed.keras")
+    painter((16, 16)).save(fixed)
+    with pytest.raises(UsageError, match=r"pictures of 16x16.*--resize=crop.*of 8x8"):
+        inpaint(fixed, *files, **options)
+    _, answer = inpaint(fixed, *files, resize="stretch", **options)
+    assert read(answer).shape == (16, 16, 3)
+
+
+def test_parallel_branches_do_not_add_up_their_strides(network):
+    assert network_files.fills(network) and not network_files.translates(network)
+    assert network_files.multiple(network) == 4
+    image = keras.Input((None, None, 3))
+    branches = [layers.Conv2D(3, 3, 2, "same")(image) for _ in range(3)]
+    assert network_files.multiple(keras.Model(image, layers.Add()(branches))) == 2
+
+
+def test_simple_fillings_leave_known_pixels_as_they_are():
+    image, hole = picture((12, 12)), np.zeros((12, 12), bool)
+    hole[3:7, 4:9] = True
+    fillings = filling.simple(image, hole)
+    assert {"mean", "harmonic"} <= set(fillings)
+    for filled in fillings.values():
+        assert filled.shape == image.shape and filled.dtype == np.uint8
+        np.testing.assert_array_equal(filled[~hole], image[~hole])
+    assert (fillings["mean"][hole] == np.rint(image[~hole].mean(axis=0))).all()
