@@ -35,6 +35,10 @@ SHORTER = {
         *BRIEF,
     ],
     "train.py --model=srgan": ["--set", "width=4", "--set", "image_size=32", *BRIEF],
+    "train.py --model=inpainting": [
+        *("--set", "width=2", "--set", "discriminator_width=2", "--set", "image_size=32"),
+        *BRIEF,
+    ],
     "train.py --model": BRIEF,
     # The classifier of the judge takes minutes to train.
     "evaluate.py": ["--samples=200", "--features=raw"],
@@ -67,7 +71,7 @@ def test_every_command_of_the_readme_runs(tmp_path):
         for i in range(70 if folder.startswith("p") else 6):
             picture = Image.fromarray(rng.integers(0, 256, (80, width, 3)).astype("uint8"))
             picture.save(tmp_path / "my" / folder / f"{i}.png")
-    for name, whole in (("digit", False), ("mask", True)):
+    for name, whole in (("digit", False), ("photo", False), ("mask", True)):
         picture = np.zeros((28, 28), "uint8")
         picture[8:20, 8:20] = 255 if whole else rng.integers(0, 256, (12, 12))
         Image.fromarray(picture).save(tmp_path / "my" / f"{name}.png")
