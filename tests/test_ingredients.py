@@ -50,6 +50,8 @@ EVERYTHING = {
     "perceptual_maps": 2,
     "global_rounds": 1,
     "enhancer_rounds": 1,
+    "holes": "brush",
+    "hole_size": 0.7,
 }
 
 
