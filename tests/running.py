@@ -133,8 +133,7 @@ def ask(folder, cases):
 
 
 def answer(arguments):
-    import train
-    from zoo.cli import programs
+    from zoo.cli import programs, train
 
     before, finders = tree(), list(sys.meta_path)
     out, err = io.StringIO(), io.StringIO()

@@ -16,6 +16,7 @@ NAMES_TENSORFLOW = ("outputs/converters.py", "data/tfds.py", "data/whole.py")
 # The parts of the package from the ground up: a part imports only the ones before it.
 ORDER = (
     *(
+        "installation",
         "errors",
         "files",
         "keras_files",
@@ -27,9 +28,9 @@ ORDER = (
         "players",
         "seeds",
     ),
-    *("cli", "backend", "sampling", "layers", "shapes", "blocks", "data", "metrics", "drawing"),
+    *("backend", "sampling", "layers", "shapes", "blocks", "data", "metrics", "drawing"),
     *("parts", "tasks", "game", "models", "runs", "outputs", "scoring", "report", "training"),
-    *("recipes", "doctor", "fastest", "sweep"),
+    *("cli", "recipes", "doctor", "fastest", "sweep", "__main__"),
 )
 
 

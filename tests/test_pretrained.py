@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import pathlib
 
 import helpers
 import keras
@@ -11,9 +10,10 @@ import pytest
 import running
 
 import zoo
+from zoo import installation
 from zoo.errors import UsageError
 
-FOLDER = pathlib.Path(zoo.__file__).parent.parent / "pretrained"
+FOLDER = installation.folder("pretrained")
 NAMES = sorted(path.stem for path in FOLDER.glob("*.keras"))
 
 
@@ -62,7 +62,7 @@ def test_a_run_is_published_with_a_card_of_its_own_numbers(tmp_path):
     evaluation = {"evaluations": {"raw": record}}
     (session.directory / "evaluation.json").write_text(json.dumps(evaluation))
     arguments = [f"--run={session.directory}", "--name=one_digits", f"--folder={tmp_path}"]
-    helpers.python(FOLDER / "publish.py", *arguments)
+    helpers.python(helpers.ROOT / "results" / "publish.py", *arguments)
     assert (tmp_path / "one_digits.keras").read_bytes() == content
     card = (tmp_path / "one_digits.md").read_text("utf-8")
     assert "| frechet | 12.25 | 3.5 |" in card and "deviation" not in card
@@ -75,4 +75,4 @@ def test_a_run_is_published_with_a_card_of_its_own_numbers(tmp_path):
     protocol["source_hash"] = "0" * 64
     (session.directory / "evaluation.json").write_text(json.dumps(evaluation))
     with pytest.raises(AssertionError, match="another generator than the one that was judged"):
-        helpers.python(FOLDER / "publish.py", *arguments)
+        helpers.python(helpers.ROOT / "results" / "publish.py", *arguments)

@@ -16,17 +16,21 @@ import sys
 
 import __main__
 from zoo.errors import UsageError, nearest
+from zoo.installation import folder
 from zoo.registry import MODELS
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Programs import Keras later or never: those that choose its backend say so in their file; the
 # doctor is for where its import may fail, a sweep waits beside runs that need the memory, `fastest`
 # finds out with what to import Keras, and `recipes` imports it quietly. While Python looks for the
-# module that it is to run, "-m" stands in the place of its file.
-_KERAS_LATER = ("zoo.doctor", "zoo.fastest", "zoo.recipes", "zoo.sweep")
-_later = getattr(__main__, "__keras_later__", False) or (
-    sys.argv[:1] == ["-m"] and sys.orig_argv[-len(sys.argv)] in _KERAS_LATER
+# module that it is to run, "-m" stands in the place of its file. What pip makes of the entry point
+# `ganzoo` is a file that says nothing.
+_KERAS_LATER = ("zoo", "zoo.doctor", "zoo.fastest", "zoo.recipes", "zoo.sweep")
+_later = (
+    getattr(__main__, "__keras_later__", False)
+    or (sys.argv[:1] == ["-m"] and sys.orig_argv[-len(sys.argv)] in _KERAS_LATER)
+    or pathlib.PurePath(sys.argv[0]).name in ("ganzoo", "ganzoo.exe", "ganzoo-script.py")
 )
 
 for _module, _class, _ in () if _later else MODELS.values():
@@ -79,8 +83,7 @@ def pretrained(name):
     """
     import keras
 
-    folder = pathlib.Path(__file__).parent.parent / "pretrained"
-    there = {path.stem: path for path in sorted(folder.glob("*.keras"))}
+    there = {path.stem: path for path in sorted(folder("pretrained").glob("*.keras"))}
     if name not in there:
         raise UsageError(f"There is no pretrained {name!r}.{nearest(name, there)}")
     return keras.models.load_model(there[name], compile=False)

@@ -31,15 +31,14 @@ import tempfile
 import threading
 import traceback
 
+from zoo import installation
+from zoo.cli import exits
+from zoo.errors import UsageError
+from zoo.installation import ROOT, as_typed
 from zoo.machine import gpus, memory
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-# Backend -> the file that lists its versions.
-BACKENDS = {
-    "tensorflow": "requirements.txt",
-    "jax": "requirements-test.txt",
-    "torch": "requirements-torch.txt",
-}
+# Backend -> the extra that brings it.
+BACKENDS = {"tensorflow": "", "jax": "jax", "torch": "torch"}
 WITH_CUDA = {"tensorflow": "tensorflow[and-cuda]", "jax": "jax[cuda12]"}
 COMPARE = {">=": operator.ge, "<": operator.lt, "==": operator.eq}
 LITTLE = 2 * 2**30  # bytes; a run with TensorFlow takes up to this much memory
@@ -74,13 +73,13 @@ def line(ok, check, text, mend, otherwise="fail"):
 
 def versions(flags):
     """Yields a line for Python, each requirement, each backend, and the backend Keras uses."""
-    wanted = re.search(r'^requires-python = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.M)[1]
+    wanted = installation.python()
     python = ".".join(map(str, sys.version_info[:3]))
     text = f"{python} ({wanted}), {sys.executable}"
     yield line(within(python, wanted), "Python", text, f"make a venv with Python {wanted}")
-    for name in requirements("requirements.txt"):
+    for name in requirements():
         if name not in BACKENDS:
-            yield version(name, "requirements.txt", installed_version(name))
+            yield version(name, "", installed_version(name))
     for name in chosen(flags):
         there = (installed_version(name) or "unknown version") if is_installed(name) else None
         # One backend is enough.
@@ -97,20 +96,19 @@ def versions(flags):
         yield line(name in others, "Keras's backend", text, mend, "warn")
 
 
-def version(name, file, there, missing="fail"):
+def version(name, extra, there, missing="fail"):
     """Returns the line of a package. `there` is its version, None if it is not installed."""
-    wanted = requirements(file)[name]
-    mend = pip(name) if file == BACKENDS["jax"] else f"python -m pip install -r {file}"
+    wanted, mend = requirements(extra)[name], installation.install(extra)
     if there is None:
         return Line(missing, name, f"not installed ({wanted})", mend)
     return line(within(there, wanted), name, f"{there} (tested with {wanted})", mend, "warn")
 
 
-def requirements(file):
-    """Returns package name -> version range, from the lines of a file that suit this Python."""
+def requirements(extra=""):
+    """Returns package name -> version range of what suits this Python, as `installation` has it."""
     named = {}
-    for text in (ROOT / file).read_text().splitlines():
-        package, _, marker = text.partition("#")[0].partition(";")
+    for text in installation.requirements(extra):
+        package, _, marker = text.partition(";")
         parts = re.fullmatch(r"([\w-]+)([<>=].*)", package.strip())
         python = ".".join(map(str, sys.version_info[:2]))
         if parts and within(python, marker.replace('"', "").replace(" ", "")):
@@ -225,7 +223,7 @@ def backends(flags):
         yield from judged(name, answer, usable)
         if error:
             stage = next((stage for stage in STAGES if stage not in answer), "exit")
-            mend = f"python -m zoo.doctor --probe={name} shows the whole error; "
+            mend = as_typed(f"python -m zoo.doctor --probe={name} shows the whole error; ")
             mend += f"to install it anew: {pip(name, '--force-reinstall ')}"
             yield Line("fail", f"{name} {stage}", error, mend)
         if "training" in answer:
@@ -338,7 +336,7 @@ def examine(flags):
         try:
             yield from check(flags)
         except Exception as error:
-            mend = "python -m pip install -r requirements.txt; report it if that changes nothing"
+            mend = f"{installation.install()}; report it if that changes nothing"
             yield Line("fail", check.__name__, sentence(error), mend)
 
 
@@ -354,13 +352,8 @@ def progress(text):
 
 
 def parse(argv):
-    """Returns the flags. Ends the process with code 2 if they are wrong."""
-    parser = argparse.ArgumentParser(
-        prog="python -m zoo.doctor",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    """Returns the flags. Raises UsageError if they are wrong."""
+    parser = exits.Parser("python -m zoo.doctor", __doc__)
     add = parser.add_argument
     add("--backend", choices=BACKENDS, help="Look at this one only.")
     add("--devices", type=int, default=2, help="Compared with one; GPUs, or parts of the CPU.")
@@ -372,16 +365,9 @@ def parse(argv):
     )
     add("--json", action="store_true", help="Print one JSON object instead of a table.")
     add("--probe", choices=BACKENDS, help=argparse.SUPPRESS)
-
-    def refuse(message):
-        text = f"{message[:1].upper()}{message[1:]}. See python -m zoo.doctor --help."
-        print(f"error: {text}", file=sys.stderr)
-        sys.exit(2)
-
-    parser.error = refuse
     flags = parser.parse_args(argv)
     if not 1 <= flags.devices <= 64:
-        refuse(f"expected 1 to 64 devices. Received: --devices={flags.devices}")
+        raise UsageError(f"Expected 1 to 64 devices. Received: --devices={flags.devices}.")
     return flags
 
 
@@ -414,9 +400,11 @@ def main(argv):
     return 1 if failed else 0
 
 
-if __name__ == "__main__":
-    try:
+def start():
+    """Runs the program and exits the process."""
+    with exits.one_line():
         sys.exit(main(sys.argv[1:]))
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
+
+
+if __name__ == "__main__":
+    start()

@@ -2,6 +2,8 @@
 
 import difflib
 
+from zoo.installation import as_typed
+
 LARGEST = 2**31 - 1  # whole number that all backends can hold in a seed, a shape or a count
 
 
@@ -11,6 +13,9 @@ class UsageError(ValueError):
     The message is one sentence for a person: what happened, what was expected, how to fix it, and
     what was received. The programs print it without a traceback and exit with code 2.
     """
+
+    def __init__(self, text):
+        super().__init__(as_typed(str(text)))
 
 
 def listed(names, most=100):

@@ -12,7 +12,6 @@ Exit codes: 0 done; 2 the user can fix it; 130 interrupted.
 """
 
 # No imports of Keras at the top: its backend is not chosen yet.
-import argparse
 import contextlib
 import importlib.metadata
 import json
@@ -22,15 +21,16 @@ import signal
 import subprocess
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+from zoo.installation import PACKAGE, ROOT, folder
+
 if __name__ == "__main__":
-    # Python puts this file's folder first; its file names could hide other packages.
+    # Python puts the working directory first; its file names could hide other packages.
     sys.path[0] = str(ROOT)
 
-from zoo.cli import programs  # noqa: E402
-from zoo.data import cache  # noqa: E402
-from zoo.errors import UsageError  # noqa: E402
-from zoo.files import write_atomically  # noqa: E402
+from zoo.cli import exits, programs
+from zoo.data import cache
+from zoo.errors import UsageError
+from zoo.files import write_atomically
 
 PRECISIONS = ("float32", "mixed_bfloat16")
 ALL_PRECISIONS = (*PRECISIONS, "mixed_float16")  # the last only on request
@@ -123,7 +123,7 @@ def machine(backend):
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     devices = {name: os.environ.get(name) for name in ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")}
     gpus = sorted(map(str, pathlib.Path("/proc/driver/nvidia/gpus").glob("*")))
-    files = [path for folder in ("zoo", "configs") for path in (ROOT / folder).rglob("*.py")]
+    files = [path for place in (PACKAGE, folder("configs")) for path in place.rglob("*.py")]
     code = max(path.stat().st_mtime for path in files)
     return [programs.processor(), count, devices, gpus, versions, code]
 
@@ -151,12 +151,7 @@ def listed(rates):
 
 def parse(argv):
     """Returns the arguments of the command line. Raises UsageError."""
-    parser = argparse.ArgumentParser(
-        prog="python -m zoo.fastest",
-        description=__doc__.split("\n\nExit")[0],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = exits.Parser("python -m zoo.fastest", __doc__)
     add = parser.add_argument
     add("--model", required=True, help="Which variant; train.py --list shows them.")
     add("--dataset", help="Whose recipe and samples; by default random ones.")
@@ -167,11 +162,6 @@ def parse(argv):
     add("--precisions", default=",".join(PRECISIONS), help="Separated by commas.")
     add("--again", action="store_true", help="Measure what was measured before, too.")
     add("--json", action="store_true", help="Print one JSON object instead of the table.")
-
-    def refuse(message):
-        raise UsageError(f"{message[:1].upper()}{message[1:]}. See python -m zoo.fastest --help.")
-
-    parser.error = refuse
     arguments = parser.parse_args(argv)
     installed = programs.installed_backends()
     arguments.backends = arguments.backends.split(",") if arguments.backends else installed
@@ -208,12 +198,11 @@ def main(argv):
     print(f"fastest: --backend={backend} --precision={precision}")
 
 
-if __name__ == "__main__":
-    try:
+def start():
+    """Runs the program and exits the process."""
+    with exits.one_line():
         main(sys.argv[1:])
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
-    except UsageError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
+
+
+if __name__ == "__main__":
+    start()

@@ -4,11 +4,13 @@ python -m zoo.recipes dcgan
 python -m zoo.recipes gaussian ring8     # the values of the recipe for a data set
 """
 
+import contextlib
 import inspect
 import sys
 import textwrap
 
 from zoo.errors import UsageError, nearest
+from zoo.installation import as_typed
 
 
 def describe(model, dataset=None):
@@ -50,18 +52,18 @@ def describe(model, dataset=None):
     return "\n".join(lines)
 
 
-def main():
-    from zoo.cli import programs
+def start():
+    """Runs the program and exits the process."""
+    from zoo.cli import exits, programs
 
+    if {"--help", "-h"} & set(sys.argv[1:]):
+        return print(as_typed(__doc__))
     programs.import_quietly()
-    try:
+    with exits.one_line(), contextlib.suppress(BrokenPipeError):  # of `| head`
         if len(sys.argv) not in (2, 3):
             raise UsageError("Expected a model, as in `python -m zoo.recipes dcgan`.")
-        print(describe(*sys.argv[1:]))
-    except UsageError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        print(describe(*sys.argv[1:]), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    start()

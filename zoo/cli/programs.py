@@ -7,7 +7,6 @@ whose file says `__keras_later__ = True`. This module needs only the standard li
 import atexit
 import contextlib
 import difflib
-import errno
 import functools
 import hashlib
 import importlib.abc
@@ -22,13 +21,13 @@ import tempfile
 from absl import app, flags, logging
 
 from zoo import config_file, progress
+from zoo.cli import exits
 from zoo.errors import UsageError
 from zoo.files import cache_folder, unwritable
+from zoo.installation import as_typed
 
 FLAGS = flags.FLAGS
 BACKENDS = ("tensorflow", "jax", "torch")
-# Failures of the file system that the user can fix; others are mistakes in the code.
-MENDABLE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
 
 
 class _Path(flags.ArgumentParser):
@@ -44,30 +43,19 @@ DEFINE_path = functools.partial(flags.DEFINE, _Path())
 
 
 def main(run):
-    """Parses the flags, calls `run()` and exits the process.
-
-    Exit codes: 0 done; 2 the user can fix it (a flag, a UsageError, a full or read-only disk):
-    `error: ...` on stderr, no traceback; 130 interrupted. Other exceptions are mistakes in the code
-    and keep their traceback.
+    """Parses the flags, calls `run()` and exits the process as `exits.one_line` says.
 
     Args:
-        run: function without arguments. What it returns is the exit code; None is 0.
+        run: function without arguments. What it returns is the exit code; None is 0. --help shows
+            the docstring of its module, and the flags that the module defines and adopts.
     """
     import_quietly()
     for stream in (sys.stdout, sys.stderr):
         # A file name may have letters that the terminal or the log cannot show.
         with contextlib.suppress(AttributeError):  # of a test or a notebook
             stream.reconfigure(errors="backslashreplace")
-    try:
-        app.run(lambda _: run(), flags_parser=_parse)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
-    except Exception as error:
-        if not _is_mendable(error):
-            raise
-        print(f"error: {_sentence(error)}", file=sys.stderr)
-        sys.exit(2)
+    with exits.one_line(flags.Error):
+        app.run(lambda _: run(), flags_parser=lambda argv: _parse(argv, run.__module__))
 
 
 def import_quietly():
@@ -279,18 +267,17 @@ class _Unneeded(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return None
 
 
-def _parse(argv):
-    # absl's own --help exits with 1.
+def _parse(argv, module):
+    # absl's own --help exits with 1, and shows the flags of the file that Python runs.
     if {"--help", "-help", "-h", "--helpshort"} & set(argv[1:]):
-        app.usage(shorthelp=True, writeto_stdout=True, exitcode=0)
-    try:
-        rest = FLAGS(argv)
-    except flags.Error as error:
-        print(f"error: {_sentence(error)}", file=sys.stderr)
-        sys.exit(2)
+        defined = FLAGS.module_help(argv[0] if module == "__main__" else module)
+        text = f"{sys.modules[module].__doc__}\nflags:\n{defined.partition(':')[2]}"
+        with contextlib.suppress(BrokenPipeError):  # of `| head`
+            print(as_typed(text), flush=True)
+        sys.exit(0)
+    rest = FLAGS(argv)
     if rest[1:]:
-        print(f"error: Expected only --flags. Received: {' '.join(rest[1:])}", file=sys.stderr)
-        sys.exit(2)
+        raise UsageError(f"Expected only --flags. Received: {' '.join(rest[1:])}")
     progress.quiet = FLAGS.quiet
     # absl would raise the level to INFO, at which JAX tells which devices it did not find.
     if FLAGS["verbosity"].using_default_value:
@@ -348,19 +335,6 @@ def _prune(folder, most=2**30):
         if kept > most:
             with contextlib.suppress(FileNotFoundError):
                 os.remove(path)
-
-
-def _is_mendable(error):
-    return isinstance(error, UsageError | flags.Error) or (
-        isinstance(error, OSError) and error.errno in MENDABLE
-    )
-
-
-def _sentence(error):
-    if isinstance(error, OSError):
-        name = f": {error.filename}" if error.filename else ""
-        return f"{error.strerror}{name}"
-    return " ".join(str(error).split())
 
 
 def _installed(backend):

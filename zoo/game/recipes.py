@@ -1,8 +1,10 @@
 """The recipe of a variant: the numbers in `configs/`, the only place that holds them."""
 
 import functools
-import importlib
+import importlib.util
 import inspect
+
+from zoo.installation import folder
 
 # Those of every model; a recipe may list more under the same name.
 PRESETS = ("default", "paper")
@@ -47,5 +49,11 @@ def presets(model):
     return getattr(_module(model), "PRESETS", PRESETS)
 
 
+@functools.cache
 def _module(model):
-    return importlib.import_module(f"configs.{model}")
+    # By path, because the folder is in the package only where a wheel has been installed.
+    path = folder("configs") / f"{model}.py"
+    spec = importlib.util.spec_from_file_location(f"configs.{model}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -15,6 +15,7 @@ from zoo.data.catalog import short
 from zoo.drawing.pictures import timeline
 from zoo.errors import UsageError
 from zoo.files import write_atomically
+from zoo.installation import as_typed
 from zoo.report import charts, embedded, read, tables
 from zoo.tasks.task import Task, task_of
 
@@ -162,7 +163,7 @@ def _go_on(run_dir, config, metrics):
         "The generator for others": f"export.py --run={where} --format=keras,onnx --out=exported",
         "More training": f"train.py --resume={where}{more}",
     }
-    lines = {label: f"python {line}" for label, line in lines.items()}
+    lines = {label: as_typed(f"python {line}") for label, line in lines.items()}
     lines["With Keras alone"] = "import keras\n" + "\n".join(
         f'{name} = keras.models.load_model("{run_dir.resolve().name}/{name}.keras")'
         for name in networks

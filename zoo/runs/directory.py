@@ -17,6 +17,7 @@ from zoo import backend
 from zoo.data.catalog import short
 from zoo.errors import UsageError
 from zoo.files import write_atomically
+from zoo.installation import started_as
 
 VERSIONS = ("keras", "tensorflow", "jax", "torch", "numpy", "tensorflow-datasets")
 
@@ -146,7 +147,7 @@ def write_json(path, content):
 def environment():
     """Returns what a run's numbers depend on besides its config, for `environment.json`."""
     return {
-        "command": " ".join([pathlib.Path(sys.executable).name, *sys.argv]),
+        "command": " ".join([*started_as(), *sys.argv[1:]]),
         "commit": commit(),
         "backend": keras.config.backend(),
         "devices": backend.devices(),

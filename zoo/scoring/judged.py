@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 
+from zoo.installation import started_as
 from zoo.runs import checkpoints, directory
 
 
@@ -65,7 +66,7 @@ def protocol(judged, seed, notes):
         "notes": notes,
         "date": datetime.date.today().isoformat(),
         "commit": directory.commit(),
-        "command": shlex.join(["python", os.path.basename(sys.argv[0]), *sys.argv[1:]]),
+        "command": shlex.join([*map(os.path.basename, started_as()), *sys.argv[1:]]),
     }
 
 

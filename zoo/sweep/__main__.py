@@ -11,7 +11,6 @@ Exit codes: 0 all runs have scores; 1 some failed; 2 the user can fix it; 130 in
 
 # This process waits for hours beside others that need the memory. So it never imports Keras, and
 # the modules of this package import at the top only what loads at once.
-import argparse
 import pathlib
 import shutil
 import statistics
@@ -22,7 +21,7 @@ if __name__ == "__main__":
     # Python puts the working directory first; its file names could hide other packages.
     sys.path[0] = str(pathlib.Path(__file__).resolve().parents[2])
 
-from zoo.cli import programs
+from zoo.cli import exits, programs
 from zoo.errors import UsageError
 from zoo.sweep import tables
 from zoo.sweep.grid import combinations
@@ -32,12 +31,7 @@ from zoo.sweep.runs import Sweep, locked
 
 def parse(argv):
     """Returns the arguments of the command line. Raises UsageError."""
-    parser = argparse.ArgumentParser(
-        prog="python -m zoo.sweep",
-        description=__doc__.split("\n\nExit")[0],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = exits.Parser("python -m zoo.sweep", __doc__)
     add = parser.add_argument
     add("--model", required=True, help="Which variant; train.py --list shows them.")
     add("--dataset", required=True, help="Which data; train.py --list shows them.")
@@ -71,11 +65,6 @@ def parse(argv):
     add("--features", help="Of evaluate.py.")
     add("--results", help="A CSV file such as results/results.csv that evaluate.py adds rows to.")
     add("--retry", action="store_true", help="Run again what failed before.")
-
-    def refuse(message):
-        raise UsageError(f"{message[:1].upper()}{message[1:]}. See python -m zoo.sweep --help.")
-
-    parser.error = refuse
     arguments = parser.parse_args(argv)
     if arguments.samples is not None and not 1 <= arguments.samples <= 1_000_000:
         raise UsageError(f"Expected 1 to 1000000 samples. Received: --samples={arguments.samples}.")
@@ -136,17 +125,9 @@ def clock(seconds):
 
 
 def start():
-    """Runs `main` and reports its errors as the other programs do."""
-    try:
+    """Runs the program and exits the process."""
+    with exits.one_line():
         sys.exit(main(sys.argv[1:]))
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
-    except (UsageError, OSError) as error:
-        if isinstance(error, OSError) and error.errno not in programs.MENDABLE:
-            raise
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
 
 
 if __name__ == "__main__":

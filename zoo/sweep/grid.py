@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from zoo.errors import UsageError, nearest, one_of
-from zoo.sweep.processes import ROOT
+from zoo.installation import ROOT
 
 
 def parse_grid(texts):

@@ -2,21 +2,12 @@
 
 import contextlib
 import os
-import pathlib
 import re
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-
-
-def program(name):
-    """Returns the command of a program of this source tree, by its bare name in the root."""
-    path = ROOT / name
-    return [sys.executable, name if pathlib.Path.cwd() == ROOT else str(path)]
 
 
 def call(command, log, stop, lock=None):

@@ -14,10 +14,11 @@ from zoo import seeds
 from zoo.cli import programs
 from zoo.errors import UsageError
 from zoo.files import write_atomically
+from zoo.installation import program, shown
 from zoo.sweep import tables
 from zoo.sweep.grid import combinations, label, parse_grid, validated
 from zoo.sweep.picture import draw
-from zoo.sweep.processes import call, program, sentence
+from zoo.sweep.processes import call, sentence
 
 # Epochs of a run that only its budget may end.
 ENDLESS = 100_000
@@ -195,7 +196,7 @@ class Sweep:
             used: dict, the `meta` of the newest checkpoint, or None if there is none.
         """
         arguments = self.arguments
-        command = [*program("train.py"), f"--runs_dir={self.folder}", f"--backend={self.backend}"]
+        command = [*program("train"), f"--runs_dir={self.folder}", f"--backend={self.backend}"]
         if arguments.data_dir:
             command.append(f"--data_dir={arguments.data_dir}")
         if used is not None:
@@ -233,7 +234,7 @@ class Sweep:
         return command
 
     def score_command(self, run):
-        command = [*program("evaluate.py"), f"--runs_dir={self.folder}", f"--run={run.name}"]
+        command = [*program("evaluate"), f"--runs_dir={self.folder}", f"--run={run.name}"]
         command += [f"--backend={self.backend}", *self.scoring]
         arguments = self.arguments
         if arguments.data_dir:
@@ -252,7 +253,7 @@ class Sweep:
         if not entry.get("trained"):
             command = self.train_command(run, newest_meta(path / "checkpoints"))
             if command and "--resume" not in " ".join(command):
-                entry["trained_by"] = shlex.join(["python", *command[1:]])
+                entry["trained_by"] = shlex.join(shown(command))
             if command and not self.call(run, command, log, stop, lock):
                 return
             meta = newest_meta(path / "checkpoints") or {}

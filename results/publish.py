@@ -1,6 +1,6 @@
-"""Puts a run's generator here, with its card and a picture.
+"""Puts a run's generator into pretrained/, with its card and a picture.
 
-    python pretrained/publish.py --run=RUN --name=dcgan_mnist
+    python results/publish.py --run=RUN --name=dcgan_mnist
 
 The run has been judged by evaluate.py before: the card quotes evaluation.json and nothing else.
 """
@@ -14,8 +14,8 @@ import pathlib
 import shutil
 import sys
 
-HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent)]
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT)]
 
 from zoo import keras_files  # noqa: E402, found by the line above
 from zoo.cli import programs  # noqa: E402, found by the line above
@@ -42,7 +42,7 @@ LICENCES = {
 programs.flags.DEFINE_string("run", None, "Run whose generator is published.", required=True)
 programs.flags.DEFINE_string("runs_dir", "runs", "Where runs lie.")
 programs.flags.DEFINE_string("name", None, "Name it gets, such as dcgan_mnist.", required=True)
-programs.flags.DEFINE_string("folder", str(HERE), "Where it is put.")
+programs.flags.DEFINE_string("folder", str(ROOT / "pretrained"), "Where it is put.")
 
 
 def main():
