@@ -17,7 +17,8 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT)]
 
-from zoo import keras_files  # noqa: E402, found by the line above
+import zoo  # noqa: E402, found by the line above
+from zoo import cards, keras_files  # noqa: E402, found by the line above
 from zoo.cli import programs  # noqa: E402, found by the line above
 from zoo.errors import UsageError  # noqa: E402, found by the line above
 from zoo.scoring import results  # noqa: E402, found by the line above
@@ -109,13 +110,17 @@ def card(config, environment, record, content, picture):
         picture: path of the picture beside it.
     """
     protocol = record["protocol"]
-    scores = "\n".join(
-        f"| {name} | {value:.4g} | {format(record['floor'][name], '.4g')} |"
-        for name, value in record["scores"].items()
+    shown = [
+        name
+        for name in record["scores"]
         if name in record["floor"] and not name.endswith("_deviation")
+    ]
+    scores = "\n".join(
+        f"| {name} | {record['scores'][name]:.4g} | {format(record['floor'][name], '.4g')} |"
+        for name in shown
     )
     about = {
-        "model": f"[{config['model']}](../zoo/models/{config['model']}.py), {config['preset']} "
+        "model": f"`{config['model']}` (zoo/models/{config['model']}.py), {config['preset']} "
         "preset",
         "data": f"{config['dataset']} ({LICENCES[config['dataset']]})",
         "trained by": f"`{results.shared(environment['command'])}` at commit "
@@ -125,7 +130,16 @@ def card(config, environment, record, content, picture):
         "file": f"{len(content):,} bytes, SHA-256 {hashlib.sha256(content).hexdigest()}",
     }
     lines = "\n".join(f"| {name} | {value} |" for name, value in about.items())
-    return f"""# {FLAGS.name}
+    head = cards.head(
+        FLAGS.name,
+        config["model"],
+        zoo.get(config["model"]).task,
+        config["dataset"],
+        "other" if "for research" in LICENCES[config["dataset"]] else "apache-2.0",
+        {name: float(f"{record['scores'][name]:.4g}") for name in shown},
+    )
+    return f"""{head}
+# {FLAGS.name}
 
 ```python
 generator = zoo.pretrained("{FLAGS.name}")  # or keras.models.load_model on the file

@@ -17,6 +17,7 @@ NAMES_TENSORFLOW = ("outputs/converters.py", "data/tfds.py", "data/whole.py")
 ORDER = (
     *(
         "installation",
+        "cards",
         "errors",
         "files",
         "keras_files",

@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import re
 
 import helpers
 import keras
 import numpy as np
 import pytest
 import running
+import yaml
 
 import zoo
 from zoo import installation
@@ -30,6 +32,21 @@ def test_it_loads_and_draws_samples_that_differ(name):
     assert np.isfinite(samples).all() and samples.std(axis=0).max() > 0.1
     if samples.ndim == 4:
         assert samples.min() >= -1 and samples.max() <= 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_card_tells_a_hub_what_it_tells_people(name):
+    card = (FOLDER / f"{name}.md").read_text("utf-8")
+    _, head, rest = card.split("---\n", 2)
+    head = yaml.safe_load(head)
+    assert head["library_name"] == "keras" and head["license"] in ("apache-2.0", "other")
+    assert re.search(r"\| model \| `(\w+)`", rest)[1] in head["tags"]
+    ((result,),) = [entry["results"] for entry in head["model-index"]]
+    rows = re.findall(r"^\| (\w+) \| ([\d.e-]+) \| [\d.e-]+ \|$", rest, re.M)
+    assert rows and {m["type"]: m["value"] for m in result["metrics"]} == {
+        score: float(value) for score, value in rows
+    }
+    assert f"| data | {result['dataset']['name']} (" in rest
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -68,8 +68,27 @@ def create(name, **settings):
     return model(**settings)
 
 
+def load(source):
+    """Loads a whole model, which draws, shows and goes on training.
+
+    Args:
+        source: str or path: a `.keras` file that `gan.save` wrote, a folder of
+            `gan.save_to_preset`, a run directory, whose newest checkpoint is taken, or
+            "hf://USER/NAME" for a preset at the Hugging Face Hub.
+
+    Returns:
+        The model, compiled, in safe mode: of a file or a preset what Keras saved, whatever it is.
+
+    Raises:
+        UsageError: there is none, it cannot be loaded, or the package for the hub is missing.
+    """
+    from zoo.runs import loading
+
+    return loading.load(source)
+
+
 def pretrained(name):
-    """Loads a trained generator that ships with this repository.
+    """Loads a trained generator that ships with this package.
 
     Args:
         name: str, of a file in `pretrained/`, such as "dcgan_mnist". Its card lies beside it.

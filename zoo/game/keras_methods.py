@@ -7,7 +7,7 @@ import keras
 
 from zoo import backend
 from zoo.errors import UsageError
-from zoo.game import feeding, networks, phases, watching
+from zoo.game import feeding, networks, phases, preset, watching
 from zoo.game.optimizers import PlayersOptimizer, copied, scaling
 
 
@@ -83,6 +83,24 @@ class KerasMethods:
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
+
+    # Files
+
+    def save_to_preset(self, folder, overwrite=False):
+        """Writes a folder that model hubs take, and returns its path.
+
+        It holds the whole model as Keras saves it unzipped, each network that draws as a file for
+        Keras alone, a picture of samples and a card, `README.md`, to which scores, data and licence
+        may be added. `zoo.load(folder)` loads it, and `hf upload USER/NAME folder` publishes it.
+
+        Args:
+            folder: str or path.
+            overwrite: bool, whether to replace an older preset.
+
+        Raises:
+            UsageError: the folder exists and is not empty, or holds something else than a preset.
+        """
+        return preset.save(self, folder, overwrite)
 
     # Training
 

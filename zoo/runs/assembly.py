@@ -114,8 +114,12 @@ def moves(config):
     return max(n if isinstance(n, int) else config.get(n, 1) for n in counts)
 
 
-def trained(source):
+def trained(source, groups=("trainable", "other")):
     """Returns the model of a run with the weights of its newest checkpoint.
+
+    Args:
+        source: path of a run directory.
+        groups: what is restored, as for `checkpoints.restore`.
 
     Raises:
         UsageError: `source` is not a run, or has no readable checkpoint.
@@ -130,10 +134,11 @@ def trained(source):
     if checkpoint is None:
         raise UsageError(
             f"The run {source} has no checkpoint that can be read, and only a checkpoint holds the "
-            "discriminator. Train on, or export without --discriminator."
+            "whole model, its discriminator too. Train on, or use the networks that draw: they "
+            "have files of their own."
         )
     gan = build(config)
-    checkpoints.restore(gan, checkpoint[1], ("trainable", "other"))
+    checkpoints.restore(gan, checkpoint[1], groups)
     return gan
 
 

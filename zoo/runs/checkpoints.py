@@ -21,6 +21,7 @@ from zoo.files import write_atomically
 
 FORMAT = 1
 KEPT = 3
+ALL = ("trainable", "other", "optimizer")  # what a model goes on training from
 BEST = "best.npz"  # lies beside the newest ones, and is neither counted nor listed
 # Exceptions of reading a damaged zip; RuntimeError if a flag says it is encrypted or too new.
 DAMAGED = (ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
@@ -118,7 +119,7 @@ def read(path):
     return meta, arrays
 
 
-def restore(model, arrays, groups=("trainable", "other", "optimizer")):
+def restore(model, arrays, groups=ALL):
     """Assigns a checkpoint to a compiled model.
 
     Args:
