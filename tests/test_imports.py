@@ -30,7 +30,18 @@ ORDER = (
         "seeds",
     ),
     *("backend", "sampling", "layers", "shapes", "blocks", "data", "metrics", "drawing"),
-    *("parts", "tasks", "game", "models", "runs", "outputs", "scoring", "report", "training"),
+    *(
+        "parts",
+        "tasks",
+        "game",
+        "models",
+        "runs",
+        "outputs",
+        "scoring",
+        "report",
+        "training",
+        "app",
+    ),
     *("cli", "recipes", "doctor", "fastest", "sweep", "__main__"),
 )
 

@@ -46,7 +46,7 @@ def test_what_installs_for_development_is_what_make_test_installs():
     assert files == {*re.findall(r'"([\w.-]+)"', listed), "requirements.txt"}
 
 
-@pytest.mark.parametrize("extra", ["jax", "torch", "onnx", "dev"])
+@pytest.mark.parametrize("extra", ["jax", "torch", "onnx", "app", "dev"])
 def test_every_extra_has_a_requirements_file_and_a_line_in_the_page_on_installing(extra):
     assert f'{extra} = {{ file = ["requirements-{extra}.txt"' in PYPROJECT
     assert installation.requirements(extra)

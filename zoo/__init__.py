@@ -15,8 +15,8 @@ import pathlib
 import sys
 
 import __main__
-from zoo.errors import UsageError, nearest
-from zoo.installation import folder
+from zoo.errors import UsageError, nearest, one_of
+from zoo.installation import trained
 from zoo.registry import MODELS
 
 __version__ = "0.2.0"
@@ -102,7 +102,5 @@ def pretrained(name):
     """
     import keras
 
-    there = {path.stem: path for path in sorted(folder("pretrained").glob("*.keras"))}
-    if name not in there:
-        raise UsageError(f"There is no pretrained {name!r}.{nearest(name, there)}")
-    return keras.models.load_model(there[name], compile=False)
+    there = trained()
+    return keras.models.load_model(there[one_of("pretrained", name, there)], compile=False)

@@ -15,7 +15,7 @@ ROOT = PACKAGE.parent
 IN_A_CHECKOUT = not (PACKAGE / "configs").is_dir()
 
 _PROGRAMS = re.compile(
-    r"(?<![\w./\\'\"=-])(?:(?:python )?(train|generate|evaluate|export)\.py"
+    r"(?<![\w./\\'\"=-])(?:(?:python )?(train|generate|evaluate|export|app)\.py"
     r"|python -m zoo\.(doctor|fastest|recipes|sweep))\b"
 )
 
@@ -23,6 +23,11 @@ _PROGRAMS = re.compile(
 def folder(name):
     """Returns the path of `configs` or `pretrained`."""
     return (ROOT if IN_A_CHECKOUT else PACKAGE) / name
+
+
+def trained():
+    """Returns name -> path of the generators in `pretrained`."""
+    return {path.stem: path for path in sorted(folder("pretrained").glob("*.keras"))}
 
 
 def by_ganzoo():

@@ -76,16 +76,19 @@ def walk(points, frames):
     """
     path = []
     for a, b in zip(points, np.roll(points, -1, axis=0), strict=True):
-        lengths = np.linalg.norm(a) * np.linalg.norm(b)
-        angle = np.arccos(np.clip(np.dot(a, b) / lengths, -1, 1)) if lengths else 0.0
-        for t in np.arange(frames) / frames:
-            if t == 0:
-                path.append(a)
-            elif np.sin(angle) < 1e-4:
-                path.append((1 - t) * a + t * b)
-            else:
-                path.append((np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(angle))
+        path += [between(a, b, t) for t in np.arange(frames) / frames]
     return np.asarray(path, "float32")
+
+
+def between(a, b, t):
+    """Returns the point at a share `t` of the path of `walk` from `a` to `b`, both `(d,)`."""
+    lengths = np.linalg.norm(a) * np.linalg.norm(b)
+    angle = np.arccos(np.clip(np.dot(a, b) / lengths, -1, 1)) if lengths else 0.0
+    if t == 0:
+        return a
+    if np.sin(angle) < 1e-4:
+        return (1 - t) * a + t * b
+    return (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(angle)
 
 
 def translated(network, images, multiple=1, chunk=8):

@@ -14,7 +14,7 @@ import sys
 
 from zoo.cli.ganzoo import COMMANDS
 from zoo.data.catalog import DATASETS
-from zoo.installation import folder
+from zoo.installation import trained
 from zoo.registry import MODELS
 
 # bash takes what stands behind the "=" of a flag for a word of its own.
@@ -71,7 +71,7 @@ def _values(flag):
     if flag in ("model", "dataset"):
         return list(MODELS if flag == "model" else DATASETS)
     if flag == "pretrained":
-        return sorted(path.stem for path in folder("pretrained").glob("*.keras"))
+        return list(trained())
     with contextlib.suppress(OSError):
         if flag in ("run", "resume", "continue_from", "init_from"):
             return sorted(entry.name for entry in os.scandir("runs") if entry.is_dir())

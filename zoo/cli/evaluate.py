@@ -69,7 +69,7 @@ def run():
         source = None
         programs.choose_backend(FLAGS.backend)
     else:
-        source = programs.find_source(FLAGS.run, FLAGS.generator, FLAGS.runs_dir)
+        source = programs.source()
         programs.choose_backend(FLAGS.backend, programs.recorded_backend(source))
     with programs.quietly():
         from zoo.report import report

@@ -35,7 +35,7 @@ def run():
         # It is built here, and the memory of a GPU belongs to the training.
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
         os.environ["JAX_PLATFORMS"] = "cpu"
-    source = programs.find_source(FLAGS.run, FLAGS.generator, FLAGS.runs_dir)
+    source = programs.source()
     programs.choose_backend(FLAGS.backend, programs.recorded_backend(source))
     with programs.quietly():
         from zoo.outputs.export import export

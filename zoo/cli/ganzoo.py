@@ -18,6 +18,7 @@ COMMANDS = {
     "generate": ("zoo.cli.generate", "draw samples, fill holes, translate or enlarge pictures"),
     "evaluate": ("zoo.cli.evaluate", "score a run, beside its floor"),
     "export": ("zoo.cli.export", "write Keras, SavedModel, ONNX and LiteRT files"),
+    "app": ("zoo.cli.app", "open a page in the browser to play with a network"),
     "sweep": ("zoo.sweep.__main__", "train and score every combination of some settings"),
     "fastest": ("zoo.fastest", "measure which backend and precision train fastest"),
     "recipes": ("zoo.recipes", "explain every setting of a model"),

@@ -77,10 +77,23 @@ WALK = flags.DEFINE_bool(
     "walk", False, "A GIF along a spherical path from seed to seed and back to the first."
 )
 FRAMES = flags.DEFINE_integer("frames", 12, "Frames of --walk from one seed to the next.", 1)
+TRUNCATION = flags.DEFINE_float(
+    "truncation", 1.0, "Below 1 samples are more typical and more alike: their noise times this."
+)
+MOVE = flags.DEFINE_string(
+    "move",
+    None,
+    "Such as 1:2.5,3:-1: how far samples go along the directions that change them most, numbered "
+    "from 1, in standard deviations of the noise.",
+)
+MIX = flags.DEFINE_string(
+    "mix", None, "Such as 7:0.5: how far samples go along the path to that of another seed."
+)
 OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace existing files.")
 
 
-NOISE = SEED, SEEDS, CLASS, WALK, FRAMES
+EDITS = TRUNCATION, MOVE, MIX
+NOISE = SEED, SEEDS, CLASS, WALK, FRAMES, *EDITS
 HOLES = MASK, RESIZE, STEPS
 BUT = ", and this network draws samples of noise"
 
@@ -96,7 +109,7 @@ def run():
         raise UsageError(
             f"--walk writes a GIF. Leave out one of --walk and --format={FORMAT.value}."
         )
-    source = programs.find_source(FLAGS.run, FLAGS.generator, FLAGS.runs_dir)
+    source = programs.source()
     programs.choose_backend(FLAGS.backend, programs.recorded_backend(source))
     with programs.quietly():
         from zoo import seeds
@@ -123,7 +136,7 @@ def run():
         if inpaint.fills(source):
             _refuse((SEED, STEPS), "a search, and this network fills a hole without one")
         _refuse((DIRECTION,), f"pictures that are translated{BUT}")
-        _refuse((SEEDS, WALK, FRAMES, FORMAT), "samples of noise alone, without --input")
+        _refuse((SEEDS, WALK, FRAMES, FORMAT, *EDITS), "samples of noise alone, without --input")
         paths = inpaint.inpaint(
             source,
             inputs=INPUT.value,
@@ -148,6 +161,9 @@ def run():
             frames=FRAMES.value,
             out=OUT.value,
             overwrite=OVERWRITE.value,
+            truncation=TRUNCATION.value,
+            move=MOVE.value,
+            mix=MIX.value,
         )
     print(paths[0] if len(paths) == 1 else f"{len(paths)} files, the first is {paths[0]}")
 

@@ -22,9 +22,9 @@ from absl import app, flags, logging
 
 from zoo import config_file, progress
 from zoo.cli import exits
-from zoo.errors import UsageError
+from zoo.errors import UsageError, one_of
 from zoo.files import cache_folder, unwritable
-from zoo.installation import as_typed
+from zoo.installation import as_typed, trained
 
 FLAGS = flags.FLAGS
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -177,7 +177,7 @@ def find_source(run, generator, runs_dir="runs"):
     """
     if (run is None) == (generator is None):
         raise UsageError(
-            "Expected exactly one of --run=NAME and --generator=FILE. "
+            "Expected exactly one of --run=NAME, --generator=FILE and --pretrained=NAME. "
             f"Received: --run={run} --generator={generator}."
         )
     if run is not None:
@@ -188,6 +188,23 @@ def find_source(run, generator, runs_dir="runs"):
             "for a run directory use --run."
         )
     return generator
+
+
+def source():
+    """Returns the run directory or the file that --run, --generator or --pretrained names.
+
+    Raises:
+        UsageError: none or several are given, or what is named does not exist.
+    """
+    name = FLAGS.pretrained
+    if name is None:
+        return find_source(FLAGS.run, FLAGS.generator, FLAGS.runs_dir)
+    if FLAGS.run is not None or FLAGS.generator is not None:
+        raise UsageError(
+            "Expected exactly one of --run=NAME, --generator=FILE and --pretrained=NAME. Received: "
+            f"--pretrained={name} beside another."
+        )
+    return str(trained()[one_of("pretrained", name, trained())])
 
 
 def recorded_backend(source):
@@ -207,6 +224,7 @@ def define_source_flags():
     DEFINE_path("run", None, "The run: a name under --runs_dir, or a path.")
     DEFINE_path("generator", None, "A generator file (.keras, .h5) instead of a run.")
     DEFINE_path("runs_dir", "runs", "Where runs are looked up by name.")
+    flags.DEFINE_string("pretrained", None, "A trained generator of the package, by its name.")
     flags.DEFINE_enum(
         "backend",
         None,

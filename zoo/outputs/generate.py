@@ -9,6 +9,7 @@ import numpy as np
 
 from zoo import config_file, sampling
 from zoo.errors import UsageError, nearest
+from zoo.outputs import directions
 from zoo.runs import directory, network_files
 from zoo.seeds import MOST
 
@@ -24,6 +25,9 @@ def generate(
     frames=12,
     out=None,
     overwrite=False,
+    truncation=1.0,
+    move=None,
+    mix=None,
 ):
     """Draws samples and writes them to files.
 
@@ -45,6 +49,7 @@ def generate(
         frames: int, frames of a walk from one sample to the next.
         out: file or folder to write to; by default `generated` in the run, or `generated`.
         overwrite: bool, whether to replace existing files.
+        truncation, move, mix: as for `zoo.outputs.directions.edits`.
 
     Returns:
         list of str: the written paths.
@@ -89,6 +94,9 @@ def generate(
 
     latent_dim = generator.inputs[0].shape[1:]
     z = sampling.latents(len(seeds), int(np.prod(latent_dim)), seed)
+    label = 0 if labels is None else int(labels[0])
+    if edit := directions.edits(generator, label, truncation, move, mix):
+        z = edit(z)
     if format == "walk":
         z, labels = sampling.walk(z, frames), _nearest_labels(labels, frames)
     samples = _draw(generator, z.reshape(-1, *latent_dim), labels, is_image)

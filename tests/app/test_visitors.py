@@ -1,0 +1,68 @@
+"""What the page does with a visitor's picture."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import small_generators
+import small_translators
+
+from zoo.app import pictures
+from zoo.errors import UsageError
+
+
+def test_a_picture_is_translated_in_the_chosen_direction(tmp_path):
+    both = [small_translators.linear(-1.0), small_translators.linear(0.5)]
+    made = pictures.Pictures(
+        small_translators.make_run(tmp_path / "run", "cyclegan", both), "--run=run"
+    )
+    assert made.directions == ["a_to_b", "b_to_a"] and not made.enlarges
+    image = small_translators.picture(1, (30, 45))
+    path = small_translators.save(image, tmp_path / "mine.png")
+    negative = made.translated(path, "a_to_b")
+    assert np.abs(negative.astype(int) - (255 - image)).max() <= 1
+    assert np.ptp(made.translated(path, "b_to_a")) < np.ptp(image)
+    assert made.command("b_to_a") == (
+        "python generate.py --run=run --input=PICTURE --direction=b_to_a --out=made.png"
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.png", "run"]
+
+
+def test_an_enlarged_picture_is_shown_beside_interpolation(tmp_path):
+    image = keras.Input((None, None, 3), name="image")
+    network = keras.Model(image, keras.layers.UpSampling2D(2)(image))
+    network.save(tmp_path / "generator.keras")
+    made = pictures.Pictures(str(tmp_path / "generator.keras"), "--generator=x")
+    path = small_translators.save(small_translators.picture(2), tmp_path / "mine.png")
+    before, after = made.enlarged(path)
+    assert made.enlarges and before.shape == after.shape == (64, 64, 3)
+    assert np.abs(before.astype(int) - after).mean() < 10
+
+
+def test_a_hole_gets_several_answers_that_keep_what_is_known(tmp_path, monkeypatch):
+    path = tmp_path / "generator.keras"
+    small_generators.smooth().save(path)
+    monkeypatch.setattr(pictures, "STEPS", 20)
+    picture = np.full((8, 8, 3), 120, "uint8")
+    hole = np.zeros((8, 8), bool)
+    hole[2:5, 2:5] = True
+    answers = pictures.filled(str(path), picture, hole)
+    assert len(answers) == pictures.ANSWERS
+    for answer in answers:
+        known = answer.reshape(8, 8, -1)[~hole]
+        assert (known == 120).all()
+    with pytest.raises(UsageError, match="no hole yet"):
+        pictures.filled(str(path), picture, hole & False)
+
+
+def test_what_is_no_picture_or_a_huge_one_is_a_sentence(tmp_path, monkeypatch):
+    (tmp_path / "notes.txt").write_text(json.dumps("no picture"))
+    with pytest.raises(UsageError, match="no picture that can be read"):
+        pictures.checked(tmp_path / "notes.txt")
+    with pytest.raises(UsageError, match="no picture yet"):
+        pictures.checked(None)
+    path = small_translators.save(small_translators.picture(2), tmp_path / "mine.png")
+    monkeypatch.setattr(pictures, "LARGEST", 1000)
+    with pytest.raises(UsageError, match=r"at most 1,000 pixels.*Received: 32x32"):
+        pictures.checked(path)

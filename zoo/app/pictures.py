@@ -1,0 +1,116 @@
+"""What the page does with a visitor's picture, without the page."""
+
+import os
+import shlex
+import tempfile
+
+import numpy as np
+from PIL import Image
+
+from zoo.errors import UsageError
+from zoo.installation import as_typed
+from zoo.outputs import inpaint, tiles, translate
+from zoo.outputs.latent_search import STEPS
+from zoo.runs import networks
+
+LARGEST = 4_000_000  # pixels of an uploaded picture
+ANSWERS = 4
+
+
+class Pictures:
+    """The networks of a run, or of a file, that turn pictures into pictures.
+
+    Args:
+        source: run directory or network file.
+        flag: str, the flag that names it, such as "--run=maps".
+    """
+
+    def __init__(self, source, flag):
+        self.source, self.flag = source, flag
+        found = networks.find(source)
+        self.directions = list(found) if len(found) > 1 else []
+        name, path = next(iter(found.items()))
+        self.enlarges = tiles.factor(translate.load_translator(path, name)) > 1
+
+    def translated(self, path, direction=None):
+        """Returns the uint8 array of what becomes of a picture file."""
+        with tempfile.TemporaryDirectory(prefix="ganzoo-") as folder:
+            (made,) = translate.translate(
+                self.source,
+                direction=direction,
+                inputs=checked(path),
+                out=os.path.join(folder, "made.png"),
+                say=lambda text: None,
+            )
+            return _array(made)
+
+    def enlarged(self, path):
+        """Returns a picture file by bicubic interpolation, and by the network, uint8 arrays."""
+        after = self.translated(path)
+        with Image.open(path) as image:
+            before = image.convert("RGB").resize(after.shape[1::-1], Image.Resampling.BICUBIC)
+        return np.asarray(before), after
+
+    def command(self, direction=None):
+        """Returns the command that does the same, as people type it here."""
+        chosen = f" --direction={direction}" if direction else ""
+        flag = shlex.quote(self.flag)
+        return as_typed(f"python generate.py {flag} --input=PICTURE{chosen} --out=made.png")
+
+
+def filled(source, picture, hole, seed=0, label=None):
+    """Returns answers for a picture with a hole, a list of uint8 arrays, the best first.
+
+    Args:
+        source: run directory or generator file.
+        picture: uint8 `(h, w, 3)`.
+        hole: bool `(h, w)`, True where it is to be filled.
+        seed: int, of the search.
+        label: str or None, name of a class; by default all are tried.
+    """
+    if not hole.any():
+        raise UsageError("There is no hole yet: paint over what is to be filled in.")
+    with tempfile.TemporaryDirectory(prefix="ganzoo-") as folder:
+        picture_path, mask_path = (os.path.join(folder, n) for n in ("picture.png", "mask.png"))
+        image = Image.fromarray(picture)
+        if (picture == picture[..., :1]).all():
+            image = image.convert("L")
+        image.save(picture_path)
+        Image.fromarray(hole.astype("uint8") * 255).save(mask_path)
+        _, *answers = inpaint.inpaint(
+            source,
+            picture_path,
+            mask_path,
+            count=ANSWERS,
+            seed=int(seed),
+            classes=label,
+            resize="crop",
+            steps=STEPS,
+            out=os.path.join(folder, "filled"),
+            say=lambda text: None,
+        )
+        return [_array(path) for path in answers]
+
+
+def checked(path):
+    """Returns the path of an uploaded picture. Raises UsageError without one, or a huge one."""
+    if not path:
+        raise UsageError("There is no picture yet: upload one.")
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            "The file is no picture that can be read. Expected PNG, JPEG, WebP or the like."
+        ) from error
+    if width * height > LARGEST:
+        raise UsageError(
+            f"The picture is too large for this page. Expected at most {LARGEST:,} pixels, or "
+            f"`{as_typed('python generate.py')} --input=FILE`. Received: {width}x{height}."
+        )
+    return path
+
+
+def _array(path):
+    with Image.open(path) as image:
+        return np.asarray(image)
