@@ -150,7 +150,7 @@ def test_the_page_calls_nobody_and_shows_a_sentence(digits):
     gradio = pytest.importorskip("gradio")
     from zoo.app import page
 
-    built = page.build(digits.source, digits.flag)
+    built = page.build(digits.source, "digits", digits.flags)
     assert isinstance(built, gradio.Blocks) and not built.analytics_enabled
     fonts = [font for font in (*page.THEME._font, *page.THEME._font_mono)]
     assert not [font for font in fonts if isinstance(font, gradio.themes.GoogleFont)]

@@ -56,6 +56,17 @@ def test_a_hole_gets_several_answers_that_keep_what_is_known(tmp_path, monkeypat
         pictures.filled(str(path), picture, hole & False)
 
 
+def test_a_painted_hole_touches_whole_pixels_and_the_others_are_exact():
+    small = small_translators.picture(3, (8, 6))
+    hole = np.zeros((24, 18), bool)
+    hole[4, 4] = True
+    picture, reduced = pictures.reduced(small.repeat(3, 0).repeat(3, 1), hole, (8, 6))
+    assert np.array_equal(picture, small)
+    assert np.argwhere(reduced).tolist() == [[1, 1]]
+    assert pictures.reduced(small, hole[:8, :6], (5, 5))[0] is small
+    assert pictures.brought(small_translators.picture(3, (64, 40)), (8, 8)).shape == (8, 8, 3)
+
+
 def test_what_is_no_picture_or_a_huge_one_is_a_sentence(tmp_path, monkeypatch):
     (tmp_path / "notes.txt").write_text(json.dumps("no picture"))
     with pytest.raises(UsageError, match="no picture that can be read"):

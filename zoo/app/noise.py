@@ -26,11 +26,11 @@ class Noise:
 
     Args:
         source: run directory or generator file.
-        flag: str, the flag that names it, such as "--run=mnist5".
+        flags: str, the flags that name it in a command, such as "--run=mnist5".
     """
 
-    def __init__(self, source, flag):
-        self.source, self.flag = source, flag
+    def __init__(self, source, flags):
+        self.source, self.flags = source, flags
         self.generator = generate.load_generator(source)
         self.size = int(np.prod(self.generator.inputs[0].shape[1:]))
         self.draws_pictures = network_files.output_name(self.generator) == "images"
@@ -89,7 +89,7 @@ class Noise:
 
     def command(self, seeds, label=None, truncation=1.0, moves=(), mix=None, walk=False):
         """Returns the command that makes the same samples, as people type it here."""
-        words = [as_typed("python generate.py"), shlex.quote(self.flag)]
+        words = [as_typed("python generate.py"), self.flags]
         if isinstance(seeds, int):
             words += [f"--seed={seeds}", f"--count={CLOUD}", "--format=npz"]
         else:
@@ -108,9 +108,9 @@ class Noise:
         return " ".join(filter(None, words))
 
 
-def large(image):
-    """Returns a uint8 `(h, w, c)` picture whose pixels are repeated until it can be seen."""
-    times = max(1, SIDE // max(image.shape[:2]))
+def large(image, side=SIDE):
+    """Returns a uint8 `(h, w, c)` picture whose pixels are repeated, up to `side` of them."""
+    times = max(1, side // max(image.shape[:2]))
     return image.repeat(times, axis=0).repeat(times, axis=1)
 
 

@@ -31,26 +31,27 @@ STYLE = """
 }
 """
 HOW = "The same again"
+CANVAS = 512  # pixels to paint on
 
 
-def build(source, flag):
+def build(source, name, flags):
     """Returns the page of a run or a file, a `gradio.Blocks`.
 
     Args:
         source: run directory or network file.
-        flag: str, the flag that names it, such as "--run=mnist5".
+        name: str, the heading.
+        flags: str, the flags that name it in a command, such as "--run=mnist5".
 
     Raises:
         UsageError: it cannot be loaded.
     """
-    name = flag.partition("=")[2]
     with gradio.Blocks(title=f"{name} - GAN zoo", analytics_enabled=False) as page:
         gradio.Markdown(f"# {name}")
         if translate.translates(source):
-            made = pictures.Pictures(source, flag)
+            made = pictures.Pictures(source, flags)
             (_enlarging if made.enlarges else _translation)(made)
         else:
-            made = noise.Noise(source, flag)
+            made = noise.Noise(source, flags)
             if made.draws_pictures:
                 with gradio.Tab("Samples"):
                     _samples(made)
@@ -89,6 +90,15 @@ def serve(page, host, port, say=print):
     say("Ctrl-C ends it")
     with contextlib.suppress(KeyboardInterrupt):
         page.block_thread()
+
+
+def _upload():
+    given = gradio.Image(
+        label="Your picture", type="filepath", height=400, sources=["upload", "clipboard"]
+    )
+    # Of a file that is no picture, Gradio itself would say nothing to the visitor.
+    given.preprocess = lambda payload: None if payload is None else payload.path
+    return given
 
 
 def _told(function):
@@ -234,7 +244,7 @@ def _holes(made):
         editor = gradio.ImageEditor(
             label="Your picture",
             type="numpy",
-            brush=gradio.Brush(colors=["#ff00ff"], color_mode="fixed"),
+            brush=gradio.Brush(default_size=40, colors=["#ff00ff"], color_mode="fixed"),
             sources=["upload", "clipboard"],
             layers=False,
             transforms=(),
@@ -253,17 +263,24 @@ def _holes(made):
             how = _command()
 
     @_told
+    def bring(drawn):
+        picture = pictures.brought(drawn["background"][..., :3], (height, width))
+        return {"background": noise.large(picture, CANVAS), "layers": [], "composite": None}
+
+    @_told
     def fill(drawn, seed):
         background = None if drawn is None else drawn["background"]
         if background is None:
             raise UsageError("There is no picture yet: upload one.")
         painted = [layer[..., 3] > 0 for layer in drawn["layers"]]
         hole = np.any(painted, axis=0) if painted else np.zeros(background.shape[:2], bool)
-        found = pictures.filled(made.source, background[..., :3], hole, noise._seed(seed))
+        picture, hole = pictures.reduced(background[..., :3], hole, (height, width))
+        found = pictures.filled(made.source, picture, hole, noise._seed(seed))
         words = f"--input=PICTURE --mask=MASK --resize=crop --count={len(found)} --seed={int(seed)}"
         command = made.command([int(seed)]).replace(f"--seeds={int(seed)} --format=png", words)
         return [pillow(noise.large(np.atleast_3d(image))) for image in found], command
 
+    editor.upload(bring, editor, editor)
     start.click(fill, [editor, seed], [answers, how])
 
 
@@ -291,7 +308,7 @@ def _plots(made):
 
 def _translation(made):
     with gradio.Row():
-        given = gradio.Image(label="Your picture", type="filepath", sources=["upload", "clipboard"])
+        given = _upload()
         result = _shown("Result")
     direction = gradio.Radio(
         made.directions,
@@ -309,10 +326,10 @@ def _translation(made):
 
 
 def _enlarging(made):
-    given = gradio.Image(label="Your picture", type="filepath", sources=["upload", "clipboard"])
+    given = _upload()
     start = gradio.Button("Enlarge", variant="primary")
     both = gradio.ImageSlider(
-        label="Bicubic interpolation, and the network",
+        label="Bicubic | network",
         format="png",
         interactive=False,
         buttons=["download", "fullscreen"],

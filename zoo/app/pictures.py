@@ -1,12 +1,12 @@
 """What the page does with a visitor's picture, without the page."""
 
 import os
-import shlex
 import tempfile
 
 import numpy as np
 from PIL import Image
 
+from zoo.data import images
 from zoo.errors import UsageError
 from zoo.installation import as_typed
 from zoo.outputs import inpaint, tiles, translate
@@ -22,11 +22,11 @@ class Pictures:
 
     Args:
         source: run directory or network file.
-        flag: str, the flag that names it, such as "--run=maps".
+        flags: str, the flags that name it in a command, such as "--run=maps".
     """
 
-    def __init__(self, source, flag):
-        self.source, self.flag = source, flag
+    def __init__(self, source, flags):
+        self.source, self.flags = source, flags
         found = networks.find(source)
         self.directions = list(found) if len(found) > 1 else []
         name, path = next(iter(found.items()))
@@ -54,8 +54,25 @@ class Pictures:
     def command(self, direction=None):
         """Returns the command that does the same, as people type it here."""
         chosen = f" --direction={direction}" if direction else ""
-        flag = shlex.quote(self.flag)
-        return as_typed(f"python generate.py {flag} --input=PICTURE{chosen} --out=made.png")
+        return as_typed(f"python generate.py {self.flags} --input=PICTURE{chosen} --out=made.png")
+
+
+def brought(picture, size):
+    """Returns the middle of a uint8 `(h, w, 3)` picture at another (height, width)."""
+    return images.prepare(Image.fromarray(picture), size, 3, "crop")
+
+
+def reduced(picture, hole, size):
+    """Returns a picture and its hole at the (height, width) of a network, as `filled` takes them.
+
+    Where pixels were only repeated, as on the canvas, they are taken back exactly. A pixel is part
+    of the hole if any of its copies is.
+    """
+    (height, width), times = size, max(1, picture.shape[0] // size[0])
+    if picture.shape[:2] != (height * times, width * times):
+        return picture, hole
+    blocks = hole.reshape(height, times, width, times)
+    return picture[::times, ::times], blocks.any(axis=(1, 3))
 
 
 def filled(source, picture, hole, seed=0, label=None):

@@ -7,6 +7,7 @@ The page answers this machine only, unless --host=0.0.0.0 lets others in. It nee
 """
 
 import importlib.util
+import shlex
 import socket
 
 from absl import flags
@@ -33,7 +34,9 @@ def run():
     with programs.quietly():
         from zoo.app import page
 
-    built = page.build(source, f"--{given}={FLAGS[given].value}")
+    named = [given, *(["runs_dir"] if given == "run" and FLAGS["runs_dir"].present else [])]
+    words = shlex.join(f"--{name}={FLAGS[name].value}" for name in named)
+    built = page.build(source, FLAGS[given].value, words)
     port = free_port(HOST.value, PORT.value)
     if port != PORT.value:
         say(f"port {PORT.value} is in use: the page takes the next free one")
