@@ -85,7 +85,7 @@ def test_the_command_beside_a_sample_makes_it_again(digits, tmp_path):
 
 def test_the_grid_names_seeds_and_a_walk_is_a_film_that_ends_where_it_begins(digits):
     grid = digits.grid(4, label=2, count=3)
-    assert [caption for _, caption in grid] == ["seed 4", "seed 5", "seed 6"]
+    assert [caption for _, caption in grid] == ["4", "5", "6"]
     assert digits.command([4, 5, 6], 2).endswith("--seeds=4-6 --class=2")
     (again,) = digits.draw(digits.points([5], 2), 2)
     assert np.array_equal(np.asarray(grid[1][0]), noise.large(again)[..., 0])

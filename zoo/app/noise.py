@@ -65,11 +65,11 @@ class Noise:
         return sampling.to_uint8(samples) if self.draws_pictures else samples
 
     def grid(self, seed, label=None, truncation=1.0, count=GRID):
-        """Returns `[(picture, "seed 3"), ...]` of `count` seeds from `seed` on."""
+        """Returns `[(picture, "3"), ...]` of `count` seeds from `seed` on."""
         seeds = [_seed(seed) + i for i in range(count)]
         samples = self.draw(self.points(seeds, label, truncation), label)
         named = zip(samples, seeds, strict=True)
-        return [(pictures.pillow(large(sample)), f"seed {each}") for sample, each in named]
+        return [(pictures.pillow(large(sample)), str(each)) for sample, each in named]
 
     def plot(self, seed, truncation=1.0):
         """Returns a picture of samples that are points or signals, uint8 `(h, w, c)`."""

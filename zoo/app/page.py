@@ -150,7 +150,7 @@ def _samples(made):
         )
         again = gradio.Button("Next sixteen", variant="primary")
     grid = gradio.Gallery(
-        label="Choose one",
+        label="Seeds: choose one",
         columns=8,
         height="auto",
         format="png",

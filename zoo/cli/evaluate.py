@@ -61,9 +61,9 @@ def run():
         if not 1 <= count <= 1_000_000:
             raise UsageError(f"Expected 1 to 1000000 samples. Received: --samples={SAMPLES.value}.")
     if path is not None:
-        if FLAGS.run is not None or FLAGS.generator is not None:
+        if any(FLAGS[name].value is not None for name in ("run", "generator", "pretrained")):
             raise UsageError(
-                "Expected exactly one of --run=NAME, --generator=FILE and --samples=FILE. "
+                "Expected exactly one of --run, --generator, --pretrained and --samples=FILE. "
                 f"Received: --samples={path} beside another."
             )
         source = None
