@@ -46,7 +46,6 @@ SMALL = {
     "enhancer_rounds": 0,
     "halvings": 2,
     "enhancer_blocks": 1,
-    "discriminator_width": 4,
 }
 IMAGE_SHAPE = (16, 16, 1)
 # Where a network halves its images more often.
