@@ -56,6 +56,21 @@ def test_a_hole_gets_several_answers_that_keep_what_is_known(tmp_path, monkeypat
         pictures.filled(str(path), picture, hole & False)
 
 
+def test_a_network_that_has_learnt_to_fill_holes_gives_one_answer_of_any_size(tmp_path):
+    image, mask = (
+        keras.Input((None, None, 3), name="image"),
+        keras.Input((None, None, 1), name="mask"),
+    )
+    known = keras.layers.Multiply()([image, keras.layers.Rescaling(-1.0, 1.0)(mask)])
+    keras.Model([image, mask], known).save(tmp_path / "generator.keras")
+    picture = small_translators.picture(5, (20, 31))
+    hole = np.zeros((20, 31), bool)
+    hole[2:5, 2:9] = True
+    answer = pictures.completed(str(tmp_path / "generator.keras"), picture, hole)
+    np.testing.assert_array_equal(answer[~hole], picture[~hole])
+    assert (np.abs(answer[hole] - 127.5) < 1).all()
+
+
 def test_a_painted_hole_touches_whole_pixels_and_the_others_are_exact():
     small = small_translators.picture(3, (8, 6))
     hole = np.zeros((24, 18), bool)

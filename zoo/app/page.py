@@ -14,7 +14,8 @@ from zoo import seeds
 from zoo.app import noise, pictures
 from zoo.drawing.pictures import pillow
 from zoo.errors import UsageError
-from zoo.outputs import translate
+from zoo.installation import as_typed
+from zoo.outputs import inpaint, translate
 
 FAR = 5.0  # standard deviations that a slider reaches
 LARGEST_UPLOAD = "20mb"
@@ -47,7 +48,9 @@ def build(source, name, flags):
     """
     with gradio.Blocks(title=f"{name} - GAN zoo", analytics_enabled=False) as page:
         gradio.Markdown(f"# {name}")
-        if translate.translates(source):
+        if inpaint.fills(source):
+            _filling(source, flags)
+        elif translate.translates(source):
             made = pictures.Pictures(source, flags)
             (_enlarging if made.enlarges else _translation)(made)
         else:
@@ -241,15 +244,7 @@ def _holes(made):
         f"{width}x{height}, so the middle of yours is brought to this size. It takes a while."
     )
     with gradio.Row():
-        editor = gradio.ImageEditor(
-            label="Your picture",
-            type="numpy",
-            brush=gradio.Brush(default_size=40, colors=["#ff00ff"], color_mode="fixed"),
-            sources=["upload", "clipboard"],
-            layers=False,
-            transforms=(),
-            format="png",
-        )
+        editor = _editor()
         with gradio.Column():
             seed = gradio.Number(0, label="Seed", precision=0, minimum=0)
             start = gradio.Button("Fill", variant="primary")
@@ -269,12 +264,7 @@ def _holes(made):
 
     @_told
     def fill(drawn, seed):
-        background = None if drawn is None else drawn["background"]
-        if background is None:
-            raise UsageError("There is no picture yet: upload one.")
-        painted = [layer[..., 3] > 0 for layer in drawn["layers"]]
-        hole = np.any(painted, axis=0) if painted else np.zeros(background.shape[:2], bool)
-        picture, hole = pictures.reduced(background[..., :3], hole, (height, width))
+        picture, hole = pictures.reduced(*_painted(drawn), (height, width))
         found = pictures.filled(made.source, picture, hole, noise._seed(seed))
         words = f"--input=PICTURE --mask=MASK --resize=crop --count={len(found)} --seed={int(seed)}"
         command = made.command([int(seed)]).replace(f"--seeds={int(seed)} --format=png", words)
@@ -282,6 +272,45 @@ def _holes(made):
 
     editor.upload(bring, editor, editor)
     start.click(fill, [editor, seed], [answers, how])
+
+
+def _filling(source, flags):
+    gradio.Markdown("Upload a picture and paint over what is to be filled in.")
+    with gradio.Row():
+        editor = _editor()
+        with gradio.Column():
+            start = gradio.Button("Fill", variant="primary")
+            answer, how = _shown("Answer"), _command()
+
+    @_told
+    def fill(drawn):
+        made = pictures.completed(source, *_painted(drawn))
+        return made, as_typed(f"python generate.py {flags} --input=PICTURE --mask=MASK")
+
+    start.click(fill, [editor], [answer, how])
+
+
+def _editor():
+    """Adds a picture to paint a hole on."""
+    return gradio.ImageEditor(
+        label="Your picture",
+        type="numpy",
+        brush=gradio.Brush(default_size=40, colors=["#ff00ff"], color_mode="fixed"),
+        sources=["upload", "clipboard"],
+        layers=False,
+        transforms=(),
+        format="png",
+    )
+
+
+def _painted(drawn):
+    """Returns the uint8 `(h, w, 3)` picture of an editor and its hole, bool `(h, w)`."""
+    background = None if drawn is None else drawn["background"]
+    if background is None:
+        raise UsageError("There is no picture yet: upload one.")
+    painted = [layer[..., 3] > 0 for layer in drawn["layers"]]
+    hole = np.any(painted, axis=0) if painted else np.zeros(background.shape[:2], bool)
+    return background[..., :3], hole
 
 
 def _plots(made):

@@ -75,8 +75,20 @@ def reduced(picture, hole, size):
     return picture[::times, ::times], blocks.any(axis=(1, 3))
 
 
+def completed(source, picture, hole):
+    """Returns a picture whose hole a network has filled that has learnt it, a uint8 array.
+
+    Args:
+        source: run directory or network file.
+        picture: uint8 `(h, w, 3)`.
+        hole: bool `(h, w)`, True where it is to be filled.
+    """
+    (answer,) = _filled(source, picture, hole)
+    return answer
+
+
 def filled(source, picture, hole, seed=0, label=None):
-    """Returns answers for a picture with a hole, a list of uint8 arrays, the best first.
+    """Returns answers of a search for a picture with a hole, a list of uint8 arrays, best first.
 
     Args:
         source: run directory or generator file.
@@ -85,6 +97,11 @@ def filled(source, picture, hole, seed=0, label=None):
         seed: int, of the search.
         label: str or None, name of a class; by default all are tried.
     """
+    options = {"count": ANSWERS, "seed": int(seed), "classes": label, "resize": "crop"}
+    return _filled(source, picture, hole, **options, steps=STEPS)
+
+
+def _filled(source, picture, hole, **options):
     if not hole.any():
         raise UsageError("There is no hole yet: paint over what is to be filled in.")
     with tempfile.TemporaryDirectory(prefix="ganzoo-") as folder:
@@ -98,11 +115,7 @@ def filled(source, picture, hole, seed=0, label=None):
             source,
             picture_path,
             mask_path,
-            count=ANSWERS,
-            seed=int(seed),
-            classes=label,
-            resize="crop",
-            steps=STEPS,
+            **options,
             out=os.path.join(folder, "filled"),
             say=lambda text: None,
         )
