@@ -82,3 +82,17 @@ def domains(folder, train=8, test=(5, 7)):
                 image = 255 - image if side == "B" else image
                 save(image, folder / f"{split}{side}" / f"{i:03}.png")
     return f"domains:{folder}"
+
+
+def painter(size=(None, None), channels=3, step=4):
+    """Returns a network that fills a hole with the known pixel's mean of a patch of 3x3 around.
+
+    It also halves and doubles the picture, so it fails on sides that `step` does not divide.
+    """
+    image = keras.Input((*size, channels), name="image")
+    mask = keras.Input((*size, 1), name="mask")
+    known = layers.Multiply()([image, layers.Rescaling(-1.0, 1.0)(mask)])
+    near = layers.AveragePooling2D(3, 1, "same")(known)
+    small = layers.Conv2D(channels, step, step, kernel_initializer="zeros")(known)
+    near = layers.Add()([near, layers.UpSampling2D(step)(small)])
+    return keras.Model([image, mask], layers.Add()([known, layers.Multiply()([near, mask])]))

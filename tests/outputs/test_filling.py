@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 from PIL import Image
+from small_translators import painter
 
 from zoo.errors import UsageError
 from zoo.outputs import filling
@@ -12,20 +13,6 @@ from zoo.outputs.inpaint import inpaint
 from zoo.runs import network_files
 
 RANDOM = np.random.default_rng(0)
-
-
-def painter(size=(None, None), channels=3, step=4):
-    """Returns a network that fills a hole with the known pixel's mean of a patch of 3x3 around.
-
-    It also halves and doubles the picture, so it fails on sides that `step` does not divide.
-    """
-    image = keras.Input((*size, channels), name="image")
-    mask = keras.Input((*size, 1), name="mask")
-    known = layers.Multiply()([image, layers.Rescaling(-1.0, 1.0)(mask)])
-    near = layers.AveragePooling2D(3, 1, "same")(known)
-    small = layers.Conv2D(channels, step, step, kernel_initializer="zeros")(known)
-    near = layers.Add()([near, layers.UpSampling2D(step)(small)])
-    return keras.Model([image, mask], layers.Add()([known, layers.Multiply()([near, mask])]))
 
 
 def quiet(_):

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
-from test_filling import painter
+from small_translators import painter
 
 from zoo.errors import UsageError
 from zoo.metrics import paired
