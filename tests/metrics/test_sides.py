@@ -35,4 +35,4 @@ def test_large_pictures_are_looked_at_in_small():
     large = {"a": kind(False, 8, 130), "b": kind(True, 8, 130)}
     named = sides.sides("domains:/my/large", large, "large")
     assert named.share(kind(True, 4, 130, seed=1), "b") == 1
-    assert named._network.input_shape[1:3] == (43, 43)
+    assert named._network.input_shape[1:3] == (26, 26)

@@ -19,7 +19,7 @@ from zoo.progress import say
 # Part of the name of the cached weights: increase it with every change of how they are learnt.
 RECIPE = 1
 STEPS = 400
-LARGEST_SIDE = 64  # larger pictures are made smaller by a whole number
+LARGEST_SIDE = 32  # larger pictures are made smaller by a whole number
 CHUNK = 256
 SIDES = ("a", "b")
 
