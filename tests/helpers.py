@@ -189,7 +189,8 @@ def idle(gan, player):
     """Paths of the weights of a player that its loss cannot move."""
     paths = []
     # A loss of differences of logits does not see what is added to all of them.
-    differences = gan.loss in ("wasserstein", "relativistic", "relativistic_average")
+    # Nor does the hinge of as many real as generated ones, while all are within its margin.
+    differences = gan.loss in ("wasserstein", "relativistic", "relativistic_average", "hinge")
     for variable in moved_by(gan, player):
         last = variable.name == "bias" and tuple(variable.shape) == (1,)
         if differences and last and "logit" in variable.path:

@@ -185,7 +185,7 @@ def test_a_source_tells_its_options():
     pictures = ("image_size", "channels", "resize", "data_dir", "strict")
     assert zoo.data.options_of("digits") == zoo.data.options_of("tfds:x") == pictures
     assert zoo.data.options_of("folder:x") == (*pictures, "pixel_range")
-    assert zoo.data.options_of("pairs:x") == (*pictures, "pixel_range", "direction")
+    assert zoo.data.options_of("pairs:x") == (*pictures, "pixel_range", "direction", "labels")
     assert "target" in zoo.data.options_of("gaussian")
     assert "target" not in zoo.data.options_of("sine")
     assert {"n", "seed", "phase"} <= set(zoo.data.options_of("sine"))

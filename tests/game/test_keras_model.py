@@ -160,6 +160,11 @@ def test_callbacks_of_keras_work(gan, tmp_path):
 def test_a_notebook_gets_a_picture(variant):
     if task_of(variant.task).translates:
         shown = variant.show(np.zeros((2, *variant.image_shape), "uint8"))
+    elif task_of(variant.task).fills:
+        holes = np.zeros((2, *variant.image_shape[:2]), bool)
+        holes[:, 4:8, 4:8] = True
+        pictures = np.zeros((2, *variant.image_shape), "uint8")
+        shown = variant.show(pictures, holes)
     else:
         shown = variant.show(4, seed=3)
         assert shown.size != variant.show(64).size or "picture" not in variant.task

@@ -281,7 +281,7 @@ def test_scores_come_at_multiples_whatever_was_put_off_or_resumed(tmp_path, monk
 def own_cache(tmp_path, monkeypatch):
     """An empty cache, and classifiers that are not trained."""
     monkeypatch.setenv("ZOO_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(classifier, "_train", lambda *_: None)
+    monkeypatch.setattr(classifier, "fit", lambda *_: None)
     return tmp_path / "cache"
 
 

@@ -37,6 +37,7 @@ from keras import layers, ops
 
 from zoo import sampling
 from zoo.blocks import check_divisible
+from zoo.drawing import pictures
 from zoo.errors import UsageError
 from zoo.game import Player, Translator
 from zoo.game.optimizers import DiscriminatorRate, Optimizers
@@ -54,6 +55,7 @@ DILATIONS = (2, 4, 8, 16)
 MOST_HALVINGS = 6  # of the discriminator
 SHARPNESS = 10.0  # of the attention's softmax (Yu et al. 2018, section 4.1)
 NEVER = -100.0  # added to the score, in -10..10, of a place that is not known
+GREY = np.uint8(128)  # of a hole in a picture for people
 HALF = 2.0  # an open gate halves what it lets through at first
 
 
@@ -227,6 +229,17 @@ class Inpainting(Translator):
             network = self._for_any("generator")
             network.set_weights(weights)
         return sampling.filled(network, images, holes, MULTIPLE)[-1]
+
+    def show(self, images, holes, ema=True):
+        """Returns pictures with grey holes beside the filled ones, a `PIL.Image`.
+
+        Args:
+            images, holes, ema: as those of `translate`.
+        """
+        sides = [np.asarray(images), self.translate(images, holes, ema)]
+        holed, filled = (x if x.dtype == np.uint8 else sampling.to_uint8(x) for x in sides)
+        holed = np.where(np.asarray(holes)[..., np.newaxis], GREY, holed)
+        return pictures.pillow(pictures.rows_of([holed, filled]))
 
     def _gated(self, x, times, size=3, strides=1, dilation=1, name=None):
         """Returns a gated convolution (Yu et al. 2019, equation 3) to `times * width` channels."""
