@@ -20,7 +20,7 @@ PROTOCOL = (
     *("features_hash", "reference_split", "reference_count", "resizer"),
 )
 # Scores that say more than the first one of a model.
-HEADLINES = ("feature_distance",)
+HEADLINES = ("label_pixel_accuracy", "feature_distance", "a_to_b_named_as_other")
 # What the same score is without any network, for pictures that are made of others.
 BASELINES = {"input": "baseline_input", "mean": "baseline_mean"}
 
