@@ -20,7 +20,10 @@ PROTOCOL = (
     *("features_hash", "reference_split", "reference_count", "resizer"),
 )
 # Scores that say more than the first one of a model.
-HEADLINES = ("label_pixel_accuracy", "feature_distance", "a_to_b_named_as_other")
+HEADLINES = (
+    *("label_pixel_accuracy", "feature_distance"),
+    *("a_to_b_named_as_other", "b_to_a_named_as_other"),
+)
 # What the same score is without any network, for pictures that are made of others.
 BASELINES = {"input": "baseline_input", "mean": "baseline_mean"}
 
