@@ -21,7 +21,7 @@ PROTOCOL = (
 )
 # Scores that say more than the first one of a model.
 HEADLINES = (
-    *("label_pixel_accuracy", "feature_distance"),
+    *("label_pixel_accuracy", "feature_distance", "box_feature_distance"),
     *("a_to_b_named_as_other", "b_to_a_named_as_other"),
 )
 # What the same score is without any network, for pictures that are made of others.
