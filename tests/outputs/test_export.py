@@ -92,12 +92,13 @@ np.savez({out!r}, **results)
 @needs_onnx
 def test_every_format_is_the_same_function_and_its_printed_lines_run(labelled, tmp_path):
     messages = []
-    formats = list(ARTEFACTS)
+    # The lines for a page are for a shell.
+    formats = [name for name in ARTEFACTS if name != "web"]
     paths = export(labelled, formats, out=str(tmp_path / "out"), say=messages.append)
     expected = [str(tmp_path / "out" / ARTEFACTS[name]) for name in formats]
     expected[formats.index("serving")] += "/1"
     assert paths == expected
-    assert sorted(os.listdir(tmp_path / "out")) == sorted(ARTEFACTS.values())
+    assert sorted(os.listdir(tmp_path / "out")) == sorted(ARTEFACTS[name] for name in formats)
     blocks = dict(zip(formats, messages, strict=True))
     savedmodels = {name: blocks.pop(name) for name in ("savedmodel", "serving")}
     # The lines for SavedModel choose TensorFlow by themselves.

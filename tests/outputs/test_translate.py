@@ -339,8 +339,7 @@ CASES = {
 }
 LOOP = """
 import contextlib, io, json, sys
-from zoo.cli import programs
-import generate
+from zoo.cli import generate, programs
 for arguments in json.load(sys.stdin):
     out, err = io.StringIO(), io.StringIO()
     sys.argv = ["generate.py", *arguments]

@@ -8,10 +8,10 @@ The page answers this machine only, unless --host=0.0.0.0 lets others in. It nee
 
 import importlib.util
 import shlex
-import socket
 
 from absl import flags
 
+from zoo.app.ports import free_port
 from zoo.cli import programs
 from zoo.errors import UsageError
 from zoo.installation import install
@@ -21,7 +21,6 @@ programs.define_source_flags()
 flags.adopt_module_key_flags(programs)
 HOST = flags.DEFINE_string("host", "127.0.0.1", "Address that the page listens at.")
 PORT = flags.DEFINE_integer("port", 7860, "Port; if it is in use, the next free one.", 1, 65535)
-PORTS = 100  # that are tried
 
 
 def run():
@@ -41,24 +40,6 @@ def run():
     if port != PORT.value:
         say(f"port {PORT.value} is in use: the page takes the next free one")
     page.serve(built, HOST.value, port)
-
-
-def free_port(host, port):
-    """Returns the first free port from `port` on. Raises UsageError if there is none."""
-    for candidate in range(port, min(port + PORTS, 2**16)):
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as tried:
-            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                tried.bind((host, candidate))
-                return candidate
-            except socket.gaierror as error:
-                raise UsageError(
-                    f"{host} is no address of this machine. Expected --host=127.0.0.1, or 0.0.0.0 "
-                    "for visitors from elsewhere."
-                ) from error
-            except OSError:
-                continue
-    raise UsageError(f"No port is free from {port} on. Choose another with --port.")
 
 
 def start():
