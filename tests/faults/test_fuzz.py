@@ -42,7 +42,7 @@ DATASETS = st.sampled_from(
 FITTING = {
     **{"pix2pix": "pairs:sides", "cyclegan": "domains:sides"},
     **{"discogan": "domains:sides", "pix2pixhd": "pairs:sides"},
-    **{"gaussian": "ring8", "sine": "sine"},
+    **{"srgan": "crops:sides", "gaussian": "ring8", "sine": "sine"},
 }
 # Not where the flags would be those of another program, or start a training.
 FLAGS = ("epochs", "batch_size", "seed", "preset", "precision", "max_minutes", "name", "backend")
@@ -53,14 +53,18 @@ FLAGS += ("devices", "list")
 @st.composite
 def command(draw):
     model = draw(MODELS)
-    dataset = draw(st.one_of(st.just(FITTING.get(model, "digits")), DATASETS))
+    fitting = st.just(FITTING.get(model, "digits"))
+    dataset = draw(st.one_of(fitting, fitting, DATASETS))
     arguments = [f"--model={model}", f"--dataset={dataset}", "--dry_run"]
     with contextlib.suppress(zoo.errors.UsageError):
         resolved = config.resolve(model, dataset)
         known = {name: str(resolved[name]) for name in config.known_settings(model)}
         for key in draw(st.lists(st.sampled_from(sorted(known)), max_size=3)):
-            arguments.append(f"--set={key}={draw(st.one_of(st.just(known[key]), WORDS))}")
-        if draw(st.integers(0, 9)) == 0:
+            # As often as not its own value, so that some commands are right.
+            own = st.just(known[key])
+            arguments.append(f"--set={key}={draw(st.one_of(own, own, WORDS))}")
+        # Not 0, which is drawn far more often than the others.
+        if draw(st.integers(0, 9)) == 7:
             arguments.append(f"--set={draw(st.text(max_size=5))}={draw(WORDS)}")
         for name in draw(st.lists(st.sampled_from(FLAGS), max_size=1)):
             arguments.append(f"--{name}={draw(WORDS)}")
