@@ -285,6 +285,17 @@ def test_two_makers_of_one_pass_are_refused():
         rounds.make(game, helpers.fields(game, data()), game.players)
 
 
+def test_a_game_may_average_none_of_its_networks():
+    class Forgetful(Cycle):
+        averaged = ()
+
+    game = made(Forgetful, ema_half_life=1.0)
+    before = [numpy(weight) for weight in game.network("up").trainable_variables]
+    helpers.step(game, data())
+    after = [numpy(weight) for weight in game.network("up").trainable_variables]
+    assert any((a != b).any() for a, b in zip(before, after, strict=True))
+
+
 def test_averages_are_kept_of_all_that_draw():
     game = made(Cycle, ema_half_life=1.0, ema_ramp_up=1e9)
     helpers.step(game, data())

@@ -30,5 +30,6 @@ class Averaging(Part):
         size, seen = game.batch_images(batch) * moves, game.images_seen(batch)
         half_life = ops.minimum(game.current("ema_half_life"), self.ema_ramp_up * seen)
         decay = ops.power(0.5, size / ops.maximum(half_life, 1e-6))
-        with backend.no_grad():
-            backend.approach(*zip(*game.averaged_weights(), strict=True), decay)
+        if pairs := list(game.averaged_weights()):
+            with backend.no_grad():
+                backend.approach(*zip(*pairs, strict=True), decay)

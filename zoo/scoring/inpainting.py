@@ -76,6 +76,7 @@ def evaluate(
         )
     chosen = translation.chosen(len(parts.held_out.samples), samples or translation.MOST)
     truth = np.ascontiguousarray(parts.held_out.samples[chosen])
+    real = extractor.features(truth) if extractor else None
     scores, baselines, drawn = {}, {}, []
     for kind, unknown in masks(len(truth), truth.shape[1:3]).items():
         sets = {}
@@ -89,7 +90,12 @@ def evaluate(
         for name, images in sets.items():
             into = scores if name == "network" else baselines.setdefault(name, {})
             for metric in metrics:
-                value = _score(metric, np.stack(images), truth, unknown, extractor)
+                images = np.stack(images)
+                if metric == "feature_distance":
+                    value = paired.feature_distance(extractor.features(images), real)
+                else:
+                    score = getattr(paired, metric.removeprefix("hole_"))
+                    value = score(images, truth, unknown)
                 into[f"{kind}_{metric}"] = value
     notes = translation.notes_of(parts, dataset, config, extractor)
     judged = of_networks(np.stack(drawn), None, source, config, networks.find(source).values())
@@ -129,10 +135,3 @@ def masks(count, size):
                 kept.append(hole)
         seed += 1
     return {"box": box, "brush": np.stack(kept[:count])}
-
-
-def _score(metric, images, truth, unknown, extractor):
-    if metric == "feature_distance":
-        both = [extractor.features(np.ascontiguousarray(x)) for x in (images, truth)]
-        return paired.feature_distance(*both)
-    return getattr(paired, metric.removeprefix("hole_"))(images, truth, unknown)
