@@ -71,7 +71,7 @@ def classifier(dataset, *, pixel_range=None, data_dir=None, only_cached=False):
         return None
     if facts is None:
         start = time.process_time()
-        fit(network, train, name)
+        fit(network, train, name, LEAST_STEPS)
         seconds = time.process_time() - start
         made = Extractor(name, network)
         likely = made.extract(parts.held_out.samples)[1].argmax(axis=1)
@@ -129,7 +129,7 @@ def draw_weights(network):
     )
 
 
-def fit(network, dataset, name, least_steps=LEAST_STEPS):
+def fit(network, dataset, name, least_steps):
     """Trains the classifier in place on a `zoo.data.Dataset` of pictures with labels.
 
     Uses Adam with a warm-up over a quarter of the steps and a cosine decay to zero, on full
