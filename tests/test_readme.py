@@ -19,7 +19,11 @@ import zoo
 
 ROOT = pathlib.Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-USAGE = (ROOT / "docs" / "usage.md").read_text(encoding="utf-8")
+# The guides whose commands run on what earlier ones made; test_export_page.py has its own.
+GUIDES = "".join(
+    (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+    for name in ("data", "resume", "usage", "devices")
+)
 VARIANTS = (ROOT / "docs" / "variants.md").read_text(encoding="utf-8")
 
 # What makes a command short enough for a test; absl takes the last value of a flag.
@@ -53,8 +57,8 @@ SHORTER = {
 
 
 def commands():
-    """The `python ...` lines of the shell blocks of README and its page on use, bare."""
-    blocks = re.findall(r"```bash\n(.*?)```", README + USAGE, re.S)
+    """The `python ...` lines of the shell blocks of README and its guides, bare."""
+    blocks = re.findall(r"```bash\n(.*?)```", README + GUIDES, re.S)
     lines = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
     return [line for line in lines if line.startswith("python ")]
 

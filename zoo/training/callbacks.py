@@ -140,7 +140,7 @@ class Samples(SessionCallback):
         text = (
             f"The samples are all alike since step {self.alike[0]:,}: they differ from one another "
             f"by {diversity:.1%} of what real ones do. The generator has collapsed; see "
-            'docs/usage.md, "When training goes wrong".'
+            'docs/resume.md, "When training goes wrong".'
         )
         append_csv(self.path, {"step": session.step, "warning": text})
         self.events.text(session.step, "warning", text)
