@@ -15,10 +15,11 @@ import keras
 import numpy as np
 import pytest
 import small_generators
+import small_translators
 from keras import layers
 
 from zoo.errors import UsageError
-from zoo.outputs import web
+from zoo.outputs import converters, web
 from zoo.outputs.export import export
 from zoo.outputs.loading_code import loading_code
 
@@ -45,15 +46,26 @@ def shown(folder, query=""):
     return done.stdout
 
 
-@pytest.mark.slow  # exports, and starts a browser twice
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
-@pytest.mark.skipif(shutil.which("npm") is None, reason="fetches onnxruntime-web by npm")
-def test_the_browser_draws_what_keras_draws(tmp_path):
+def numbers_in(document):
+    """What the page shows for `?numbers`."""
+    (numbers,) = re.findall(r'<pre id="numbers">(.*?)</pre>', document, re.S)
+    return json.loads(html.unescape(numbers))
+
+
+@pytest.fixture
+def runtime():
+    """The folder of onnxruntime-web, where it and a browser can be had."""
     pytest.importorskip("tf2onnx")
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium")
     try:
-        runtime = web.runtime()
+        return web.runtime()
     except UsageError as error:
         pytest.skip(str(error))
+
+
+@pytest.mark.slow  # exports, and starts a browser twice
+def test_the_browser_draws_what_keras_draws(tmp_path, runtime):
     generator = small_generators.pictures(classes=3)
     generator.save(tmp_path / "generator.keras")
     (folder,) = export(str(tmp_path / "generator.keras"), ["web"], str(tmp_path / "out"))
@@ -65,8 +77,7 @@ def test_the_browser_draws_what_keras_draws(tmp_path):
     documents = [shown(folder, f"?seed={seed}&count=3&label=1&numbers") for seed in (5, 6)]
     drawn = []
     for document in documents:
-        (numbers,) = re.findall(r'<pre id="numbers">(.*?)</pre>', document, re.S)
-        numbers = json.loads(html.unescape(numbers))
+        numbers = numbers_in(document)
         given = numbers["inputs"]
         z = np.array(given["z"]["data"], "float32").reshape(given["z"]["dims"])
         labels = np.array(given["label"]["data"], "int32")
@@ -76,12 +87,64 @@ def test_the_browser_draws_what_keras_draws(tmp_path):
         np.testing.assert_allclose(outputs, expected, atol=1 / 255)
         assert document.count("<canvas") == 3
         pixels = np.array(numbers["pixels"]).reshape(8, 8, 4)
-        grey = np.repeat((outputs[0] + 1) * 127.5, 3, -1)
+        grey = np.repeat((outputs[-1] + 1) * 127.5, 3, -1)
         np.testing.assert_allclose(pixels[..., :3], grey, atol=0.51)
         assert (pixels[..., 3] == 255).all() and np.ptp(grey) > 50
         drawn.append(z)
     # Sample i of a seed is the first sample of the seed + i.
     np.testing.assert_array_equal(drawn[0][1:], drawn[1][:2])
+
+
+# A visitor opens a file that is no picture, and then a picture.
+VISITOR = """<script>
+const open = async (name, done) => {
+  const chosen = new DataTransfer();
+  chosen.items.add(new File([await (await fetch(name)).blob()], name));
+  by("image").files = chosen.files;
+  by("image").dispatchEvent(new Event("input", {bubbles: true}));
+  while (!by("said").textContent.includes(done)) await new Promise(next => setTimeout(next, 50));
+  document.body.appendChild(document.createElement("h2")).textContent = by("said").textContent;
+};
+(async () => {
+  while (!session) await new Promise(next => setTimeout(next, 50));
+  await open("notes.txt", "did not work");
+  await open("picture.png", "drawn in");
+})();
+</script>"""
+
+
+@pytest.mark.slow  # exports, and starts a browser
+@pytest.mark.filterwarnings("ignore")  # tf2onnx asks numpy for names that it no longer has
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_picture_that_a_visitor_opens_is_translated_as_keras_does(channels, tmp_path, runtime):
+    network = small_translators.linear(channels=channels)
+    network(
+        np.zeros((1, 4, 4, channels), "float32")
+    )  # Keras exports no model that was never called
+    converters.save_web(network, ["image"], "images", tmp_path / "page")
+    facts = {"inputs": ["image"], "shape": [32, 32, channels], "any_size": 4, "classes": 0}
+    web.add_page(tmp_path / "page", facts, "negative", runtime)
+    picture = small_translators.picture(0, (24, 36))
+    small_translators.save(picture, tmp_path / "page" / "picture.png")
+    (tmp_path / "page" / "notes.txt").write_text("no picture")
+    with (tmp_path / "page" / "index.html").open("a") as file:
+        file.write(VISITOR)
+    document = shown(tmp_path / "page", "?numbers")
+    said = re.findall(r"<h2>(.*?)</h2>", document)
+    assert "notes.txt is no picture that this browser can open. Choose a PNG" in said[0]
+    assert "nothing is sent anywhere" in said[1] and document.count("<canvas") == 2
+    numbers = numbers_in(document)
+    image = np.array(numbers["inputs"]["image"]["data"], "float32")
+    image = image.reshape(numbers["inputs"]["image"]["dims"])
+    weights = np.eye(3) if channels == 3 else np.array([[0.299], [0.587], [0.114]])
+    expected = (picture @ weights / 127.5 - 1)[np.newaxis]
+    np.testing.assert_allclose(image, expected, atol=1e-5)
+    outputs = np.array(numbers["outputs"]["data"]).reshape(numbers["outputs"]["dims"])
+    expected = keras.ops.convert_to_numpy(network(image, training=False))
+    np.testing.assert_allclose(outputs, expected, atol=1 / 255)
+    pixels = np.array(numbers["pixels"]).reshape(24, 36, 4)
+    shade = np.broadcast_to((outputs[0] + 1) * 127.5, (24, 36, 3))
+    np.testing.assert_allclose(pixels[..., :3], shade, atol=0.51)
 
 
 def made(folder, **facts):
