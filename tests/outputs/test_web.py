@@ -67,8 +67,9 @@ def runtime():
 @pytest.mark.slow  # exports, and starts a browser twice
 def test_the_browser_draws_what_keras_draws(tmp_path, runtime):
     generator = small_generators.pictures(classes=3)
-    generator.save(tmp_path / "generator.keras")
-    (folder,) = export(str(tmp_path / "generator.keras"), ["web"], str(tmp_path / "out"))
+    names = ["none", "</script><b>one", "two"]
+    run = small_generators.make_run(tmp_path / "run", generator, class_names=names)
+    (folder,) = export(run, ["web"], str(tmp_path / "out"))
     assert sorted(os.listdir(folder)) == sorted([*web.RUNTIME, "index.html", "network.onnx"])
     for name in web.RUNTIME:
         assert os.path.getsize(os.path.join(folder, name)) == os.path.getsize(
@@ -85,7 +86,7 @@ def test_the_browser_draws_what_keras_draws(tmp_path, runtime):
         outputs = np.array(numbers["outputs"]["data"]).reshape(numbers["outputs"]["dims"])
         expected = keras.ops.convert_to_numpy(generator([z, labels], training=False))
         np.testing.assert_allclose(outputs, expected, atol=1 / 255)
-        assert document.count("<canvas") == 3
+        assert document.count("<canvas") == document.count("class &lt;/script&gt;&lt;b&gt;one") == 3
         pixels = np.array(numbers["pixels"]).reshape(8, 8, 4)
         grey = np.repeat((outputs[-1] + 1) * 127.5, 3, -1)
         np.testing.assert_allclose(pixels[..., :3], grey, atol=0.51)

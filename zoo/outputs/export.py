@@ -11,7 +11,7 @@ import tempfile
 import numpy as np
 
 import zoo
-from zoo import keras_files
+from zoo import config_file, keras_files
 from zoo.errors import UsageError, nearest
 from zoo.outputs import keras_alone, placing, web
 from zoo.outputs.loading_code import loading_code
@@ -147,7 +147,8 @@ def export(
         for network in originals if "web" in formats else ():
             web.check(facts[network], network)
             page = os.path.join(folder, f"{network}.web")
-            web.add_page(page, facts[network], _title(source, network), web_runtime)
+            title, names = _title(source, network), config_file.class_names(source)
+            web.add_page(page, facts[network], title, web_runtime, names)
         whole = {network: os.path.getsize(path) for network, path in originals.items()}
         for (network, name), path in paths.items():
             new = os.path.join(folder, f"{network}.{name}")

@@ -79,7 +79,7 @@ def check(facts, network):
         )
 
 
-def add_page(folder, facts, title, runtime):
+def add_page(folder, facts, title, runtime, names=()):
     """Writes the page and the files that it needs beside `network.onnx`.
 
     Args:
@@ -87,11 +87,16 @@ def add_page(folder, facts, title, runtime):
         facts: dict that `keras_alone.convert` returns of the network.
         title: str, for people.
         runtime: the folder that `runtime` returns.
+        names: list of str, names of the classes; those that have none are numbers.
     """
     kind = "image" if facts["inputs"] == ["image"] else "noise"
-    network = {name: facts[name] for name in ("inputs", "shape", "any_size", "classes")}
+    network = {name: facts[name] for name in ("inputs", "shape", "any_size")}
+    count = (facts["classes"] or len(names)) if "label" in facts["inputs"] else 0
+    classes = [*names, *map(str, range(len(names), count))][:count]
+    # A name could close the script.
+    network = json.dumps(network | {"kind": kind, "classes": classes}).replace("<", "\\u003c")
     page = PAGE.read_text(encoding="utf-8").replace("{{TITLE}}", html.escape(title))
-    page = page.replace("{{NETWORK}}", json.dumps(network | {"kind": kind}))
+    page = page.replace("{{NETWORK}}", network)
     write_atomically(os.path.join(folder, "index.html"), page.encode())
     for name in RUNTIME:
         shutil.copyfile(os.path.join(runtime, name), os.path.join(folder, name))
