@@ -1,4 +1,4 @@
-"""What `make docs` makes of this folder: the pages of the models, and the README as the start.
+"""What `make docs` makes of this folder: pages of the models, the README as the start, notebooks.
 
 Nothing is typed twice: a model's page is its docstring, its recipe, its pictures and its rows of
 results. The files of the repository that a page links to are put beside the pages, so that the
@@ -15,6 +15,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 LINK = re.compile(r"(\]\()([^)\s#]+)([^)]*\))")
 REGISTRY = runpy.run_path(str(ROOT / "zoo" / "registry.py"))["MODELS"]
 NAMES = sorted(REGISTRY)
+# Pictures of docs/results.md of what has no trained network in pretrained/.
+SHOWN = {"pix2pix": "facades.png", "cyclegan": "day2night.png"}
 QUIET = "show_root_heading: false, show_root_toc_entry: false, show_source: false"
 
 
@@ -33,6 +35,8 @@ def on_files(files, config):
     rows = tables["read"]()
     readme = ROOT / "README.md"
     made = {"index.md": (readme, readme.read_text("utf-8"))}
+    notebooks = ROOT / "notebooks" / "README.md"
+    made["notebooks.md"] = notebooks, notebooks.read_text("utf-8")
     made["models/index.md"] = readme, f"# Models\n\n{tables['models'](rows)}\n"
     for name in NAMES:
         made[f"models/{name}.md"] = readme, page(name, rows, tables)
@@ -71,6 +75,8 @@ def moved(link, uri, path, linked):
         there = f"models/{model[1]}.md"
     elif inside == "README.md":
         there = "index.md"
+    elif inside == "notebooks/README.md":
+        there = "notebooks.md"
     elif inside.startswith("docs/"):
         there = inside.removeprefix("docs/")
     elif file.is_dir():
@@ -109,8 +115,12 @@ def page(name, rows, tables):
 
 
 def pictures(name):
-    """Returns the pictures of a model: those of its cards."""
+    """Returns the pictures of a model: those of its cards, and those of the results."""
     found = []
+    results = (ROOT / "docs" / "results.md").read_text("utf-8")
+    if name in SHOWN:
+        (shown,) = re.findall(rf"!\[.*?\]\(pictures/{SHOWN[name]}\)", results)
+        found.append(shown.replace("(", "(docs/"))
     for card in sorted((ROOT / "pretrained").glob("*.md")):
         text = card.read_text("utf-8")
         if f"/{name}.py)" in text:

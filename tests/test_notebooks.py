@@ -6,6 +6,8 @@ import pathlib
 import helpers
 import pytest
 
+from zoo import installation
+
 NOTEBOOKS = sorted((helpers.ROOT / "notebooks").glob("*.ipynb"))
 # What makes them short, after the cell with the tag "parameters".
 BRIEF = "epochs = 1"
@@ -45,3 +47,10 @@ def test_a_notebook_is_committed_with_small_outputs_and_no_complaint(path):
     assert [c["execution_count"] for c in cells(path)] == [*range(1, len(cells(path)) + 1)]
     said = json.dumps(outputs)
     assert str(pathlib.Path.home()) not in said and str(helpers.ROOT) not in said
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_installs_the_wheel_where_the_package_is_missing(path):
+    wheel = f"{installation.NAME.replace('-', '_')}-*.whl"
+    assert f"    %pip install --quiet {wheel}\n" in cells(path)[0]["source"]
+    assert wheel in (path.parent / "README.md").read_text("utf-8")
