@@ -9,6 +9,7 @@ import pathlib
 import re
 import runpy
 
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -54,6 +55,13 @@ def on_files(files, config):
     for uri, path in linked.items():
         files.append(File.generated(config, uri, abs_src_path=str(path)))
     return files
+
+
+def on_post_page(output, page, config):
+    """Refuses a page that would fetch something from elsewhere when it is read."""
+    tags = r'<(?:script|link|img|iframe|source|video)\b[^>]*?(?:src|href)="((?:https?:)?//[^"]*)"'
+    if fetched := re.findall(tags, output):
+        raise PluginError(f"{page.file.src_uri} fetches {', '.join(fetched)}: nothing may be.")
 
 
 def moved(link, uri, path, linked):

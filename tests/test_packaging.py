@@ -1,6 +1,7 @@
 """The package as people install it: what a wheel holds, and the command `ganzoo`."""
 
 import configparser
+import fnmatch
 import json
 import os
 import pathlib
@@ -37,6 +38,19 @@ def test_a_wheel_has_every_folder_of_the_package():
     folders = {path.parent for path in (ROOT / "zoo").rglob("__init__.py")}
     names = {".".join(folder.relative_to(ROOT).parts) for folder in folders}
     assert set(re.findall(r'"([\w.]+)"', listed)) == names | {"zoo.configs", "zoo.pretrained"}
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="git knows which files are ours")
+def test_a_source_distribution_has_every_tracked_file():
+    lines = (ROOT / "MANIFEST.in").read_text("utf-8").splitlines()
+    grafted = {line.split()[1] for line in lines if line.startswith("graft ")}
+    patterns = [p for line in lines if line.startswith("include ") for p in line.split()[1:]]
+    # What setuptools adds by itself, and what only git reads.
+    patterns += ["LICENSE", "pyproject.toml", ".gitignore"]
+    listing = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    for name in listing.stdout.splitlines():
+        first, *below = pathlib.Path(name).parts
+        assert first in grafted if below else any(fnmatch.fnmatch(name, p) for p in patterns), name
 
 
 def test_what_installs_for_development_is_what_make_test_installs():
