@@ -46,7 +46,7 @@ def test_a_source_distribution_has_every_tracked_file():
     grafted = {line.split()[1] for line in lines if line.startswith("graft ")}
     patterns = [p for line in lines if line.startswith("include ") for p in line.split()[1:]]
     # What setuptools adds by itself, and what only git reads.
-    patterns += ["LICENSE", "pyproject.toml", ".gitignore"]
+    patterns += ["LICENSE", "MANIFEST.in", "pyproject.toml", ".gitignore"]
     listing = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
     for name in listing.stdout.splitlines():
         first, *below = pathlib.Path(name).parts
