@@ -58,7 +58,7 @@ $(VENV)/python:
 	@touch $@
 
 $(VENV)/base: requirements.txt | $(VENV)/python
-	@echo "installing requirements.txt: about 700 MB, a minute or two"
+	@echo "installing requirements.txt: about 800 MB, two minutes or three"
 	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 

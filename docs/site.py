@@ -57,6 +57,12 @@ def on_files(files, config):
     return files
 
 
+def on_page_markdown(markdown, page, config, files):
+    """Gives the widest table the room of what stands beside pages."""
+    if page.file.src_uri == "results.md":
+        page.meta["hide"] = ["navigation", "toc"]
+
+
 def on_post_page(output, page, config):
     """Refuses a page that would fetch something from elsewhere when it is read."""
     tags = r'<(?:script|link|img|iframe|source|video)\b[^>]*?(?:src|href)="((?:https?:)?//[^"]*)"'
