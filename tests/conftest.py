@@ -42,6 +42,19 @@ def quick_compilation():
     """
 
 
+@pytest.fixture
+def eager_steps(request, monkeypatch):
+    """TensorFlow takes the steps of a test eagerly: a few are faster than tracing one.
+
+    Not where they are slow: test_registry.py traces each variant, slow tests trace each phase.
+    """
+    import keras
+
+    if keras.config.backend() == "tensorflow" and not request.node.get_closest_marker("slow"):
+        written = keras.Model.run_eagerly.fset
+        monkeypatch.setattr(keras.Model, "run_eagerly", property(lambda self: True, written))
+
+
 @pytest.fixture(scope="module", autouse=True)
 def compilation(request):
     items = (item for item in request.session.items if item.path == request.path)

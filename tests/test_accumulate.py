@@ -23,12 +23,12 @@ pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
         ("sine", {"loss": "relativistic", "penalty": "r1_r2"}),
         pytest.param(
             *("cats_and_dogs", PIXELS | {"loss": "hinge", "penalty": "r1", "augment": ""}),
-            marks=pytest.mark.slow,  # compiles two large steps
+            marks=[pytest.mark.slow, helpers.not_on_jax],  # compiles two large steps
         ),
         # Without a pool, which shows other pictures to each part.
         pytest.param(
             *("cyclegan", {"pool_size": 0, "identity_weight": 0.0}),
-            marks=pytest.mark.slow,  # compiles two large steps
+            marks=[pytest.mark.slow, helpers.not_on_jax],  # compiles two large steps
         ),
     ],
 )

@@ -14,7 +14,7 @@ from keras.src.saving import saving_lib
 import zoo
 from zoo.errors import UsageError
 
-pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 def equal(gan, other):

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from fitting import GREY, fit, images
-from helpers import BATCH, data, numpy, small
+from helpers import BATCH, data, not_on_jax, numpy, small
 
 from zoo import backend
 
@@ -47,6 +47,7 @@ def test_any_way_to_run_takes_the_same_steps(name, way):
 
 # XLA compiles convolutions for half a minute.
 @pytest.mark.slow
+@not_on_jax
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: next(iter(way)))
 def test_any_way_to_run_convolutions_takes_the_same_steps(way):
     test_any_way_to_run_takes_the_same_steps("dcgan", way)

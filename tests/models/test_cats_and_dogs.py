@@ -16,8 +16,6 @@ from zoo.models.cats_and_dogs import CatsAndDogsGAN
 from zoo.runs import config
 from zoo.tasks.pictures import diversity
 
-pytestmark = pytest.mark.backend
-
 # In a process that has Keras and not this package.
 LOAD = """
 import sys
@@ -209,6 +207,7 @@ def test_projected_each_picture_is_looked_at_once(monkeypatch):
     assert len(looked) == 2, looked
 
 
+@pytest.mark.backend
 def test_projected_the_penalty_is_on_the_gradient_at_the_features(projected):
     x, labels = images(6), np.array([0, 1, 1], "int32")
     real, fake, label = map(ops.convert_to_tensor, (x[:3], x[3:], labels))

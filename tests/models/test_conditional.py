@@ -10,8 +10,6 @@ from configs import conditional
 from zoo.errors import UsageError
 from zoo.models.conditional import ConditionalGAN
 
-pytestmark = pytest.mark.backend
-
 SMALL = {"image_shape": (16, 16, 1), "num_classes": 3, "latent_dim": 4, "width": 4}
 LABELS = np.array([0, 2, 1, 1, 0], "int32")
 BOTH = pytest.mark.parametrize("conditioning", ["projection", "concat"])

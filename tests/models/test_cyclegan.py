@@ -10,7 +10,7 @@ from zoo.errors import UsageError
 from zoo.models.cyclegan import CycleGAN
 from zoo.runs import config
 
-pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 def fields(gan, count=2):

@@ -9,8 +9,6 @@ from zoo.models.conditional import ConditionalGAN
 from zoo.models.dcgan import DCGAN
 from zoo.runs import assembly, config
 
-pytestmark = pytest.mark.backend
-
 SIDES = {9: (5, 3), 16: (8, 4), 17: (9, 5, 3), 28: (14, 7, 4), 30: (15, 8, 4), 64: (32, 16, 8, 4)}
 
 

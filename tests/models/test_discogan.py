@@ -18,7 +18,7 @@ from zoo.models.discogan import DiscoGAN
 from zoo.runs import assembly, config
 from zoo.training import train
 
-pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
+pytestmark = pytest.mark.usefixtures("quick_compilation", "eager_steps")
 
 
 def fields(gan, count=4):
@@ -29,6 +29,7 @@ def softplus(x):
     return np.logaddexp(0, x)
 
 
+@pytest.mark.backend
 def test_the_losses_are_the_formulas():
     weights = {"adversarial_weight": 3.0, "features_weight": 5.0, "reconstruction_rate": 0.25}
     gan = small("discogan", early_rounds=0, **weights)

@@ -11,7 +11,7 @@ from zoo.errors import UsageError
 from zoo.models.gaussian import GaussianGAN
 from zoo.tasks import points
 
-pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 SMALL = {"hidden": 8, "depth": 2}
 
@@ -36,6 +36,7 @@ def rates(gan):
     return [float(helpers.numpy(o.learning_rate)) for o in (pair.generator, pair.discriminator)]
 
 
+@pytest.mark.backend
 def test_five_hundred_steps_find_mean_and_deviation():
     data = synthetic.load("gaussian", target="normal(2, 0.5)", n=32_000)
     gan = GaussianGAN(

@@ -21,7 +21,7 @@ from zoo.parts import holes
 from zoo.runs import assembly, config, network_files
 from zoo.training import train
 
-pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 def fields(gan, count=2):
@@ -108,6 +108,7 @@ def test_the_discriminator_sees_the_mask_and_is_bounded(judged, count):
     assert all("Spectral" in type(x).__name__ for x in gan.discriminator.layers if x.weights)
 
 
+@pytest.mark.backend
 def test_the_losses_are_the_formulas():
     gan = small("inpainting", l1_weight=3.0, adversarial_weight=2.0)
     batch = fields(gan)

@@ -12,7 +12,7 @@ from zoo.errors import UsageError
 from zoo.models.pix2pix import Pix2Pix, halvings
 from zoo.runs import config
 
-pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 def fields(gan, count=2):

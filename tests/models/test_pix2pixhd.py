@@ -14,7 +14,7 @@ from zoo.models.pix2pixhd import Pix2PixHD
 from zoo.runs import assembly, config
 from zoo.training import train
 
-pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
+pytestmark = pytest.mark.usefixtures("quick_compilation", "eager_steps")
 
 COLOURS = ("#000000", "#010101", "#ff0000", "#0030ff")
 LABELLED = {"image_shape": (16, 16, 4), "colours": COLOURS}
@@ -31,6 +31,7 @@ def encoded(gan, image):
     return numpy(network(image[np.newaxis].astype("float32") / 127.5 - 1))[0]
 
 
+@pytest.mark.backend
 def test_the_losses_are_the_formulas():
     gan = small("pix2pixhd", adversarial_weight=3.0, features_weight=5.0, perceptual_weight=0.5)
     batch = fields(gan)

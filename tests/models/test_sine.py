@@ -11,7 +11,7 @@ from zoo.errors import UsageError
 from zoo.metrics.sine import fit_sines
 from zoo.models.sine import SineGAN
 
-pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 def paper(**settings):

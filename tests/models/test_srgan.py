@@ -18,7 +18,7 @@ from zoo.models.srgan import SRGAN
 from zoo.runs import assembly, config
 from zoo.training import train
 
-pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 def fields(gan, count=2):
@@ -105,6 +105,7 @@ def test_the_rate_of_the_first_stage_falls_along_a_cosine():
     assert rates == pytest.approx([0.1, 0.0625, 0.025, 0.025])
 
 
+@pytest.mark.backend
 def test_the_losses_are_the_formulas():
     weights = {"error_weight": 3.0, "perceptual_weight": 0.5, "adversarial_weight": 2.0}
     gan = small("srgan", **weights)

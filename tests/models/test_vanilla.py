@@ -9,8 +9,6 @@ from configs import vanilla
 from zoo.errors import UsageError
 from zoo.models.vanilla import VanillaGAN
 
-pytestmark = pytest.mark.backend
-
 SMALL = {"latent_dim": 4, "hidden": 8, "depth": 2}
 
 

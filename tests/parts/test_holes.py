@@ -8,7 +8,7 @@ from helpers import numpy, small
 from zoo.errors import UsageError
 from zoo.parts import holes
 
-pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 SIZE = (40, 64)
 
 
@@ -35,6 +35,7 @@ def test_a_larger_hole_size_makes_larger_holes():
         assert shares[0] < shares[1] / 2 and shares[1] < 0.8 * shares[2]
 
 
+@pytest.mark.backend
 def test_strokes_are_lines_with_round_ends():
     draws = np.zeros((1, holes.DRAWS), "float32")
     stroke = 2 + 4  # after the kind, the box and the number of strokes

@@ -11,7 +11,7 @@ from zoo.errors import UsageError
 from zoo.metrics import efficientnet
 from zoo.parts.perceptual import Perceptual
 
-pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 def pictures(seed=0, side=32, channels=1):
@@ -23,6 +23,7 @@ def part(gan):
     return gan.part["Perceptual"]
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("channels", [1, 3])
 def test_it_is_the_mean_over_maps_of_the_squared_difference(channels):
     gan = small("srgan", image_shape=(32, 32, channels), perceptual_maps=2)
@@ -46,6 +47,7 @@ def test_each_map_counts_in_its_own_size(count):
     assert float(numpy(part(gan).distance(a, b))) == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.backend
 def test_its_gradient_flows_to_the_drawn_picture():
     gan = small("srgan")
     variable = keras.Variable(numpy(pictures(0, 16)))

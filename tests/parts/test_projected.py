@@ -10,8 +10,6 @@ from zoo.errors import UsageError
 from zoo.metrics import efficientnet
 from zoo.parts.projected import CHANNELS, STRIDES
 
-pytestmark = pytest.mark.backend
-
 
 def small(shape=(16, 16, 3), **settings):
     chosen = {
@@ -100,6 +98,7 @@ def test_name_and_seed_determine_them(gan):
         assert np.abs(a - c).max() > 0.1
 
 
+@pytest.mark.backend
 def test_gradients_reach_the_pictures_at_every_scale(gan):
     from zoo import backend
 

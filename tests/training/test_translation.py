@@ -13,8 +13,6 @@ from zoo.errors import UsageError
 from zoo.runs import assembly, config
 from zoo.training import train
 
-pytestmark = pytest.mark.backend
-
 COUNT = 10  # pictures of each side, which make five steps of two
 STEPS = 5
 SMALL = {"image_size": 32, "width": 4, "patch_halvings": 2, "batch_size": 2, "epochs": 2}
@@ -117,6 +115,7 @@ def test_the_pictures_change_and_the_inputs_in_them_do_not(straight, model):
     assert 0.2 < same.mean() < 0.9
 
 
+@pytest.mark.backend
 # Trains each model twice more and compiles a step each time.
 @pytest.mark.slow
 @each_model

@@ -11,12 +11,13 @@ from transfers import completed, numpy
 from zoo.runs import assembly, checkpoints, config, network_files
 from zoo.training import train, transfer
 
-pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 MANY, FEW = 400, 200  # steps
 BATCH = 32
 
 
+@pytest.mark.backend
 def test_a_fourth_class_is_added_to_a_run_of_three(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
