@@ -3,10 +3,29 @@
 Warnings, errors and results are printed as ever. What this module prints, --quiet leaves out.
 """
 
+import contextlib
+import contextvars
 import sys
 import time
 
 quiet = False  # set by --quiet
+_listener = contextvars.ContextVar("listener", default=None)
+
+
+@contextlib.contextmanager
+def heard_by(listener):
+    """Tells a function, too, what the `Progress` of this block reports, such as for a page.
+
+    Other threads are not heard, so each visitor hears of their own work.
+
+    Args:
+        listener: function of `(what, done, total)`: str, and two int.
+    """
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
 
 
 def say(text, file=None):
@@ -57,11 +76,14 @@ class Progress:
         self.begun, self.width = time.monotonic(), 0
         self.pace.due(self.begun)
         self.first = None
+        self.listener = _listener.get()
 
     def __enter__(self):
         return self
 
     def __call__(self, done, note=""):
+        if self.listener is not None:
+            self.listener(self.what, done, self.total)
         now = time.monotonic()
         if self.first is None:
             # The first item compiles, so the speed is measured after it.

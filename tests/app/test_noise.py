@@ -17,6 +17,7 @@ from zoo.app import noise
 from zoo.app.ports import free_port
 from zoo.errors import UsageError
 from zoo.outputs import directions, generate
+from zoo.seeds import parse
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +68,7 @@ def test_the_command_beside_a_sample_makes_it_again(digits, tmp_path):
     (shown,) = digits.draw(point, 3)
     (plain,) = digits.draw(digits.points([5], 3), 3)
     assert np.abs(shown.astype(int) - plain).max() > 50
-    command = digits.command([5], 3, 0.8, moves, mix)
+    command = digits.command([5], [3], 0.8, moves, mix)
     program, *flags = shlex.split(command.removeprefix("python "))
     given = dict(flag.removeprefix("--").split("=", 1) for flag in flags)
     assert program == "generate.py" and given["generator"] == digits.source
@@ -85,12 +86,41 @@ def test_the_command_beside_a_sample_makes_it_again(digits, tmp_path):
     assert np.abs(again.astype(int) - shown[..., 0]).max() <= 1  # batches of other sizes round
 
 
-def test_the_grid_names_seeds_and_a_walk_is_a_film_that_ends_where_it_begins(digits):
-    grid = digits.grid(4, label=2, count=3)
-    assert [caption for _, caption in grid] == ["4", "5", "6"]
-    assert digits.command([4, 5, 6], 2).endswith("--seeds=4-6 --class=2")
-    (again,) = digits.draw(digits.points([5], 2), 2)
-    assert np.array_equal(np.asarray(grid[1][0]), noise.large(again)[..., 0])
+@pytest.mark.parametrize(
+    ("classes", "count", "columns"), [([], 20, 10), ([2], 16, 8), ([7, 2, 3], 18, 6)]
+)
+def test_the_command_beside_a_grid_makes_its_samples_again(
+    digits, tmp_path, classes, count, columns
+):
+    grid, across = digits.grid(4, classes, 0.9)
+    assert (len(grid), across) == (count, columns)
+    seeds, labels = digits.row(4, classes)
+    assert [caption for _, caption in grid] == [
+        f"{seed}: {label}" for seed, label in zip(seeds, labels, strict=True)
+    ]
+    for first in range(across):  # each class has columns of its own
+        assert len({caption.split()[1] for _, caption in grid[first::across]}) == 1
+    given = dict(
+        flag.removeprefix("--").split("=", 1)
+        for flag in shlex.split(digits.command(seeds, classes, 0.9))[2:]
+    )
+    (path,) = generate.generate(
+        given["generator"],
+        seed=parse(given["seeds"]),
+        classes=given.get("class"),
+        truncation=float(given["truncation"]),
+        format="npz",
+        out=str(tmp_path),
+    )
+    with np.load(path) as again:
+        assert again["seeds"].tolist() == seeds and again["labels"].tolist() == labels.tolist()
+        for (shown, _), image in zip(grid, again["images"], strict=True):
+            large = noise.large(image)[..., 0].astype(int)
+            assert np.abs(np.asarray(shown) - large).max() <= 1  # batches of other sizes round
+
+
+def test_a_walk_is_a_film_that_ends_where_it_begins(digits):
+    assert digits.command([4, 5, 6], [2]).endswith("--seeds=4-6 --class=2")
     with Image.open(digits.walk([1, 9], label=2, frames=3)) as film:
         assert film.n_frames == 6 and film.format == "GIF"
     with pytest.raises(UsageError, match=r"2 to 12 seeds. Received: 1"):
@@ -155,7 +185,7 @@ def test_without_gradio_a_line_says_what_installs_it():
 PAGE = """
 import sys
 import gradio
-from zoo.app import page
+from zoo.app import page, widgets
 from zoo.errors import UsageError
 
 built = page.build(sys.argv[1], "digits", "--generator=x")
@@ -169,7 +199,7 @@ def fails():
 
 
 try:
-    page._told(fails)()
+    widgets.told(fails)()
 except gradio.Error as error:
     print(error.message)
 """

@@ -6,120 +6,104 @@ import tempfile
 import numpy as np
 from PIL import Image
 
-from zoo.data import images
+from zoo import config_file
+from zoo.data import images, labels
+from zoo.drawing.pictures import save_png
 from zoo.errors import UsageError
 from zoo.installation import as_typed
-from zoo.outputs import inpaint, tiles, translate
-from zoo.outputs.latent_search import STEPS
-from zoo.runs import networks
+from zoo.outputs import tiles, translate
+from zoo.runs import network_files, networks
 
 LARGEST = 4_000_000  # pixels of an uploaded picture
-ANSWERS = 4
+CANVAS = 512  # largest side of a canvas to draw on, in pixels
+DRAWN = 256  # side of a drawing for a network that says no size
+COLOURS = ("#000000", "#808080", "#d62728", "#ff7f0e", "#f2d024", "#2ca02c", "#1f77b4", "#8c564b")
 
 
 class Pictures:
-    """The networks of a run, or of a file, that turn pictures into pictures.
+    """The networks of a run, or of a file, that turn pictures into pictures, loaded once.
 
     Args:
         source: run directory or network file.
         flags: str, the flags that name it in a command, such as "--run=maps".
+        loaded: dict of name -> keras.Model, its networks, if they are already loaded.
     """
 
-    def __init__(self, source, flags):
+    def __init__(self, source, flags, loaded=None):
         self.source, self.flags = source, flags
-        found = networks.find(source)
-        self.directions = list(found) if len(found) > 1 else []
-        name, path = next(iter(found.items()))
-        self.enlarges = tiles.factor(translate.load_translator(path, name)) > 1
+        self.networks = loaded or {
+            name: translate.load_translator(path, name)
+            for name, path in networks.find(source).items()
+        }
+        self.directions = list(self.networks) if len(self.networks) > 1 else []
+        network = next(iter(self.networks.values()))
+        self.enlarges = tiles.factor(network) > 1
+        config = config_file.read(source) or {}
+        size = network_files.fixed_size(network) or images.parse_size(
+            config.get("image_size") or DRAWN
+        )
+        self.size, self.grey = tuple(size), network.inputs[0].shape[-1] == 1
+        # The colours of label maps, which the inputs are.
+        self.labels = list(config.get("class_names") or ()) if config.get("labels") else []
+
+    @property
+    def canvas(self):
+        """The (height, width) of the canvas to draw on, in pixels."""
+        times = max(1, CANVAS // max(self.size))
+        return tuple(side * times for side in self.size)
+
+    @property
+    def colours(self):
+        """What to draw with, names such as "#0030ff"."""
+        return self.labels or list(COLOURS)
 
     def translated(self, path, direction=None):
-        """Returns the uint8 array of what becomes of a picture file."""
-        with tempfile.TemporaryDirectory(prefix="ganzoo-") as folder:
-            (made,) = translate.translate(
-                self.source,
-                direction=direction,
-                inputs=checked(path),
-                out=os.path.join(folder, "made.png"),
-                say=lambda text: None,
-            )
-            return _array(made)
+        """Writes what becomes of a picture file. Returns the path of a PNG file."""
+        folder = tempfile.mkdtemp(prefix="ganzoo-")
+        (made,) = translate.translate(
+            self.source,
+            direction=direction,
+            inputs=checked(path),
+            out=os.path.join(folder, "made.png"),
+            say=lambda text: None,
+            loaded=self.networks,
+        )
+        return made
 
     def enlarged(self, path):
-        """Returns a picture file by bicubic interpolation, and by the network, uint8 arrays."""
-        after = self.translated(path)
-        with Image.open(path) as image:
-            before = image.convert("RGB").resize(after.shape[1::-1], Image.Resampling.BICUBIC)
-        return np.asarray(before), after
+        """Returns a picture by bicubic interpolation, a uint8 array, and as `translated`."""
+        made = self.translated(path)
+        with Image.open(path) as image, Image.open(made) as after:
+            before = image.convert("RGB").resize(after.size, Image.Resampling.BICUBIC)
+        return np.asarray(before), made
+
+    def drawn(self, picture):
+        """Writes a drawing as the networks take it. Returns the path of a PNG file.
+
+        Args:
+            picture: uint8 `(h, w, 4)`, transparent where nothing was drawn, which becomes white; or
+                the first label, where the networks take label maps.
+        """
+        if picture is None or not picture[..., 3].any():
+            raise UsageError("There is no drawing yet: draw one.")
+        paper = Image.new("RGBA", picture.shape[1::-1], self.labels[0] if self.labels else "white")
+        paper.alpha_composite(Image.fromarray(picture))
+        # Labels are not mixed.
+        how = Image.Resampling.NEAREST if self.labels else Image.Resampling.BOX
+        small = np.asarray(paper.convert("RGB").resize(self.size[::-1], how))
+        if self.labels:
+            numbers = labels.numbers(small[np.newaxis], self.labels)[0]
+            small = labels.levels(self.labels)[numbers].astype("uint8")
+        elif self.grey:
+            small = np.asarray(Image.fromarray(small).convert("L"))[..., np.newaxis]
+        path = os.path.join(tempfile.mkdtemp(prefix="ganzoo-"), "drawing.png")
+        save_png(path, small)
+        return path
 
     def command(self, direction=None):
         """Returns the command that does the same, as people type it here."""
         chosen = f" --direction={direction}" if direction else ""
         return as_typed(f"python generate.py {self.flags} --input=PICTURE{chosen} --out=made.png")
-
-
-def brought(picture, size):
-    """Returns the middle of a uint8 `(h, w, 3)` picture at another (height, width)."""
-    return images.prepare(Image.fromarray(picture), size, 3, "crop")
-
-
-def reduced(picture, hole, size):
-    """Returns a picture and its hole at the (height, width) of a network, as `filled` takes them.
-
-    Where pixels were only repeated, as on the canvas, they are taken back exactly. A pixel is part
-    of the hole if any of its copies is.
-    """
-    (height, width), times = size, max(1, picture.shape[0] // size[0])
-    if picture.shape[:2] != (height * times, width * times):
-        return picture, hole
-    blocks = hole.reshape(height, times, width, times)
-    return picture[::times, ::times], blocks.any(axis=(1, 3))
-
-
-def completed(source, picture, hole):
-    """Returns a picture whose hole a network has filled that has learnt it, a uint8 array.
-
-    Args:
-        source: run directory or network file.
-        picture: uint8 `(h, w, 3)`.
-        hole: bool `(h, w)`, True where it is to be filled.
-    """
-    (answer,) = _filled(source, picture, hole)
-    return answer
-
-
-def filled(source, picture, hole, seed=0, label=None):
-    """Returns answers of a search for a picture with a hole, a list of uint8 arrays, best first.
-
-    Args:
-        source: run directory or generator file.
-        picture: uint8 `(h, w, 3)`.
-        hole: bool `(h, w)`, True where it is to be filled.
-        seed: int, of the search.
-        label: str or None, name of a class; by default all are tried.
-    """
-    options = {"count": ANSWERS, "seed": int(seed), "classes": label, "resize": "crop"}
-    return _filled(source, picture, hole, **options, steps=STEPS)
-
-
-def _filled(source, picture, hole, **options):
-    if not hole.any():
-        raise UsageError("There is no hole yet: paint over what is to be filled in.")
-    with tempfile.TemporaryDirectory(prefix="ganzoo-") as folder:
-        picture_path, mask_path = (os.path.join(folder, n) for n in ("picture.png", "mask.png"))
-        image = Image.fromarray(picture)
-        if (picture == picture[..., :1]).all():
-            image = image.convert("L")
-        image.save(picture_path)
-        Image.fromarray(hole.astype("uint8") * 255).save(mask_path)
-        _, *answers = inpaint.inpaint(
-            source,
-            picture_path,
-            mask_path,
-            **options,
-            out=os.path.join(folder, "filled"),
-            say=lambda text: None,
-        )
-        return [_array(path) for path in answers]
 
 
 def checked(path):
@@ -139,8 +123,3 @@ def checked(path):
             f"`{as_typed('python generate.py')} --input=FILE`. Received: {width}x{height}."
         )
     return path
-
-
-def _array(path):
-    with Image.open(path) as image:
-        return np.asarray(image)

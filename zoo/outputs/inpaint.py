@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import os
 
 import numpy as np
@@ -40,6 +41,35 @@ class Holed:
     hole: np.ndarray
 
 
+class Networks:
+    """What fills holes for a run or a file, loaded once and kept from one picture to the next.
+
+    Args:
+        source: run directory, or path of a network file.
+        generator: keras.Model of that source, if it is already loaded.
+        say: function called with a sentence if the search does without a discriminator.
+
+    Attributes:
+        generator: keras.Model.
+        learnt: bool, whether it has learnt to fill holes; otherwise a search does.
+
+    Raises:
+        UsageError: it cannot be loaded.
+    """
+
+    def __init__(self, source, generator=None, say=say):
+        self.source, self.say = source, say
+        self.generator = load_generator(source) if generator is None else generator
+        self.learnt = network_files.fills(self.generator)
+
+    @functools.cached_property
+    def search(self):
+        """The `LatentSearch`, which compiles its step once."""
+        loss = (config_file.read(self.source) or {}).get("loss") or "non_saturating"
+        discriminator = discriminator_of(self.source, self.generator, self.say)
+        return LatentSearch(self.generator, discriminator, loss)
+
+
 def inpaint(
     source,
     inputs,
@@ -52,6 +82,7 @@ def inpaint(
     out=None,
     overwrite=False,
     say=say,
+    loaded=None,
 ):
     """Fills the holes of pictures and writes several answers for each.
 
@@ -79,6 +110,7 @@ def inpaint(
             picture, mask, answers.
         overwrite: bool, whether to replace existing files. The inputs are never replaced.
         say: function called with sentences about what happens.
+        loaded: `Networks` of the source, where they are kept from one call to the next.
 
     Returns:
         list of str: the written paths; the overview of a picture comes before its answers.
@@ -99,9 +131,9 @@ def inpaint(
             "Each picture gets several answers and an overview, so --out is a folder. "
             f"Received: {out}."
         )
-    generator = load_generator(source)
+    loaded = loaded or Networks(source, say=say)
+    generator, learnt = loaded.generator, loaded.learnt
     config = config_file.read(source) or {}
-    learnt = network_files.fills(generator)
     if learnt:
         size, channels = _taken(generator, config, resize, source)
         count = _one_answer(count, classes, source)
@@ -124,11 +156,11 @@ def inpaint(
     if learnt:
         _fill_by_network(generator, holed, paths)
         return written
-    discriminator = discriminator_of(source, generator, say)
-    search = LatentSearch(generator, discriminator, config.get("loss") or "non_saturating")
     for each in holed:
         with Progress(f"{each.name}: steps", steps) as progress:
-            found = search(each.picture, each.hole, count, seed, labels, steps, progress=progress)
+            found = loaded.search(
+                each.picture, each.hole, count, seed, labels, steps, progress=progress
+            )
         _save(paths[each.name], each, found.images)
         say(_described(each.name, found, steps, config_file.class_names(source)))
     return written

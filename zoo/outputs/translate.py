@@ -33,6 +33,7 @@ def translate(
     out=None,
     overwrite=False,
     say=say,
+    loaded=None,
 ):
     """Translates pictures and writes them to files.
 
@@ -55,6 +56,8 @@ def translate(
             `translated` in the run, or `translated`.
         overwrite: bool, whether to replace existing files. The inputs are never replaced.
         say: function called with sentences about behaviour that may surprise.
+        loaded: dict of name -> keras.Model, networks of the source as `load_translator` gives them,
+            where they are kept from one call to the next.
 
     Returns:
         list of str: the written paths.
@@ -69,7 +72,7 @@ def translate(
         )
     name, path = _chosen(source, direction, say)
     config = config_file.read(source) or {}
-    network = load_translator(path, name)
+    network = (loaded or {}).get(name) or load_translator(path, name)
     channels, size = network.inputs[0].shape[-1], network_files.fixed_size(network)
     if size is not None:
         say(
