@@ -62,7 +62,7 @@ $(VENV)/base: requirements.txt | $(VENV)/python
 	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-$(VENV)/test: requirements-test.txt requirements-onnx.txt requirements-jax.txt requirements-dev.txt $(VENV)/base
+$(VENV)/test: requirements-test.txt requirements-onnx.txt requirements-jax.txt requirements-app.txt requirements-dev.txt $(VENV)/base
 	@echo "installing requirements-test.txt"
 	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
 	@touch $@

@@ -78,6 +78,15 @@ def brought(picture, size):
     return images.prepare(Image.fromarray(picture), size, 3, "crop")
 
 
+def is_brought(picture, size):
+    """Returns whether a picture is one of a (height, width) whose pixels are only repeated."""
+    times = max(1, picture.shape[0] // size[0])
+    if picture.shape[:2] != (size[0] * times, size[1] * times):
+        return False
+    repeated = picture[::times, ::times].repeat(times, axis=0).repeat(times, axis=1)
+    return np.array_equal(picture, repeated)
+
+
 def reduced(picture, hole, size):
     """Returns a picture and its hole at the (height, width) of a network, as `Holes` takes them.
 

@@ -8,7 +8,7 @@ from zoo.app.widgets import told, working
 from zoo.drawing.pictures import pillow
 
 CANVAS = 512  # pixels to paint on
-BRUSH = gradio.Brush(default_size=40, colors=["#ff00ff"], color_mode="fixed")
+BRUSH = gradio.Brush(default_size="auto", colors=["#ff00ff"], color_mode="fixed")
 
 
 def search(made):
@@ -35,8 +35,12 @@ def search(made):
 
     @told
     def bring(drawn):
-        picture = holes.brought(drawn["background"][..., :3], (height, width))
-        return {"background": noise.large(picture, CANVAS), "layers": [], "composite": None}
+        picture = drawn["background"][..., :3]
+        # What is shown here counts as an upload again.
+        if holes.is_brought(picture, (height, width)):
+            return gradio.skip()
+        picture = noise.large(holes.brought(picture, (height, width)), CANVAS)
+        return {"background": picture, "layers": [], "composite": None}
 
     @working
     def fill(drawn, seed):
