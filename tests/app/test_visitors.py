@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import small_generators
 import small_translators
+from PIL import Image
 
 from zoo import progress
 from zoo.app import holes, loading, pictures
+from zoo.data import images
 from zoo.errors import UsageError
 from zoo.outputs import generate, inpaint, translate
 
@@ -83,15 +85,25 @@ def test_a_network_that_has_learnt_to_fill_holes_gives_one_answer_of_any_size(tm
     assert (np.abs(answer[hole] - 127.5) < 1).all()
 
 
-def test_a_painted_hole_touches_whole_pixels_and_the_others_are_exact():
-    small = small_translators.picture(3, (8, 6))
-    hole = np.zeros((24, 18), bool)
-    hole[4, 4] = True
-    picture, reduced = holes.reduced(small.repeat(3, 0).repeat(3, 1), hole, (8, 6))
-    assert np.array_equal(picture, small)
-    assert np.argwhere(reduced).tolist() == [[1, 1]]
-    assert holes.reduced(small, hole[:8, :6], (5, 5))[0] is small
-    assert holes.brought(small_translators.picture(3, (64, 40)), (8, 8)).shape == (8, 8, 3)
+def test_a_hole_in_a_large_picture_becomes_one_in_what_the_search_draws(tmp_path, monkeypatch):
+    small_generators.smooth(3).save(tmp_path / "generator.keras")
+    monkeypatch.setattr(holes, "STEPS", 20)
+    made = holes.Holes(str(tmp_path / "generator.keras"), "--run=x")
+    small = small_translators.picture(3, (8, 8))
+    large = small.repeat(3, 0).repeat(3, 1)
+    wide = np.pad(large, [(0, 0), (12, 12), (0, 0)], mode="edge")
+    hole = np.zeros((24, 48), bool)
+    hole[4, 12 + 4] = hole[5, 12 + 5] = True  # of one pixel in the middle
+    expected = images.prepare(Image.fromarray(wide), (8, 8), 3, "crop")
+    for answer in made.filled(wide, hole):
+        different = np.argwhere((answer != expected).any(axis=-1)).tolist()
+        assert [1, 1] in different and len(different) <= 4
+    outside = np.zeros((24, 48), bool)
+    outside[:, :6] = True
+    with pytest.raises(UsageError, match=r"no hole yet: .* in the middle of the picture"):
+        made.filled(wide, outside)
+    with pytest.raises(UsageError, match="nothing but hole: leave some"):
+        made.filled(wide, ~outside)
 
 
 def test_what_is_no_picture_or_a_huge_one_is_a_sentence(tmp_path, monkeypatch):

@@ -36,15 +36,20 @@ class Holes:
         """Returns answers for a picture with a hole, a list of uint8 arrays, the best first.
 
         Args:
-            picture: uint8 `(h, w, 3)`.
+            picture: uint8 `(h, w, 3)`; a search takes the middle of it, at the size that it draws.
             hole: bool `(h, w)`, True where it is to be filled in.
             seed: int, of a search.
         """
-        if not hole.any():
-            raise UsageError("There is no hole yet: paint over what is to be filled in.")
-        options = {}
+        seen, options = hole, {}
         if self.size is not None:
+            mask = images.fit(Image.fromarray(hole.astype("uint8") * 255), self.size, "crop")
+            seen = np.asarray(mask) >= inpaint.TOUCHED
             options = {"count": ANSWERS, "seed": int(seed), "resize": "crop", "steps": STEPS}
+        if not seen.any():
+            where = ", in the middle of the picture" if hole.any() else ""
+            raise UsageError(f"There is no hole yet: paint over what is to be filled in{where}.")
+        if seen.all():
+            raise UsageError("There is nothing but hole: leave some of the picture.")
         with tempfile.TemporaryDirectory(prefix="ganzoo-") as folder:
             picture_path, mask_path = (
                 os.path.join(folder, name) for name in ("picture.png", "mask.png")
@@ -71,33 +76,6 @@ class Holes:
         if self.size is not None:
             words += f" --resize=crop --count={ANSWERS} --seed={int(seed)}"
         return as_typed(words)
-
-
-def brought(picture, size):
-    """Returns the middle of a uint8 `(h, w, 3)` picture at another (height, width)."""
-    return images.prepare(Image.fromarray(picture), size, 3, "crop")
-
-
-def is_brought(picture, size):
-    """Returns whether a picture is one of a (height, width) whose pixels are only repeated."""
-    times = max(1, picture.shape[0] // size[0])
-    if picture.shape[:2] != (size[0] * times, size[1] * times):
-        return False
-    repeated = picture[::times, ::times].repeat(times, axis=0).repeat(times, axis=1)
-    return np.array_equal(picture, repeated)
-
-
-def reduced(picture, hole, size):
-    """Returns a picture and its hole at the (height, width) of a network, as `Holes` takes them.
-
-    Where pixels were only repeated, as on the canvas, they are taken back exactly. A pixel is part
-    of the hole if any of its copies is.
-    """
-    (height, width), times = size, max(1, picture.shape[0] // size[0])
-    if picture.shape[:2] != (height * times, width * times):
-        return picture, hole
-    blocks = hole.reshape(height, times, width, times)
-    return picture[::times, ::times], blocks.any(axis=(1, 3))
 
 
 def _silent(text):

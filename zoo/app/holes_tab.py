@@ -3,11 +3,10 @@
 import gradio
 import numpy as np
 
-from zoo.app import holes, noise, widgets
-from zoo.app.widgets import told, working
+from zoo.app import noise, widgets
+from zoo.app.widgets import working
 from zoo.drawing.pictures import pillow
 
-CANVAS = 512  # pixels to paint on
 BRUSH = gradio.Brush(default_size="auto", colors=["#ff00ff"], color_mode="fixed")
 
 
@@ -33,23 +32,13 @@ def search(made):
             )
             how = widgets.command()
 
-    @told
-    def bring(drawn):
-        picture = drawn["background"][..., :3]
-        # What is shown here counts as an upload again.
-        if holes.is_brought(picture, (height, width)):
-            return gradio.skip()
-        picture = noise.large(holes.brought(picture, (height, width)), CANVAS)
-        return {"background": picture, "layers": [], "composite": None}
-
     @working
     def fill(drawn, seed):
         seed = noise.checked(seed)
-        found = made.filled(*holes.reduced(*widgets.painted(drawn), (height, width)), seed)
+        found = made.filled(*widgets.painted(drawn), seed)
         shown = [pillow(noise.large(np.atleast_3d(image))) for image in found]
         return shown, made.command(seed)
 
-    editor.upload(bring, editor, editor)
     start.click(fill, [editor, seed], [answers, how])
 
 
