@@ -99,7 +99,7 @@ class Pages:
             page.process.send_signal(signal.SIGINT)
         for page in self.processes:
             try:
-                page.process.wait(20)
+                page.process.wait(5)
             except subprocess.TimeoutExpired:
                 page.process.kill()
                 page.process.wait()

@@ -74,7 +74,10 @@ def browser():
 
 @pytest.fixture
 def visit(site, browser):
-    """A function that opens a kind of page for a new visitor; no request may leave the machine."""
+    """A function that opens a kind of page for a new visitor.
+
+    Afterwards no page may scroll sideways, and no request may have left the machine.
+    """
     asked, contexts = set(), []
 
     def opened(kind, width=1280):
@@ -89,6 +92,10 @@ def visit(site, browser):
 
     yield opened
     for context in contexts:
+        for width in (390, 1280):
+            context.pages[0].set_viewport_size({"width": width, "height": 844})
+            taken = context.pages[0].evaluate("document.documentElement.scrollWidth")
+            assert taken <= width, f"{taken} pixels at {width}"
         context.close()
     hosts = {urllib.parse.urlsplit(url) for url in asked}
     assert {url.hostname for url in hosts if url.scheme.startswith(("http", "ws"))} == {"127.0.0.1"}
@@ -134,6 +141,12 @@ def slide(page, label, presses, key="ArrowRight"):
 
 def upload(page, path):
     page.locator("input[type=file]").first.set_input_files(path)
+
+
+def upload_to_paint(page, path):
+    page.locator("canvas:visible").first.wait_for()
+    upload(page, path)
+    page.get_by_label("Brush Size").wait_for()
 
 
 def stroke(page, across=0.2):
@@ -274,8 +287,7 @@ def test_an_enlarged_picture_is_compared_by_a_slider_while_tiles_are_counted(vis
 def test_a_painted_hole_is_filled_on_a_phone_by_a_space_that_runs_alone(visit, mine):
     path, image = mine
     page = visit("space", 390)
-    upload(page, path)
-    page.get_by_label("Brush Size").wait_for()
+    upload_to_paint(page, path)
     page.get_by_role("button", name="Fill").click()
     page.get_by_text("There is no hole yet").first.wait_for()
     stroke(page)
@@ -289,8 +301,7 @@ def test_a_painted_hole_is_filled_on_a_phone_by_a_space_that_runs_alone(visit, m
 def test_a_search_fills_a_hole_on_a_phone_and_shows_its_steps(visit, mine):
     page = visit("run", 390)
     page.get_by_role("tab", name="Fill a hole").click()
-    upload(page, mine[0])
-    page.get_by_label("Brush Size").wait_for()
+    upload_to_paint(page, mine[0])
     stroke(page)
     record_progress(page)
     page.get_by_role("button", name="Fill").click()
@@ -325,15 +336,11 @@ def test_two_visitors_at_once_get_their_own_results(visit):
     np.testing.assert_array_equal(changed(first, "Sample", shown[0]), shown[1])
 
 
-@pytest.mark.parametrize("width", [390, 1280])
-def test_no_page_scrolls_sideways(visit, width):
-    for kind in ("run", "translation", "generator", "space", "pretrained"):
-        page = visit(kind, width)
-        for tab in page.get_by_role("tab").all() or [None]:
-            if tab is not None:
-                tab.click()
-            page.wait_for_timeout(200)
-            assert page.evaluate("document.documentElement.scrollWidth") <= width, (kind, tab)
+def test_a_trained_network_draws_its_first_samples(visit):
+    page = visit("pretrained")
+    assert "--pretrained=cats_and_dogs_256 --seeds=0-15" in says(page, "--seeds=0-15$")
+    sample = picture(page, "Sample")
+    assert sample.shape == (256, 256, 3) and sample.std() > 20
 
 
 def test_a_port_in_use_is_said_and_the_next_one_taken(site):

@@ -187,6 +187,12 @@ def test_a_network_that_the_page_cannot_show_is_one_sentence(tmp_path, make, rec
         loading.load(str(tmp_path / "generator.keras"))
 
 
+def test_a_run_without_a_generator_yet_is_one_sentence(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"model": "dcgan"}))
+    with pytest.raises(UsageError, match=r"has no generator.keras yet. Expected one"):
+        loading.load(str(tmp_path))
+
+
 def test_what_the_page_does_follows_from_the_network(tmp_path):
     made = {
         "noise": small_generators.points(),
