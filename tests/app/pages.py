@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 import helpers
 import keras
@@ -97,9 +98,10 @@ class Pages:
     def end(self):
         for page in self.processes:
             page.process.send_signal(signal.SIGINT)
+        latest = time.monotonic() + 8
         for page in self.processes:
             try:
-                page.process.wait(5)
+                page.process.wait(max(0, latest - time.monotonic()))
             except subprocess.TimeoutExpired:
                 page.process.kill()
                 page.process.wait()

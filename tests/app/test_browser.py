@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium"),
     pytest.mark.skipif(bool(LACKING), reason=f"needs {' and '.join(LACKING)}"),
 ]
-WAIT = 15_000  # milliseconds, of a busy machine
+WAIT = 60_000  # milliseconds, of a busy machine
 
 
 @pytest.fixture(scope="module")

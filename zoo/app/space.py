@@ -85,6 +85,13 @@ def write(folder, source):
     """
     folder = pathlib.Path(folder).absolute()
     refuse(folder)
+    try:
+        wanted = requirements()
+    except importlib.metadata.PackageNotFoundError:
+        raise UsageError(
+            f"{installation.ROOT} is itself a folder that --space has written. Expected a checkout "
+            "or an installed package to write another; or copy the folder."
+        ) from None
     kind, _ = loading.load(source)
     name = os.path.basename(os.path.abspath(source))
     name = name if os.path.isdir(source) else os.path.splitext(name)[0]
@@ -107,7 +114,7 @@ def write(folder, source):
             shutil.copy(path, made / os.path.basename(path))
         _copy_code(made / "zoo")
         _write(made / "LICENSE", _licence())
-        _write(made / "requirements.txt", "\n".join([*requirements(), ""]))
+        _write(made / "requirements.txt", "\n".join([*wanted, ""]))
         _write(made / "app.py", PROGRAM.format(flag=flag))
         about = README.format(name=name, what=WHAT[kind], version=zoo.__version__)
         _write(made / "README.md", head(name) + about)
