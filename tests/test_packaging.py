@@ -54,7 +54,7 @@ def test_a_source_distribution_has_every_tracked_file():
 
 
 def test_what_installs_for_development_is_what_make_test_installs():
-    (listed,) = re.findall(r"^dev = { file = \[(.*?)\] }", PYPROJECT, re.M | re.S)
+    (listed,) = re.findall(r"^dev = { file = \[(.*?)\] }", PYPROJECT, re.M)
     lines = (ROOT / "requirements-test.txt").read_text("utf-8").splitlines()
     files = {line.removeprefix("-r ") for line in lines if not line.startswith("#")}
     assert files == {*re.findall(r'"([\w.-]+)"', listed), "requirements.txt"}
