@@ -20,16 +20,25 @@ from keras import layers
 GUARD = """
 import importlib.abc, os, socket, sys
 
-connect = socket.socket.connect
+connect, getaddrinfo = socket.socket.connect, socket.getaddrinfo
+
+
+def check(host):
+    if host in (None, "", "127.0.0.1", "::1", "localhost", "0.0.0.0"):
+        return
+    with open(os.environ["GUARD_NOTES"], "a") as file:
+        file.write(f"{host}\\n")
+    raise OSError("no connection in a test")
 
 
 def guarded(self, address):
-    local = not isinstance(address, tuple) or address[0] in ("127.0.0.1", "::1", "localhost")
-    if local:
-        return connect(self, address)
-    with open(os.environ["GUARD_NOTES"], "a") as file:
-        file.write(f"{address}\\n")
-    raise OSError("no connection in a test")
+    check(address[0] if isinstance(address, tuple) else None)
+    return connect(self, address)
+
+
+def found(host, *arguments, **options):
+    check(host)
+    return getaddrinfo(host, *arguments, **options)
 
 
 class Without(importlib.abc.MetaPathFinder):
@@ -38,7 +47,7 @@ class Without(importlib.abc.MetaPathFinder):
             raise ModuleNotFoundError(f"No module named {name!r}: not in the folder", name=name)
 
 
-socket.socket.connect = guarded
+socket.socket.connect, socket.getaddrinfo = guarded, found
 sys.meta_path.insert(0, Without())
 """
 # What requirements.txt of the checkout brings and that of a Space does not.
