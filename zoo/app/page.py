@@ -21,7 +21,12 @@ THEME = gradio.themes.Default(
 STYLE = """
 .gradio-container {width: 100%; max-width: 1200px !important; margin: auto}
 .pixels img {image-rendering: pixelated; object-fit: contain}
-.many .grid-wrap {max-height: none !important}
+.many .grid-wrap {min-height: 0 !important; max-height: none !important}
+.many .grid-container {
+  grid-template-columns: repeat(var(--grid-cols), minmax(0, 1fr)) !important;
+  grid-auto-rows: auto !important;
+  grid-template-rows: none !important;
+}
 @media (max-width: 700px) {
   .many .grid-container {grid-template-columns: repeat(4, minmax(0, 1fr)) !important}
 }
