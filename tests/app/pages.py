@@ -143,7 +143,7 @@ class Page:
 
     @property
     def address(self):
-        assert self.ready.wait(150), self.line
+        assert self.ready.wait(300), self.line
         found = re.findall(r"^page +(\S+)$", "".join(self.printed), re.M)
         assert found, f"{self.line}\n{''.join(self.printed)}"
         return found[0]

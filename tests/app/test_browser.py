@@ -52,7 +52,7 @@ def site(tmp_path_factory):
             taken.listen()
             line = f"python app.py --run=cyclegan-two_kinds --port={port}"
             found["translation"] = started.start(line)
-            assert found["writer"].process.wait(150) == 0, found["writer"].printed
+            assert found["writer"].process.wait(300) == 0, found["writer"].printed
             port = pages.free_port()
             space = folder / "my" / "space"
             moved = folder / "elsewhere"
