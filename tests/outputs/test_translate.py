@@ -17,6 +17,7 @@ from PIL import Image
 
 import zoo
 from zoo import sampling
+from zoo.data import images
 from zoo.errors import UsageError
 from zoo.outputs import translate as module
 from zoo.outputs.generate import generate
@@ -294,6 +295,41 @@ def test_a_network_of_fixed_size_gets_pictures_of_it_and_says_so(tmp_path):
     assert small.read(out).shape == (16, 24, 3) and (small.read(out) == 255 - 90).all()
 
 
+def test_large_pictures_are_said_and_brought_to_the_size_of_the_run_where_asked(paired, tmp_path):
+    large = small.picture(1, (96, 64))
+    path = small.save(large, tmp_path / "in" / "large.png")
+    small.save(small.picture(2, (40, 90)), tmp_path / "in" / "long.png")
+    messages = []
+    translate(paired, inputs=str(path.parent), out=str(tmp_path / "out"), say=messages.append)
+    (said,) = messages
+    assert said.startswith("1 of 2 pictures are much larger than the 32x32")
+    assert small.read(tmp_path / "out" / "large.png").shape == (96, 64, 3)
+    for resize in ("crop", "stretch"):
+        messages.clear()
+        options = {"inputs": str(path), "out": str(tmp_path / resize), "say": messages.append}
+        (out,) = translate(paired, resize=resize, **options)
+        brought = images.prepare(Image.fromarray(large), (32, 32), 3, resize)
+        np.testing.assert_array_equal(small.read(out), 255 - brought)
+        assert not messages
+
+
+def test_resize_where_nothing_can_be_resized_is_one_sentence(paired, tmp_path):
+    path = str(small.save(small.picture(1), tmp_path / "x.png"))
+    with pytest.raises(UsageError, match="own pictures have its size already"):
+        translate(paired, resize="crop", out=str(tmp_path / "out"))
+    with pytest.raises(UsageError, match=r"does not know the size .*--run.*--resize=pad"):
+        translate(f"{paired}/generator.keras", inputs=path, resize="pad", out=str(tmp_path / "out"))
+    enlarging = small.make_run(tmp_path / "run", "pix2pix", [doubling()])
+    with pytest.raises(UsageError, match="enlarges pictures of any size"):
+        translate(enlarging, inputs=path, resize="crop", out=str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def doubling():
+    image = keras.Input((None, None, 3), name="image")
+    return keras.Model(image, layers.UpSampling2D(2)(image))
+
+
 def test_a_network_file_is_enough(unpaired, tmp_path):
     path = small.save(small.picture(1), tmp_path / "x.png")
     source = f"{unpaired}/b_to_a.keras"
@@ -425,9 +461,9 @@ def test_what_a_model_cannot_translate_is_refused():
     gan, cycle = model("pix2pix"), model("cyclegan")
     good = np.zeros((1, 32, 32, 3), "uint8")
     wrong = [good[0], good[..., :1], good.astype("int32"), good[:0], np.full(good.shape, 3.0)]
-    for images in [*wrong, np.full(good.shape, np.nan)]:
+    for given in [*wrong, np.full(good.shape, np.nan)]:
         with pytest.raises(UsageError, match="Expected pictures"):
-            gan.translate(images)
+            gan.translate(given)
     with pytest.raises(UsageError, match="knows one direction"):
         gan.translate(good, "a_to_b")
     with pytest.raises(UsageError, match="no direction 'b'"):

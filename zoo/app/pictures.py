@@ -17,6 +17,7 @@ from zoo.runs import network_files, networks
 LARGEST = 4_000_000  # pixels of an uploaded picture
 CANVAS = 512  # largest side of a canvas to draw on, in pixels
 DRAWN = 256  # side of a drawing for a network that says no size
+RESIZE = "crop"
 COLOURS = ("#000000", "#808080", "#d62728", "#ff7f0e", "#f2d024", "#2ca02c", "#1f77b4", "#8c564b")
 
 
@@ -39,10 +40,12 @@ class Pictures:
         network = next(iter(self.networks.values()))
         self.enlarges = tiles.factor(network) > 1
         config = config_file.read(source) or {}
-        size = network_files.fixed_size(network) or images.parse_size(
-            config.get("image_size") or DRAWN
-        )
-        self.size, self.grey = tuple(size), network.inputs[0].shape[-1] == 1
+        fixed = network_files.fixed_size(network)
+        learnt = images.parse_size(config.get("image_size"))
+        # Whether a picture can stay as it is or be brought to the size of the run.
+        self.resizable = bool(learnt) and fixed is None and not self.enlarges
+        self.size = tuple(fixed or learnt or images.parse_size(DRAWN))
+        self.grey = network.inputs[0].shape[-1] == 1
         # The colours of label maps, which the inputs are.
         self.labels = list(config.get("class_names") or ()) if config.get("labels") else []
 
@@ -57,8 +60,13 @@ class Pictures:
         """What to draw with, names such as "#0030ff"."""
         return self.labels or list(COLOURS)
 
-    def translated(self, path, direction=None):
-        """Writes what becomes of a picture file. Returns the path of a PNG file."""
+    def translated(self, path, direction=None, resized=False):
+        """Writes what becomes of a picture file. Returns the path of a PNG file.
+
+        Args:
+            path: str, of the picture. direction: str, of a network, or None for the only one.
+            resized: bool, whether to bring the picture to the size of the run first.
+        """
         folder = tempfile.mkdtemp(prefix="ganzoo-")
         (made,) = translate.translate(
             self.source,
@@ -67,6 +75,7 @@ class Pictures:
             out=os.path.join(folder, "made.png"),
             say=lambda text: None,
             loaded=self.networks,
+            resize=RESIZE if resized else None,
         )
         return made
 
@@ -100,9 +109,10 @@ class Pictures:
         save_png(path, small)
         return path
 
-    def command(self, direction=None):
+    def command(self, direction=None, resized=False):
         """Returns the command that does the same, as people type it here."""
         chosen = f" --direction={direction}" if direction else ""
+        chosen += f" --resize={RESIZE}" if resized else ""
         return as_typed(f"python generate.py {self.flags} --input=PICTURE{chosen} --out=made.png")
 
 

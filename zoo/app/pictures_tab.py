@@ -19,6 +19,12 @@ def translation(made):
         label="Direction",
         visible=bool(made.directions),
     )
+    height, width = made.size
+    resized = gradio.Checkbox(
+        made.resizable,
+        label=f"Bring the picture to {width}x{height}, the size that the network learnt from",
+        visible=made.resizable,
+    )
     with gradio.Row():
         start = gradio.Button("Translate", variant="primary")
         saved = gradio.DownloadButton(DOWNLOAD, interactive=False)
@@ -35,18 +41,18 @@ def translation(made):
     use = gradio.Button("Translate the drawing", variant="primary")
 
     @working
-    def run(path, direction):
-        path = made.translated(path, direction)
-        return path, _download(path), made.command(direction)
+    def run(path, direction, resized):
+        path = made.translated(path, direction, resized)
+        return path, _download(path), made.command(direction, resized)
 
     @told
     def draw(drawn):
         layers = [] if drawn is None else drawn["layers"]
         return made.drawn(layers[0] if layers else None)
 
-    results = [result, saved, how]
-    gradio.on([start.click, given.upload, direction.input], run, [given, direction], results)
-    use.click(draw, canvas, given).success(run, [given, direction], results)
+    asked, results = [given, direction, resized], [result, saved, how]
+    gradio.on([start.click, given.upload, direction.input, resized.input], run, asked, results)
+    use.click(draw, canvas, given).success(run, asked, results)
 
 
 def enlarging(made):

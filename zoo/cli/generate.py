@@ -56,8 +56,9 @@ RESIZE = flags.DEFINE_enum(
     "resize",
     None,
     ["crop", "pad", "stretch"],
-    "How pictures with holes, and masks, of another size than the run's are brought to it; a run "
-    "that has learnt to fill holes takes others as they are.",
+    "How pictures of --input, and masks, of another size than the run's are brought to it; without "
+    "it a run of pictures to pictures, or one that has learnt to fill holes, takes them as they "
+    "are.",
 )
 STEPS = flags.DEFINE_integer("steps", 400, "Most steps of the search that fills a hole.", 1)
 DIRECTION = flags.DEFINE_enum(
@@ -94,7 +95,7 @@ OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace existing files.")
 
 EDITS = TRUNCATION, MOVE, MIX
 NOISE = SEED, SEEDS, CLASS, WALK, FRAMES, *EDITS
-HOLES = MASK, RESIZE, STEPS
+HOLES = MASK, STEPS
 BUT = ", and this network draws samples of noise"
 
 
@@ -131,6 +132,7 @@ def run():
             count=COUNT.value if COUNT.present else None,
             out=OUT.value,
             overwrite=OVERWRITE.value,
+            resize=RESIZE.value,
         )
     elif INPUT.present:
         if inpaint.fills(source):
@@ -151,7 +153,7 @@ def run():
         )
     else:
         _refuse((DIRECTION,), f"pictures that are translated{BUT}")
-        _refuse(HOLES, "pictures with holes, which --input names")
+        _refuse((*HOLES, RESIZE), "pictures that --input names")
         paths = generate.generate(
             source,
             count=COUNT.value,

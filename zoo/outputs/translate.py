@@ -34,6 +34,7 @@ def translate(
     overwrite=False,
     say=say,
     loaded=None,
+    resize=None,
 ):
     """Translates pictures and writes them to files.
 
@@ -58,13 +59,15 @@ def translate(
         say: function called with sentences about behaviour that may surprise.
         loaded: dict of name -> keras.Model, networks of the source as `load_translator` gives them,
             where they are kept from one call to the next.
+        resize: "crop", "pad" or "stretch", how `inputs` are brought to the size of the run; None to
+            keep their size where the network allows it.
 
     Returns:
         list of str: the written paths.
 
     Raises:
-        UsageError: no such network, no pictures, none that can be read, or a file that exists.
-            Nothing is written then.
+        UsageError: no such network, no pictures, none that can be read, a file that exists, or
+            `resize` where there is nothing to resize or no size is known. Nothing is written then.
     """
     if format not in FORMATS:
         raise UsageError(
@@ -73,19 +76,23 @@ def translate(
     name, path = _chosen(source, direction, say)
     config = config_file.read(source) or {}
     network = (loaded or {}).get(name) or load_translator(path, name)
-    channels, size = network.inputs[0].shape[-1], network_files.fixed_size(network)
-    if size is not None:
-        say(
-            f"The network {name} takes pictures of {size[0]}x{size[1]} (height x width) only, so "
-            f"each one is brought to this size ({config.get('resize', 'crop')})."
-        )
+    channels, fixed_size = network.inputs[0].shape[-1], network_files.fixed_size(network)
     scale = tiles.factor(network)
-    enlarges = scale > 1 and size is None
+    enlarges = scale > 1 and fixed_size is None
+    learnt_size = images.parse_size(config.get("image_size"))
+    if resize:
+        _check_resize(resize, inputs, enlarges, fixed_size or learnt_size)
+    elif fixed_size is not None:
+        say(
+            f"The network {name} takes pictures of {fixed_size[0]}x{fixed_size[1]} (height x "
+            f"width) only, so each one is brought to this size ({config.get('resize', 'crop')})."
+        )
+    size = fixed_size or (learnt_size if resize else None)
     if inputs is None:
         chosen = examples.own(source, config, name, say, scale)
     else:
         pixel_range = deep.parse_range(config.get("pixel_range"))
-        fixed = size, channels, config.get("resize", "crop"), pixel_range
+        fixed = size, channels, resize or config.get("resize", "crop"), pixel_range
         prepare = functools.partial(images.own_channels, pixel_range=pixel_range)
         if not enlarges:
             prepare = lambda image: images.prepare(image, *fixed)  # noqa: E731
@@ -110,11 +117,12 @@ def translate(
     run = functools.partial(tiles.enlarged, network)
     if not enlarges:
         run = lambda image: sampling.translated(network, image[np.newaxis], multiple)[0]  # noqa: E731
-    skipped = []
+    skipped, large = [], 0
     with Progress("pictures", len(chosen)) as progress:
         for done, example in enumerate(chosen):
             try:
                 columns = example.read()
+                large += _much_larger(columns["input"], learnt_size) and not enlarges
                 columns["output"] = _translated(run, columns["input"])
             except ValueError as error:
                 skipped.append(f"{example.path or example.name}: {error}")
@@ -129,7 +137,39 @@ def translate(
     if skipped:
         left_out = f"{len(skipped):,} of {len(chosen):,} were skipped: {_listed(skipped)}."
         print(f"warning: {left_out}", file=sys.stderr)
+    if large:
+        height, width = learnt_size
+        say(
+            f"{large:,} of {len(chosen):,} pictures are much larger than the {height}x{width} that "
+            f"{name} learnt from, and so may be what they show. If the results are poor, try "
+            "--resize=crop, which brings pictures to that size."
+        )
     return writer.finish()
+
+
+def _check_resize(resize, inputs, enlarges, size):
+    if inputs is None:
+        raise UsageError(
+            "The run's own pictures have its size already. Leave out --resize, or name others by "
+            f"--input. Received: --resize={resize}."
+        )
+    if enlarges:
+        raise UsageError(
+            "This network enlarges pictures of any size, so none is brought to another first. "
+            f"Leave out --resize. Received: --resize={resize}."
+        )
+    if size is None:
+        raise UsageError(
+            "A network file that takes any size does not know the size that it learnt from. Leave "
+            f"out --resize, or name the run by --run. Received: --resize={resize}."
+        )
+
+
+def _much_larger(image, size):
+    """Returns whether both sides of a picture are more than one and a half times as long."""
+    return size is not None and all(
+        side > 1.5 * learnt for side, learnt in zip(image.shape, size, strict=False)
+    )
 
 
 def translates(source):
