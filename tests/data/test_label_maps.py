@@ -1,5 +1,7 @@
 """Label maps: their colours are found, counted, never mixed, and refused where they do not fit."""
 
+import io
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -133,6 +135,19 @@ def test_a_map_of_other_labels_is_refused():
     labels.check(noisy.astype("uint8"), NAMES)
     with pytest.raises(ValueError, match="of none of the 4 labels"):
         labels.check(photo(0), NAMES)
+
+
+def test_noise_at_the_borders_of_a_map_is_no_other_label_and_an_area_is():
+    map = blocks(RGB, 0, times=8)
+    file = io.BytesIO()
+    Image.fromarray(map).save(file, "JPEG", quality=60)
+    noisy = np.array(Image.open(file))
+    strange = labels._distances(noisy, NAMES)[1] >= labels.NOISE
+    assert strange.mean() > 0.2, "not worth testing"
+    labels.check(noisy, NAMES)
+    noisy[:24, :24] = 255, 0, 255
+    with pytest.raises(ValueError, match="such as #ff00ff, have the colour of none of the 4"):
+        labels.check(noisy, NAMES)
 
 
 def test_pictures_of_few_colours_are_told_from_others():
