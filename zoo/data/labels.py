@@ -24,8 +24,8 @@ LEAST_FLAT = 0.25
 STANDS_OUT, LEAST, EXPLAINED = 0.05, 1e-3, 0.95
 # Labels that are looked for where no number is given.
 MOST = 64
-# Share of the flat pixels of a noisy map that may have no label's colour. In those of facades at most
-# 0.01 have none, of all their pixels up to 0.42; in photographs nearly all.
+# Share of the flat pixels of a noisy map that may have no label's colour. In those of facades at
+# most 0.01 have none, of all their pixels up to 0.42; in photographs nearly all.
 STRANGE = 0.05
 
 
