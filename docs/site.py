@@ -17,7 +17,14 @@ LINK = re.compile(r"(\]\()([^)\s#]+)([^)]*\))")
 REGISTRY = runpy.run_path(str(ROOT / "zoo" / "registry.py"))["MODELS"]
 NAMES = sorted(REGISTRY)
 # Pictures of docs/results.md of what has no trained network in pretrained/.
-SHOWN = {"pix2pix": "facades.png", "cyclegan": "day2night.png"}
+SHOWN = {
+    "cyclegan": "day2night.png",
+    "discogan": "discogan.png",
+    "inpainting": "inpainting.png",
+    "pix2pix": "facades.png",
+    "pix2pixhd": "pix2pixhd.png",
+    "srgan": "srgan.jpg",
+}
 QUIET = "show_root_heading: false, show_root_toc_entry: false, show_source: false"
 
 
