@@ -30,6 +30,11 @@ def test_a_picture_is_translated_in_the_chosen_direction(tmp_path):
     assert made.command("b_to_a") == (
         "python generate.py --run=run --input=PICTURE --direction=b_to_a --out=made.png"
     )
+    assert made.resizable
+    resized = small_translators.read(made.translated(path, "a_to_b", resized=True))
+    brought = images.prepare(Image.fromarray(image), (32, 32), 3, "crop")
+    assert np.abs(resized.astype(int) - (255 - brought)).max() <= 1
+    assert "--direction=a_to_b --resize=crop --out" in made.command("a_to_b", resized=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.png", "run"]
 
 
@@ -41,7 +46,8 @@ def test_an_enlarged_picture_is_shown_beside_interpolation(tmp_path):
     path = small_translators.save(small_translators.picture(2), tmp_path / "mine.png")
     before, after = made.enlarged(path)
     after = small_translators.read(after)
-    assert made.enlarges and before.shape == after.shape == (64, 64, 3)
+    assert made.enlarges and not made.resizable
+    assert before.shape == after.shape == (64, 64, 3)
     assert np.abs(before.astype(int) - after).mean() < 10
 
 
