@@ -110,6 +110,16 @@ def test_grey_stays_grey_and_a_grey_network_keeps_colours():
     np.testing.assert_array_equal(tiles.enlarged(doubling(1), colours)[::2, ::2], colours)
 
 
+@pytest.mark.parametrize("alpha", [False, True])
+def test_grey_of_equal_colours_stays_grey(alpha):
+    grey = np.repeat(picture(6, 7, 1), 3, axis=-1)
+    opacity = np.full((6, 7, 1), 255, "uint8")
+    image = np.concatenate([grey, opacity], axis=-1) if alpha else grey
+    large = tiles.enlarged(random_network(), image)
+    assert large.shape == (24, 28, image.shape[-1]) and large[..., 0].std() > 5
+    np.testing.assert_array_equal(large[..., :3], large[..., :1].repeat(3, axis=-1))
+
+
 def test_an_enormous_result_is_refused(monkeypatch):
     monkeypatch.setattr(tiles, "MOST", 100)
     with pytest.raises(ValueError, match="enlarged it would have 14x12 pixels, more than 100"):

@@ -81,8 +81,8 @@ def enlarged(network, image, side=SIDE):
     middle of that. So each pixel is what it would be without tiles, up to rounding. A network with
     a layer that looks at the complete picture gets it in one piece.
 
-    Alpha is enlarged by bicubic interpolation. Grey pictures stay grey under a network of colours,
-    and a grey network enlarges each colour by itself.
+    Alpha is enlarged by bicubic interpolation. Grey pictures, also of equal colours and with alpha,
+    stay grey under a network of colours, and a grey network enlarges each colour by itself.
 
     Args:
         network: keras.Model with the input `image`, of any size.
@@ -104,6 +104,9 @@ def enlarged(network, image, side=SIDE):
         alpha = bicubic.resized(image[..., 3:], (height, width))
         colours = enlarged(network, image[..., :3], side)
         return np.concatenate([colours, alpha], axis=-1)
+    if channels == 3 and (image == image[..., :1]).all():
+        # A file may hold grey as three equal channels, and one with alpha always does.
+        return np.repeat(enlarged(network, image[..., :1], side), 3, axis=-1)
     wanted = network.inputs[0].shape[-1]
     if wanted == channels:
         return run(image)
