@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo.errors import UsageError
 from zoo.parts import frozen
 from zoo.parts.part import Part
 from zoo.settings import Setting
@@ -49,7 +50,13 @@ class Perceptual(Part):
         drawing = any(p.makes and p.name not in game.idle() for p in game.players)
         if self.perceptual_weight and drawing:
             random = np.random.default_rng((game.seed, 2016))
-            network, self.scales = frozen.pyramid(self.perceptual_features, random)
+            try:
+                network, self.scales = frozen.pyramid(self.perceptual_features, random)
+            except UsageError as error:
+                raise UsageError(
+                    "The perceptual distance lacks its network, and --set perceptual_weight=0 "
+                    f"does without it. {error}"
+                ) from None
             # Nothing else prunes what is not asked for under PyTorch.
             self.network = keras.Model(network.inputs[0], network.outputs[: self.perceptual_maps])
             self.network.trainable = False
