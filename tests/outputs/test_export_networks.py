@@ -257,6 +257,8 @@ def test_the_lines_name_what_they_load(format):
     code = loading_code(format, "/x", ["image"], [64, 64, 3], 0, "images", "a_to_b", any_size=64)
     compile(code, "lines", "exec")
     assert "uniform(-1, 1, (2, 64, 64, 3))" in code and "any that 64 divides" in code
+    free = loading_code(format, "/x", ["image"], [64, 64, 3], 0, "images", "a_to_b", any_size=1)
+    assert "height and width may be any\n" in free
     fixed = loading_code(format, "/x", ["image"], [64, 64, 3], 0, "images", "a_to_b")
     assert "(16, 64, 64, 3)" in fixed and "divides" not in fixed
 

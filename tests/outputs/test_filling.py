@@ -93,6 +93,24 @@ def test_strange_pictures_are_filled_at_their_size(path, tmp_path, size, kind):
         np.testing.assert_array_equal(filled[~hole], image[..., :3][~hole])
 
 
+def test_what_is_filled_into_a_grey_picture_is_grey():
+    image, mask = (
+        keras.Input((None, None, 3), name="image"),
+        keras.Input((None, None, 1), name="mask"),
+    )
+    colour = layers.Conv2D(3, 1)
+    network = keras.Model([image, mask], colour(layers.Concatenate()([image, mask])))
+    colour.set_weights([np.zeros((1, 1, 4, 3)), np.array([0.5, 0.0, -0.5])])
+    grey, hole = picture((12, 12), 1).repeat(3, axis=-1), np.zeros((12, 12), bool)
+    hole[3:8, 2:9] = True
+    filled = filling.filled(network, grey, hole)
+    np.testing.assert_array_equal(filled, filled[..., :1].repeat(3, axis=-1))
+    np.testing.assert_array_equal(filled[~hole], grey[~hole])
+    grey[0, 0] = 0, 0, 200
+    coloured = filling.filled(network, grey, hole)
+    assert (coloured[hole] != coloured[hole][:, :1]).any()
+
+
 def test_what_a_network_of_one_answer_cannot_do_is_one_sentence(path, tmp_path):
     mask = np.zeros((8, 8), "uint8")
     mask[2:4] = 255

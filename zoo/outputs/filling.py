@@ -5,6 +5,7 @@ import importlib.util
 import numpy as np
 
 from zoo import sampling
+from zoo.data import images
 from zoo.outputs.blending import blended, with_scipy
 from zoo.runs import network_files
 
@@ -21,6 +22,8 @@ def filled(network, picture, hole, most=MOST):
     A picture of more than `most` pixels is filled piece by piece: the network sees each connected
     part of the hole, with as much around it as there is room for.
 
+    What is filled into a picture of grey pixels is grey, also by a network of colours.
+
     Args:
         network: keras.Model with the inputs `image` and `mask`.
         picture: uint8 `(height, width, channels)`.
@@ -30,6 +33,14 @@ def filled(network, picture, hole, most=MOST):
     Raises:
         ValueError: as `windows`.
     """
+    answer, known = _in_pieces(network, picture, hole, most), picture[~hole]
+    if picture.shape[-1] == 3 and (known == known[:, :1]).all():
+        answer = answer.copy()
+        answer[hole] = np.asarray(images.from_array(answer).convert("L").convert("RGB"))[hole]
+    return answer
+
+
+def _in_pieces(network, picture, hole, most):
     multiple = 1 if network_files.fixed_size(network) else network_files.multiple(network)
 
     def fill(picture, hole):

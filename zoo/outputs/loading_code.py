@@ -22,7 +22,8 @@ def loading_code(format, path, inputs, shape, classes, outputs, network="generat
     size = 16 if any_size is None else 2
     given = [f"{name} = {_random(name, (size, *shape), classes)}" for name in inputs]
     if any_size is not None:
-        given.insert(0, f"# height and width may be any that {any_size} divides")
+        which = "" if any_size == 1 else f" that {any_size} divides"
+        given.insert(0, f"# height and width may be any{which}")
     arguments = f"[{', '.join(inputs)}]" if len(inputs) > 1 else inputs[0]
     if format in ("keras", "h5"):
         lines = [
