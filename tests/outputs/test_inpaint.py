@@ -234,7 +234,7 @@ def test_a_run_brings_its_own_discriminator(tmp_path):
     [
         (["--input={0}/picture.png", "--mask={0}/mask.png", "--steps=5", "--count=2"], 0, ""),
         (["--input={0}/picture.png"], 2, "--mask=FILE"),
-        (["--mask={0}/mask.png"], 2, "--mask is for pictures with holes"),
+        (["--mask={0}/mask.png"], 2, "there is no picture. Expected --input=PATH"),
         (["--input={0}/picture.png", "--walk"], 2, "--walk is for samples"),
     ],
 )

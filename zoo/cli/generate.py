@@ -153,6 +153,11 @@ def run():
         )
     else:
         _refuse((DIRECTION,), f"pictures that are translated{BUT}")
+        if MASK.present:
+            raise UsageError(
+                "--mask says where a picture is to be filled in, and there is no picture. Expected "
+                f"--input=PATH of it, too. Received: --mask={MASK.value}."
+            )
         _refuse((*HOLES, RESIZE), "pictures that --input names")
         paths = generate.generate(
             source,
