@@ -1,4 +1,4 @@
-"""Pages in processes of their own, which note where they would connect to, for test_browser.py."""
+"""Pages in processes of their own, which note where they connect to; for test_app_in_browser.py."""
 
 import os
 import re
