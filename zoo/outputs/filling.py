@@ -34,7 +34,7 @@ def filled(network, picture, hole, most=MOST):
         ValueError: as `windows`.
     """
     answer, known = _in_pieces(network, picture, hole, most), picture[~hole]
-    if picture.shape[-1] == 3 and (known == known[:, :1]).all():
+    if picture.shape[-1] == 3 and known.size and (known == known[:, :1]).all():
         answer = answer.copy()
         answer[hole] = np.asarray(images.from_array(answer).convert("L").convert("RGB"))[hole]
     return answer
