@@ -366,6 +366,7 @@ CASES = {
     "walk": (["--walk", "--class=3"], "--class and --walk are for samples of noise"),
     "npz": (["--format=npz"], "no array holds them"),
     "plain": (["--count=1", "--format=grid", "--out=mine.png"], "mine.png"),
+    "resize": (["--input=large.png", "--resize=crop", "--out=small.png"], "small.png"),
     # A network of noise fills holes in its --input.
     "input": (["--generator=noise/generator.keras", "--input=x.png"], "no file or folder x.png"),
     "both": (
@@ -395,6 +396,7 @@ for arguments in json.load(sys.stdin):
 @pytest.mark.slow  # starts a process, in which the flags are defined
 def test_flags_for_the_other_kind_are_one_sentence(unpaired, tmp_path):
     small_generators.make_run(tmp_path / "noise", small_generators.pictures())
+    small.save(small.picture(1, (96, 64)), tmp_path / "large.png")
     cases = [
         arguments
         if any(x.startswith(("--run", "--gen")) for x in arguments)
@@ -413,10 +415,11 @@ def test_flags_for_the_other_kind_are_one_sentence(unpaired, tmp_path):
     assert done.returncode == 0, done.stderr
     answers = map(json.loads, done.stdout.splitlines())
     for (name, (_, expected)), (code, out, err) in zip(CASES.items(), answers, strict=True):
-        if name == "plain":
+        if name in ("plain", "resize"):
             assert code == 0 and expected in out and (tmp_path / expected).exists(), err
         else:
             assert code == 2 and expected in err and err.count("\n") == 1, (name, err)
+    assert small.read(tmp_path / "small.png").shape == (32, 32, 3)
 
 
 def model(name, **settings):
@@ -468,6 +471,19 @@ def test_what_a_model_cannot_translate_is_refused():
         gan.translate(good, "a_to_b")
     with pytest.raises(UsageError, match="no direction 'b'"):
         cycle.translate(good, "b")
+
+
+def test_label_maps_are_brought_to_the_size_of_the_run_without_mixing_labels(tmp_path):
+    colours = np.array([[0, 0, 0], [255, 80, 0], [0, 48, 255]], "uint8")
+    run = small.make_run(tmp_path / "run", "pix2pixhd", [small.linear()], labels=3)
+    config = tmp_path / "run" / "config.json"
+    names = ["#000000", "#0030ff", "#ff5000"]
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"class_names": names}))
+    labels = np.random.default_rng(0).integers(0, 3, (10, 10)).repeat(9, 0).repeat(9, 1)
+    path = small.save(colours[labels], tmp_path / "map.png")
+    (out,) = translate(run, inputs=str(path), out=str(tmp_path / "out"), resize="crop", say=quiet)
+    assert small.read(out).shape == (32, 32, 3)
+    assert {*map(tuple, 255 - small.read(out).reshape(-1, 3))} == {*map(tuple, colours)}
 
 
 def test_pictures_of_other_labels_than_a_run_has_learnt_are_skipped(tmp_path, capsys):

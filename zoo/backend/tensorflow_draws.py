@@ -10,6 +10,8 @@ import functools
 import keras
 import tensorflow as tf
 
+_PHILOX = 1  # TensorFlow's number of the algorithm
+
 
 def uniform(shape, seed):
     return _fractions(_bits(shape, seed))
@@ -54,7 +56,7 @@ def _philox(shape, seed):
     # `tf.random.stateless_uniform(alg="philox")` draws the same, by eight times as many operations.
     key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=_next(seed))
     shape = tf.convert_to_tensor(shape, tf.int32)
-    return {"shape": shape, "key": key, "counter": counter, "alg": 1}
+    return {"shape": shape, "key": key, "counter": counter, "alg": _PHILOX}
 
 
 def _fractions(bits):

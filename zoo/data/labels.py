@@ -126,7 +126,8 @@ def check(image, names):
     _, distances = _distances(image, names)
     strange = distances >= min(least / 2, NOISE)
     flat = _flat(image)
-    counted, allowed = (flat, STRANGE) if least >= NOISE and flat.any() else (flat | True, 0.0)
+    exact = least < NOISE or not flat.any()
+    counted, allowed = (np.ones_like(flat), 0.0) if exact else (flat, STRANGE)
     share = strange[counted].mean()
     if share > allowed:
         example = f"#{int(_packed(image)[(strange & counted).ravel()][0]):06x}"

@@ -5,6 +5,7 @@ import os
 import sys
 
 import numpy as np
+from PIL import Image
 
 from zoo import backend, config_file, sampling
 from zoo.data import deep, images, labels
@@ -92,7 +93,9 @@ def translate(
         chosen = examples.own(source, config, name, say, scale)
     else:
         pixel_range = deep.parse_range(config.get("pixel_range"))
-        fixed = size, channels, resize or config.get("resize", "crop"), pixel_range
+        # Colours of labels are not mixed.
+        method = Image.Resampling.NEAREST if config.get("labels") else Image.Resampling.LANCZOS
+        fixed = size, channels, resize or config.get("resize", "crop"), pixel_range, method
         prepare = functools.partial(images.own_channels, pixel_range=pixel_range)
         if not enlarges:
             prepare = lambda image: images.prepare(image, *fixed)  # noqa: E731

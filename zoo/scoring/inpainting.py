@@ -89,8 +89,8 @@ def evaluate(
         drawn += sets["network"]
         for name, images in sets.items():
             into = scores if name == "network" else baselines.setdefault(name, {})
+            images = np.stack(images)
             for metric in metrics:
-                images = np.stack(images)
                 if metric == "feature_distance":
                     value = paired.feature_distance(extractor.features(images), real)
                 else:
