@@ -73,6 +73,19 @@ def test_a_picture_has_the_same_features_alone_and_among_others(trained):
     np.testing.assert_array_equal(many[:179], many[179:])
 
 
+def test_its_training_is_as_long_as_the_recipe_says(monkeypatch):
+    totals = []
+
+    class Counted(classifier.Progress):
+        def __init__(self, what, total):
+            totals.append(total)
+            super().__init__(what, total)
+
+    monkeypatch.setattr(classifier, "Progress", Counted)
+    extractor_of("classifier:digits")
+    assert totals == [12]
+
+
 @pytest.mark.slow  # trains twice
 def test_training_depends_on_recipe_and_data_and_leaves_other_random_numbers_alone(
     tmp_path, monkeypatch
