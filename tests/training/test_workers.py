@@ -165,10 +165,11 @@ def test_a_killed_worker_ends_the_other_and_the_run_goes_on(pair, tmp_path, vict
     assert time.monotonic() - killed < 60
     assert other.returncode == 2, err
     lines = [line for line in err.splitlines() if not line.startswith("epoch ")]
-    # JAX also reports the loss of the first worker from C++. That cannot be turned off.
-    assert len(lines) == 1 or (keras.config.backend() == "jax" and victim == 0), err
-    line = lines[-1]
-    assert line.startswith("error: Another worker has ended") and "--resume" in line
+    (line,) = [line for line in lines if line.startswith("error: ")]
+    assert "Another worker has ended" in line and "--resume" in line
+    # JAX also reports the loss of the first worker, before or after: its own thread, in C++, which
+    # cannot be turned off.
+    assert lines == [line] or (keras.config.backend() == "jax" and victim == 0), err
     saved = last_step(run)
     epochs = saved // 4 + 2
     workers = pair([f"--resume={run}", f"--epochs={epochs}", "--set=checkpoint_minutes=2"])
