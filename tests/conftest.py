@@ -1,4 +1,3 @@
-import collections
 import os
 import pathlib
 import tempfile
@@ -16,30 +15,31 @@ os.environ["JAX_COMPILATION_CACHE_DIR"] = str(pathlib.Path(__file__).parent / ".
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "0"
 
-# What all tests of a process share: models by name, and how JAX compiles.
+# For small models JAX's optimiser takes longer than it saves.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+
+# The models that all tests of a process share, by name.
 SHARED = {}
 # The slowest files run first, so that no test process is left alone with one at the end.
 LONGEST = ("test_readme.py", "test_replicas.py", "test_parity.py", "test_workers.py")
 
 
 def pytest_collection_modifyitems(items):
-    sizes = collections.Counter(item.path for item in items)
-    quick = {item.path for item in items if "quick_compilation" in item.fixturenames}
-
     def place(item):
-        longest = LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST)
-        # These files run together and so share what JAX has compiled; the larger ones first.
-        return longest, item.path in quick, -sizes[item.path] if item.path in quick else 0
+        return LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST)
 
     items.sort(key=place)
 
 
-@pytest.fixture(scope="module")
-def quick_compilation():
-    """Turns off JAX's optimiser for small models: it takes longer than it saves.
+@pytest.fixture(scope="session", autouse=True)
+def quick_graphs():
+    """Turns off TensorFlow's graph optimiser, as JAX's above."""
+    import keras
 
-    If one test of a module uses this fixture, all of its tests do.
-    """
+    if keras.config.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
 @pytest.fixture
@@ -53,27 +53,6 @@ def eager_steps(request, monkeypatch):
     if keras.config.backend() == "tensorflow" and not request.node.get_closest_marker("slow"):
         written = keras.Model.run_eagerly.fset
         monkeypatch.setattr(keras.Model, "run_eagerly", property(lambda self: True, written))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compilation(request):
-    items = (item for item in request.session.items if item.path == request.path)
-    _optimise(not any("quick_compilation" in item.fixturenames for item in items))
-
-
-def _optimise(wanted):
-    import keras
-
-    if keras.config.backend() != "jax":
-        return
-    import jax
-
-    # Its state cannot be read.
-    if SHARED.setdefault("optimised", True) != wanted:
-        SHARED["optimised"] = wanted
-        jax.config.update("jax_disable_most_optimizations", not wanted)
-        # JAX would reuse what it compiled with the other setting, which rounds differently.
-        jax.clear_caches()
 
 
 def fresh(name):
@@ -90,12 +69,12 @@ def fresh(name):
 
 
 @pytest.fixture
-def gan(quick_compilation):
+def gan():
     return fresh("dcgan")
 
 
 @pytest.fixture
-def variant(request, quick_compilation):
+def variant(request):
     """For `helpers.each_variant`: a small compiled model of each variant in turn."""
     return fresh(request.param)
 

@@ -231,7 +231,7 @@ def reals(x):
 
 
 def environment(backend, *, with_zoo=True, quick=True):
-    """Returns the environment of a new process; `quick` as `quick_compilation` in conftest.py."""
+    """Returns the environment of a new process; `quick` if JAX need not optimise, as in tests."""
     return os.environ | {
         "KERAS_BACKEND": backend,
         "OMP_NUM_THREADS": "1",

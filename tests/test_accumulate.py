@@ -13,7 +13,7 @@ from zoo.game import rounds
 # Batch normalisation would take the statistics of each part.
 PIXELS = {"discriminator_features": "none", "generator_norm": "group"}
 
-pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
+pytestmark = pytest.mark.backend
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from helpers import numpy, train
 from keras import callbacks
 
-pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
+pytestmark = pytest.mark.backend
 
 
 def rates(gan):

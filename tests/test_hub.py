@@ -14,8 +14,6 @@ from keras.src.saving import saving_lib
 import zoo
 from zoo.errors import UsageError
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 def equal(gan, other):
     pairs = zip(helpers.state(gan), helpers.state(other), strict=True)

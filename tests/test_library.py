@@ -11,7 +11,7 @@ from helpers import data, numpy, train
 from zoo import sampling
 from zoo.errors import UsageError
 
-pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
+pytestmark = pytest.mark.backend
 
 
 EXAMPLE = """

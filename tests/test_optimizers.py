@@ -10,7 +10,7 @@ from zoo.errors import UsageError
 from zoo.game.optimizers import DiscriminatorRate, Later, PlayersOptimizer
 from zoo.models.cyclegan import CycleGAN
 
-pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
+pytestmark = pytest.mark.backend
 
 
 def rates(gan):

@@ -17,7 +17,7 @@ from zoo.runs import config
 from zoo.settings import REQUIRED
 from zoo.tasks.task import task_of
 
-pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
+pytestmark = pytest.mark.backend
 
 
 def test_names_and_classes_agree():

@@ -16,7 +16,7 @@ from zoo.game import logs, rounds
 from zoo.parts import penalties
 from zoo.parts.losses import LOSSES
 
-pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
+pytestmark = pytest.mark.backend
 
 PLAYERS = ("discriminator", "generator")
 # One of each shape of game.
@@ -66,7 +66,7 @@ def _far(new, old):
 
 
 @pytest.fixture(scope="module", params=SHAPES)
-def observed(request, quick_compilation):
+def observed(request):
     """A watched model of each shape of game, before a step, and what the step reported."""
     several = {"n_critic": 2} if request.param in helpers.OF_NOISE else {}
     still = {} if several else {"jitter": 0.0, "mirror": False}

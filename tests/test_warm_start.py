@@ -13,7 +13,7 @@ from zoo.errors import UsageError
 from zoo.parts import warm_start
 from zoo.runs import checkpoints
 
-pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
+pytestmark = pytest.mark.backend
 
 
 def easy(gan, count=64):

@@ -15,8 +15,6 @@ from zoo.runs.csv_files import read_csv
 from zoo.tasks.pictures import diversity
 from zoo.training import callbacks
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 def late(gan, value, step=4):
     """`value` from the given step on, counted from 1, and 0 before."""

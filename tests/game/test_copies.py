@@ -11,7 +11,7 @@ from helpers import each_variant, not_on_jax, numpy, snapshot, state, train
 
 from zoo.game import networks
 
-pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
+pytestmark = pytest.mark.backend
 
 COPIES = {"deepcopy": copy.deepcopy, "pickle": lambda gan: pickle.loads(pickle.dumps(gan))}
 each_copy = pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)

@@ -14,7 +14,7 @@ from helpers import BATCH, not_on_jax, small, snapshot
 
 from zoo.errors import UsageError
 
-pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
+pytestmark = pytest.mark.backend
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from fitting import GREY, compiled, each_shape, fit, images, last
 from helpers import BATCH, data, not_on_jax, numpy, snapshot, train
 
-pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
+pytestmark = pytest.mark.backend
 
 
 @pytest.fixture

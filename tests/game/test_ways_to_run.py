@@ -8,7 +8,7 @@ from helpers import BATCH, data, not_on_jax, numpy, small
 
 from zoo import backend
 
-pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
+pytestmark = pytest.mark.backend
 
 BACKEND = keras.config.backend()
 WAYS = [{"run_eagerly": True}]

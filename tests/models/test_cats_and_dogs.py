@@ -56,7 +56,7 @@ def train(gan, steps=2, batch=4):
 # Forty steps, for which TensorFlow first traces one.
 @pytest.mark.slow
 @helpers.not_on_jax
-def test_the_class_does_not_drown_z(quick_compilation):
+def test_the_class_does_not_drown_z():
     """With a class vector as long as z, 64 pixels and width 8, each class was one picture."""
     gan = small(num_classes=2, latent_dim=64, learning_rate=5e-3)
     gan.compile()

@@ -18,7 +18,7 @@ from zoo.models.discogan import DiscoGAN
 from zoo.runs import assembly, config
 from zoo.training import train
 
-pytestmark = pytest.mark.usefixtures("quick_compilation", "eager_steps")
+pytestmark = pytest.mark.usefixtures("eager_steps")
 
 
 def fields(gan, count=4):

@@ -11,8 +11,6 @@ from zoo.errors import UsageError
 from zoo.models.gaussian import GaussianGAN
 from zoo.tasks import points
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 SMALL = {"hidden": 8, "depth": 2}
 
 

@@ -21,8 +21,6 @@ from zoo.parts import holes
 from zoo.runs import assembly, config, network_files
 from zoo.training import train
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 def fields(gan, count=2):
     batch = helpers.fields(gan, helpers.data(gan, count)[0])

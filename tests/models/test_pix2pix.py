@@ -12,8 +12,6 @@ from zoo.errors import UsageError
 from zoo.models.pix2pix import Pix2Pix, halvings
 from zoo.runs import config
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 def fields(gan, count=2):
     return helpers.fields(gan, helpers.data(gan, count)[0])

@@ -14,7 +14,7 @@ from zoo.models.pix2pixhd import Pix2PixHD
 from zoo.runs import assembly, config
 from zoo.training import train
 
-pytestmark = pytest.mark.usefixtures("quick_compilation", "eager_steps")
+pytestmark = pytest.mark.usefixtures("eager_steps")
 
 COLOURS = ("#000000", "#010101", "#ff0000", "#0030ff")
 LABELLED = {"image_shape": (16, 16, 4), "colours": COLOURS}

@@ -12,7 +12,7 @@ from zoo.errors import UsageError
 from zoo.models.r3gan import R3GAN
 from zoo.runs import config
 
-pytestmark = pytest.mark.usefixtures("quick_compilation", "eager_steps")
+pytestmark = pytest.mark.usefixtures("eager_steps")
 
 SMALL = {"image_shape": (16, 16, 3), "latent_dim": 4, "width": 4, "group_size": 2}
 

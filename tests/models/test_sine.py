@@ -11,8 +11,6 @@ from zoo.errors import UsageError
 from zoo.metrics.sine import fit_sines
 from zoo.models.sine import SineGAN
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 def paper(**settings):
     config = sine.get_config("sine", "paper")

@@ -18,8 +18,6 @@ from zoo.models.srgan import SRGAN
 from zoo.runs import assembly, config
 from zoo.training import train
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 def fields(gan, count=2):
     batch = helpers.fields(gan, helpers.data(gan, count)[0])

@@ -16,7 +16,7 @@ from zoo.errors import UsageError
 from zoo.outputs import tiles
 from zoo.outputs.translate import translate
 
-pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
+pytestmark = pytest.mark.backend
 
 
 def random_network(channels=3, **settings):

@@ -13,7 +13,7 @@ from zoo.data import bicubic
 from zoo.errors import UsageError
 from zoo.parts import degradation
 
-pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
+pytestmark = pytest.mark.backend
 
 
 def photo(side=32, channels=3):

@@ -8,7 +8,6 @@ from helpers import numpy, small
 from zoo.errors import UsageError
 from zoo.parts import holes
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 SIZE = (40, 64)
 
 

@@ -11,8 +11,6 @@ from zoo.errors import UsageError
 from zoo.metrics import efficientnet
 from zoo.parts.perceptual import Perceptual
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 def pictures(seed=0, side=32, channels=1):
     drawn = np.random.default_rng(seed).uniform(-1, 1, (2, side, side, channels))

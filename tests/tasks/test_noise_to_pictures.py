@@ -2,15 +2,12 @@
 
 import helpers
 import numpy as np
-import pytest
 
 from zoo import sampling
 from zoo.data import Dataset
 from zoo.drawing import pictures
 from zoo.tasks import pictures as views
 from zoo.tasks.task import task_of
-
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 TILE = 64 + 2  # with the gap after it
 WALK = task_of("pictures").walk

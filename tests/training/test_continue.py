@@ -12,7 +12,7 @@ from zoo.errors import UsageError
 from zoo.runs import assembly, checkpoints, config
 from zoo.training import continuation, old_run
 
-pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
+pytestmark = pytest.mark.backend
 
 SHAPE = (16, 16, 1)
 

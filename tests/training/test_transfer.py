@@ -14,7 +14,7 @@ from zoo.game import matching
 from zoo.runs import assembly, checkpoints
 from zoo.training import train, transfer
 
-pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("quick_compilation")]
+pytestmark = pytest.mark.backend
 
 PETS = ("ant", "bee", "cat")
 

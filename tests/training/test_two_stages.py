@@ -11,8 +11,6 @@ from transfers import completed, numpy
 from zoo.runs import assembly, checkpoints, config, network_files
 from zoo.training import train, transfer
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 MANY, FEW = 400, 200  # steps
 BATCH = 32
 
