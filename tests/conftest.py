@@ -31,17 +31,6 @@ def pytest_collection_modifyitems(items):
     items.sort(key=place)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def quick_graphs():
-    """Turns off TensorFlow's graph optimiser, as JAX's above."""
-    import keras
-
-    if keras.config.backend() == "tensorflow":
-        import tensorflow as tf
-
-        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-
-
 @pytest.fixture
 def eager_steps(request, monkeypatch):
     """TensorFlow takes the steps of a test eagerly: a few are faster than tracing one.

@@ -73,6 +73,12 @@ not_on_jax = pytest.mark.skipif(
 
 each_variant = pytest.mark.parametrize("variant", zoo.names(), indirect=True)
 each_of_noise = pytest.mark.parametrize("variant", OF_NOISE, indirect=True)
+# What every game shares is tried with every variant once; the other backends try one of each shape.
+tried = zoo.names() if keras.config.backend() == "tensorflow" else list(SHAPES)
+each_game = pytest.mark.parametrize("variant", tried, indirect=True)
+each_game_of_noise = pytest.mark.parametrize(
+    "variant", [name for name in tried if name in OF_NOISE], indirect=True
+)
 
 
 def small(name, make=zoo.create, **settings):

@@ -78,7 +78,7 @@ def test_a_loaded_model_keeps_how_it_was_compiled(tmp_path):
     assert float(numpy(again.optimizer.discriminator.learning_rate)) == 0.25
 
 
-@helpers.each_of_noise
+@helpers.each_game_of_noise
 def test_the_same_seed_gives_the_same_sample_at_any_count(variant):
     train(variant)
     labels = None if variant.num_classes is None else np.arange(70) % variant.num_classes
@@ -97,7 +97,7 @@ def test_a_list_of_seeds_names_each_sample(gan):
     assert not np.array_equal(one, other)
 
 
-@helpers.each_of_noise
+@helpers.each_game_of_noise
 def test_the_averaged_generator_draws_unless_told_otherwise(variant):
     np.testing.assert_array_equal(variant.generate(2), variant.generate(2, ema=False))
     train(variant)
@@ -114,7 +114,7 @@ def test_the_averaged_generator_draws_unless_told_otherwise(variant):
     assert np.abs(drawn - current).max() > 1e-5
 
 
-@helpers.each_of_noise
+@helpers.each_game_of_noise
 def test_sampling_changes_nothing(variant):
     train(variant)
     before = helpers.snapshot(variant)
@@ -123,7 +123,7 @@ def test_sampling_changes_nothing(variant):
         np.testing.assert_array_equal(value, again)
 
 
-@helpers.each_of_noise
+@helpers.each_game_of_noise
 def test_labels_decide_what_is_drawn_where_there_are_classes(variant):
     if variant.num_classes is None:
         pytest.skip("a variant without classes")

@@ -6,13 +6,12 @@ import pathlib
 import re
 import runpy
 import shlex
-import subprocess
-import sys
 
 import helpers
 import numpy as np
 import pytest
 import test_registry
+import warm
 from PIL import Image
 
 import zoo
@@ -84,13 +83,7 @@ def test_every_command_of_the_readme_runs(tmp_path):
     for line in found:
         _, program, *flags = shlex.split(line)
         key = max((k for k in SHORTER if line.startswith(f"python {k}")), key=len)
-        process = subprocess.run(
-            [sys.executable, ROOT / program, *flags, *SHORTER[key]],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
+        process = warm.run([ROOT / program, *flags, *SHORTER[key]], cwd=tmp_path, timeout=300)
         assert process.returncode == 0, f"{line}\n{process.stderr}"
     assert (tmp_path / "runs" / "dcgan-mnist" / "report.html").is_file()
 

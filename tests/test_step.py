@@ -125,7 +125,7 @@ def test_the_optimizers_count_the_moves_of_their_players(observed):
     assert int(numpy(gan.optimizer.iterations)) == 1
 
 
-@helpers.each_variant
+@helpers.each_game
 def test_every_optimizer_counts_its_steps_and_holds_moments(variant):
     train(variant, epochs=2)
     for player in variant.all_players:
@@ -139,7 +139,7 @@ def test_every_optimizer_counts_its_steps_and_holds_moments(variant):
         assert still <= each * len(helpers.idle(variant, player.name)), player.name
 
 
-@helpers.each_variant
+@helpers.each_game
 def test_a_step_moves_every_weight_and_keeps_the_moving_averages(variant):
     before = {id(v): numpy(v) for v in variant.variables}
     train(variant)
@@ -237,7 +237,7 @@ def test_uint8_and_float_images_give_the_same_step(gan):
         assert np.mean(np.abs(numpy(variable) - value)) < 1e-5
 
 
-@helpers.each_variant
+@helpers.each_game
 def test_the_averages_follow_the_networks_that_draw(variant):
     train(variant)
     for name in variant.averaged:

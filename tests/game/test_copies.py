@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 from fitting import GREY, compiled, fit, images
-from helpers import each_variant, not_on_jax, numpy, snapshot, state, train
+from helpers import each_game, not_on_jax, numpy, snapshot, state, train
 
 from zoo.game import networks
 
@@ -35,7 +35,7 @@ def assert_equal(values, others):
         np.testing.assert_array_equal(a, b)
 
 
-@each_variant
+@each_game
 def test_a_copy_of_any_variant_has_all_of_its_state_and_shares_none(variant):
     stir(variant)
     kept = snapshot(variant)
@@ -47,7 +47,7 @@ def test_a_copy_of_any_variant_has_all_of_its_state_and_shares_none(variant):
     assert_equal(snapshot(variant), kept)
 
 
-@each_variant
+@each_game
 def test_a_clone_of_any_variant_begins_anew(variant):
     stir(variant)
     clone, fresh = keras.models.clone_model(variant), variant.from_config(variant.get_config())

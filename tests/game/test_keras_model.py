@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from fitting import GREY, compiled, fit, images
-from helpers import BATCH, each_variant, not_on_jax, numpy, small
+from helpers import BATCH, each_game, not_on_jax, numpy, small
 
 from zoo.errors import UsageError
 from zoo.tasks.task import task_of
@@ -17,7 +17,7 @@ def gan():
     return compiled("dcgan", image_shape=GREY)
 
 
-@each_variant
+@each_game
 def test_a_model_called_is_the_averaged_network(variant):
     name = variant.averaged[0]
     for weight in variant.network(name).trainable_weights:
@@ -156,7 +156,7 @@ def test_callbacks_of_keras_work(gan, tmp_path):
         np.testing.assert_array_equal(model.generate(4), gan.generate(4))
 
 
-@each_variant
+@each_game
 def test_a_notebook_gets_a_picture(variant):
     if task_of(variant.task).translates:
         shown = variant.show(np.zeros((2, *variant.image_shape), "uint8"))
