@@ -14,7 +14,7 @@ import itertools
 import jax
 import keras
 
-from zoo.backend import jax_convolutions, jax_workers
+from zoo.backend import jax_convolutions, jax_workers, updates
 from zoo.backend.layout import Layout, check_devices, chosen, part_of
 
 JIT_PENALTIES = True
@@ -22,6 +22,7 @@ JIT_REPLICAS = True
 FREEZES_OTHERS = True
 
 prepare = jax_convolutions.prepare
+approach = updates.approach
 
 # The variables of the open scopes, innermost last. An inner scope does not see the values of its
 # enclosing scope, so it must get the current value of each variable.
@@ -189,11 +190,6 @@ def apply(optimizer, gradients, variables):
     weights, state = optimizer.stateless_apply(values[count:], gradients, values[:count])
     for variable, value in zip(variables, [*weights, *state], strict=True):
         variable.assign(value)
-
-
-def approach(averages, values, share):
-    for average, value in zip(averages, values, strict=True):
-        average.assign(value + (average - value) * keras.ops.cast(share, value.dtype))
 
 
 def mean(x):

@@ -6,7 +6,7 @@ import functools
 import keras
 import tensorflow as tf
 
-from zoo.backend import groups, tensorflow_draws, tensorflow_workers
+from zoo.backend import groups, tensorflow_draws, tensorflow_workers, updates
 from zoo.backend.layout import Layout, check_devices, chosen, part_of
 
 _ZERO = tf.UnconnectedGradients.ZERO
@@ -16,6 +16,7 @@ FREEZES_OTHERS = False
 
 normal = tensorflow_draws.normal
 uniform = tensorflow_draws.uniform
+approach = updates.approach
 
 
 def _let_memory_grow():
@@ -111,7 +112,7 @@ def apply(optimizer, gradients, variables):
         gradients = tf.distribute.get_replica_context().all_reduce("SUM", list(gradients))
         # Keras would first clip the gradients of each replica and then add them up.
         inner._all_reduce_sum_gradients = list
-    elif _updates_as_adam(inner):
+    elif updates.is_adam(inner):
         step = tf.cast(inner.iterations + 1, tf.float32)
         betas = [tf.cast(beta, tf.float32) for beta in (inner.beta_1, inner.beta_2)]
         powers = [beta**step for beta in betas]
@@ -121,12 +122,6 @@ def apply(optimizer, gradients, variables):
     finally:
         # This step may hold tensors of a graph.
         vars(inner).pop("update_step", None)
-
-
-def _updates_as_adam(optimizer):
-    adam = keras.optimizers.Adam
-    same = isinstance(optimizer, adam) and type(optimizer).update_step is adam.update_step
-    return same and not optimizer.amsgrad
 
 
 def _adam_step(adam, betas, powers, gradient, variable, learning_rate):
@@ -145,11 +140,6 @@ def _adam_step(adam, betas, powers, gradient, variable, learning_rate):
         epsilon=adam.epsilon,
         grad=tf.cast(gradient, dtype),
     )
-
-
-def approach(averages, values, share):
-    for average, value in zip(averages, values, strict=True):
-        average.assign(value + (average - value) * keras.ops.cast(share, value.dtype))
 
 
 def mean(x):

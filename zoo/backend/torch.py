@@ -10,7 +10,7 @@ import math
 import keras
 import torch
 
-from zoo.backend import torch_layers
+from zoo.backend import torch_layers, updates
 from zoo.backend.layout import Layout
 from zoo.errors import UsageError
 
@@ -100,18 +100,12 @@ def apply(optimizer, gradients, variables):
     # A loss-scaling optimizer may wrap the real one.
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     # A GPU would have to wait for the number of the step, which the kernel takes as a float.
-    if _updates_as_adam(inner) and variables[0].value.device.type == "cpu":
+    if updates.is_adam(inner) and variables[0].value.device.type == "cpu":
         inner._backend_update_step = functools.partial(_adam_step, inner)
     try:
         optimizer.apply(gradients, variables)
     finally:
         vars(inner).pop("_backend_update_step", None)
-
-
-def _updates_as_adam(optimizer):
-    adam = keras.optimizers.Adam
-    same = isinstance(optimizer, adam) and type(optimizer).update_step is adam.update_step
-    return same and not optimizer.amsgrad
 
 
 @torch.no_grad()
