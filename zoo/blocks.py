@@ -2,9 +2,6 @@
 
 from keras import layers
 
-from zoo.errors import UsageError
-from zoo.shapes import check_image
-
 
 def instance_norm(name):
     """Returns instance normalisation (Ulyanov et al. 2016) as a stock layer of Keras."""
@@ -34,22 +31,3 @@ def patches(x, width, halvings, kernel, norm, prefix=""):
         x = layers.LeakyReLU(0.2, name=f"{prefix}patch_{i}_relu")(x)
     last = layers.Conv2D(1, 4, 1, "same", dtype="float32", **kernel(), name=f"{prefix}logits")
     return last(x)
-
-
-def check_divisible(image_shape, model, divisor):
-    """Raises UsageError unless both sides of an image can be divided by `divisor`.
-
-    Args:
-        image_shape: (height, width, channels).
-        model: str, name of the model in the error.
-        divisor: int.
-    """
-    check_image(image_shape, model, least=2 * divisor)
-    height, width, _ = image_shape
-    if height % divisor or width % divisor:
-        near = [max(2, round(side / divisor)) * divisor for side in (height, width)]
-        raise UsageError(
-            f"{model} halves its images several times, so both sides must be divisible by "
-            f"{divisor}. Expected for example --set image_size={near[0]}x{near[1]}. "
-            f"Received: image_shape={tuple(image_shape)}."
-        )

@@ -25,6 +25,40 @@ def check_image(image_shape, model, least=1):
         )
 
 
+def check_divisible(image_shape, model, divisor):
+    """Raises UsageError unless both sides of an image can be divided by `divisor`.
+
+    Args:
+        image_shape: (height, width, channels).
+        model: str, name of the model in the error.
+        divisor: int.
+    """
+    check_image(image_shape, model, least=2 * divisor)
+    height, width, _ = image_shape
+    if height % divisor or width % divisor:
+        near = [max(2, round(side / divisor)) * divisor for side in (height, width)]
+        raise UsageError(
+            f"{model} halves its images several times, so both sides must be divisible by "
+            f"{divisor}. Expected for example --set image_size={near[0]}x{near[1]}. "
+            f"Received: image_shape={tuple(image_shape)}."
+        )
+
+
+def check_opaque(image_shape, model, alpha):
+    """Raises UsageError for the shape of an image with alpha.
+
+    Args:
+        image_shape: (height, width, channels).
+        model: str, name of the model in the error.
+        alpha: str, what becomes of the alpha of the user's pictures, a clause.
+    """
+    if image_shape[-1] == 4:
+        raise UsageError(
+            f"{model} learns from opaque pictures; {alpha}. Expected --set channels=3 or "
+            f"channels=1. Received: image_shape={image_shape}."
+        )
+
+
 def halvings(image_shape, model):
     """Returns the sizes of an image, halved and rounded up until a side is 3 or 4.
 

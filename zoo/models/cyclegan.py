@@ -30,7 +30,7 @@ under `--preset=paper`:
 import keras
 from keras import layers, ops
 
-from zoo.blocks import check_divisible, instance_norm, patches
+from zoo.blocks import instance_norm, patches
 from zoo.game import Player, Translator
 from zoo.game.optimizers import Optimizers
 from zoo.parts.averaging import Averaging
@@ -38,6 +38,7 @@ from zoo.parts.jitter import Jitter
 from zoo.parts.losses import Adversarial
 from zoo.parts.pool import Pool
 from zoo.settings import Setting
+from zoo.shapes import check_divisible
 
 
 @keras.saving.register_keras_serializable(package="zoo")

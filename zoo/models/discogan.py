@@ -38,7 +38,6 @@ import keras
 from keras import layers, ops
 
 from zoo import backend
-from zoo.blocks import check_divisible
 from zoo.game import Player, Translator
 from zoo.game.optimizers import Optimizers, WeightDecay
 from zoo.parts.averaging import Averaging
@@ -46,6 +45,7 @@ from zoo.parts.jitter import Jitter
 from zoo.parts.losses import Adversarial
 from zoo.parts.reconstruction import ReconstructionRate
 from zoo.settings import Setting
+from zoo.shapes import check_divisible
 
 HALVINGS = 4
 

@@ -36,7 +36,6 @@ import numpy as np
 from keras import layers, ops
 
 from zoo import sampling
-from zoo.blocks import check_divisible
 from zoo.drawing import pictures
 from zoo.errors import UsageError
 from zoo.game import Player, Translator
@@ -47,7 +46,7 @@ from zoo.parts.holes import Holes
 from zoo.parts.jitter import Jitter
 from zoo.parts.losses import Adversarial
 from zoo.settings import Setting
-from zoo.shapes import check_image
+from zoo.shapes import check_divisible, check_image, check_opaque
 
 LEAST_SIDE = 16
 MULTIPLE = 4
@@ -114,12 +113,8 @@ class Inpainting(Translator):
     def check(self):
         check_image(self.image_shape, "inpainting", LEAST_SIDE)
         check_divisible(self.image_shape, "inpainting", MULTIPLE)
-        if self.image_shape[-1] == 4:
-            raise UsageError(
-                "inpainting learns from opaque pictures; the alpha of a picture that is to be "
-                "filled says where its hole is. Expected --set channels=3 or channels=1. "
-                f"Received: image_shape={self.image_shape}."
-            )
+        alpha = "the alpha of a picture that is to be filled says where its hole is"
+        check_opaque(self.image_shape, "inpainting", alpha)
         if not self.l1_weight and not self.adversarial_weight:
             raise UsageError(
                 "Nothing is left to learn. Expected an l1_weight or an adversarial_weight above 0. "

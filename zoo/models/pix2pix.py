@@ -25,13 +25,14 @@ under `--preset=paper`:
 import keras
 from keras import layers, ops
 
-from zoo.blocks import check_divisible, instance_norm, patches
+from zoo.blocks import instance_norm, patches
 from zoo.game import Player, Translator
 from zoo.game.optimizers import DiscriminatorRate, Optimizers
 from zoo.parts.averaging import Averaging
 from zoo.parts.jitter import Jitter
 from zoo.parts.losses import Adversarial
 from zoo.settings import Setting
+from zoo.shapes import check_divisible
 
 MOST_HALVINGS = 8
 DROPPED = 3  # decoder blocks with dropout

@@ -30,7 +30,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from zoo.blocks import check_divisible, instance_norm, patches
+from zoo.blocks import instance_norm, patches
 from zoo.data import labels
 from zoo.errors import UsageError
 from zoo.game import Player, Translator
@@ -41,6 +41,7 @@ from zoo.parts.jitter import Jitter
 from zoo.parts.losses import Adversarial
 from zoo.parts.perceptual import Perceptual
 from zoo.settings import Setting
+from zoo.shapes import check_divisible
 
 WIDEST = 16  # times the width of the global generator
 SHARPNESS = 8.0  # of the choice of a label, a power of two, so that its weights are exact

@@ -48,7 +48,7 @@ from zoo.parts.losses import Adversarial
 from zoo.parts.perceptual import Perceptual
 from zoo.parts.pretraining import Pretraining, squared_error
 from zoo.settings import Setting
-from zoo.shapes import check_image
+from zoo.shapes import check_image, check_opaque
 
 LEAST_SIDE = 16
 SMALL = 0.1  # share of the usual deviation of initial weights (Wang et al. 2018, ESRGAN)
@@ -117,12 +117,8 @@ class SRGAN(Translator):
 
     def check(self):
         check_image(self.image_shape, "srgan", LEAST_SIDE)
-        if self.image_shape[-1] == 4:
-            raise UsageError(
-                "srgan learns from opaque pictures; generate.py enlarges the alpha of others by "
-                "itself. Expected --set channels=3 or channels=1. "
-                f"Received: image_shape={self.image_shape}."
-            )
+        alpha = "generate.py enlarges the alpha of others by itself"
+        check_opaque(self.image_shape, "srgan", alpha)
         weights = (self.error_weight, self.perceptual_weight, self.adversarial_weight)
         if self.stages != "error" and not any(weights):
             raise UsageError(
