@@ -21,7 +21,7 @@ def check_image(image_shape, model, least=1):
     if min(image_shape[:2]) < least:
         raise UsageError(
             f"{model} draws images of at least {least} pixels. Enlarge them, for example with "
-            f"--set image_size=16. Received: image_shape={image_shape}."
+            f"--set image_size={max(16, least)}. Received: image_shape={image_shape}."
         )
 
 

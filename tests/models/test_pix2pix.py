@@ -126,7 +126,15 @@ def test_a_trained_generator_gives_the_same_picture_twice():
     assert network(larger).shape == larger.shape
 
 
-@pytest.mark.parametrize("shape", [(40, 32, 3), (16, 16, 3), (32, 32, 2), (32, 32)])
-def test_other_shapes_are_refused(shape):
-    with pytest.raises(UsageError, match="image"):
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((40, 32, 3), "divisible by 16.*image_size=32x32"),
+        ((16, 16, 3), "at least 32 pixels.*image_size=32"),
+        ((32, 32, 2), "1, 3 or 4 channels"),
+        ((32, 32), "1, 3 or 4 channels"),
+    ],
+)
+def test_other_shapes_are_refused_with_one_that_will_do(shape, message):
+    with pytest.raises(UsageError, match=message):
         Pix2Pix(shape)
