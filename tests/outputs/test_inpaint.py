@@ -161,7 +161,7 @@ def test_the_classes_of_the_answers_are_named(tmp_path):
     [
         ((8, 8), np.zeros((7, 8)), r"size of .*mask\.png is not .*Expected 8x8.*Received: 7x8"),
         ((8, 8), np.zeros((8, 8)), "no hole"),
-        ((8, 8), np.full((8, 8), 255), "nothing but hole"),
+        ((8, 8), np.full((8, 8), 255), r"nothing but hole: .*mask\.png .*black, .* to be kept\.$"),
         ((8, 8), None, r"picture\.png has no transparency.*--mask=FILE"),
         ((8, 8, 4), None, "no hole: the transparency of"),
         ((8, 8, 3), HOLE * 255, "has colours"),

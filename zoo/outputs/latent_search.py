@@ -274,9 +274,8 @@ def check(hole, size, name="the mask"):
         )
     if hole.all():
         raise UsageError(
-            f"There is nothing but hole: {name} says that no pixel is known. Expected black, or "
-            "opaque in the picture itself, where it is to be kept; for a picture from nothing "
-            "leave out --input."
+            f"There is nothing but hole: {name} says that no pixel is known, so there is nothing "
+            "to go by. Expected black, or opaque in the picture itself, where it is to be kept."
         )
 
 
