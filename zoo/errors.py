@@ -4,6 +4,7 @@ import difflib
 
 from zoo.installation import as_typed
 
+_NO_SPLIT = "has no split"
 LARGEST = 2**31 - 1  # whole number that all backends can hold in a seed, a shape or a count
 
 
@@ -36,6 +37,25 @@ def nearest(word, options):
     near = difflib.get_close_matches(str(word), options, n=3, cutoff=0.5)
     guess = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
     return f"{guess} Valid: {listed(options)}."
+
+
+def no_split(name, split, expected):
+    """Returns the UsageError of a data set that has no split of the name asked for.
+
+    Args:
+        name: str, the data set.
+        split: the received name of a split.
+        expected: str, the sentences after that, which say what is valid.
+    """
+    return UsageError(f"{name} {_NO_SPLIT} {split!r}. {expected.strip()}")
+
+
+def lacks_split(error):
+    """Returns whether an error is one of `no_split`.
+
+    The words tell, because some of these errors come from a process of their own.
+    """
+    return _NO_SPLIT in str(error)
 
 
 def check(name, value, least, most=None):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from zoo.data import load, tfds
-from zoo.errors import UsageError
+from zoo.errors import UsageError, lacks_split
 
 SHARED = os.environ.get("ZOO_DATA_DIR")
 MAKE_SETS = """
@@ -105,8 +105,9 @@ def test_a_set_of_many_sizes_is_resized(prepared, monkeypatch):
 @needs_tensorflow
 @pytest.mark.slow  # starts TensorFlow in a process
 def test_an_unknown_split_lists_the_valid_ones(prepared):
-    with pytest.raises(UsageError, match=r"no split 'trian'.*Did you mean 'train'"):
+    with pytest.raises(UsageError, match=r"no split 'trian'.*Did you mean 'train'") as caught:
         load("tfds:of_one_size", split="trian", data_dir=prepared)
+    assert lacks_split(caught.value)
 
 
 @needs_tensorflow

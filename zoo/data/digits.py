@@ -9,7 +9,7 @@ import numpy as np
 from zoo.data import Dataset
 from zoo.data.cache import fingerprint
 from zoo.data.images import fit, prepare_all
-from zoo.errors import UsageError, nearest
+from zoo.errors import nearest, no_split
 
 IMAGE_SIZE = 32
 SPLITS = ("train", "test")
@@ -31,7 +31,7 @@ def load(name, *, split, image_size, channels, resize, data_dir=None, strict=Fal
         UsageError: there is no such split.
     """
     if split not in SPLITS:
-        raise UsageError(f"digits has no split {split!r}.{nearest(split, SPLITS)}")
+        raise no_split(name, split, nearest(split, SPLITS))
     size = image_size or (IMAGE_SIZE, IMAGE_SIZE)
     # Small sets are kept in memory too.
     prepared = _prepared if max(size) <= 2 * IMAGE_SIZE else _prepared.__wrapped__

@@ -10,7 +10,7 @@ import stat
 
 from zoo.data.catalog import located
 from zoo.data.images import EXTENSIONS
-from zoo.errors import UsageError
+from zoo.errors import UsageError, no_split
 
 # Names of sub-folders that are splits. The first one after train that exists serves as "test".
 SPLITS = ("train", "test", "val", "valid", "validation")
@@ -146,10 +146,11 @@ def choose_split(name, split, available):
     for candidate in SPLITS[1:] if wanted == "test" else (wanted,):
         if candidate in available:
             return candidate
-    raise UsageError(
-        f"{name} has no split {split!r}. Expected {' or '.join(map(repr, available))}: other "
-        "splits lie in sub-folders called test or val beside one called train, or are data sets "
-        "of their own."
+    raise no_split(
+        name,
+        split,
+        f"Expected {' or '.join(map(repr, available))}: other splits lie in sub-folders called "
+        "test or val beside one called train, or are data sets of their own.",
     )
 
 

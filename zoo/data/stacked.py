@@ -9,7 +9,7 @@ import numpy as np
 
 from zoo import data
 from zoo.data.cache import fingerprint
-from zoo.errors import UsageError
+from zoo.errors import UsageError, nearest, no_split
 
 # The counts that PacGAN trains on and draws for its scores.
 COUNTS = {"train": 128_000, "test": 26_000}
@@ -36,7 +36,7 @@ def load(name, *, split, image_size, channels, resize, data_dir=None, strict=Fal
             f"Received: channels={channels}."
         )
     if split not in COUNTS:
-        raise UsageError(f"{name} has no split {split!r}. Expected train or test.")
+        raise no_split(name, split, nearest(split, COUNTS))
     digits = data.load(
         "mnist", split=split, image_size=image_size, channels=1, resize=resize, data_dir=data_dir
     )

@@ -22,7 +22,7 @@ import urllib.request
 import numpy as np
 
 from zoo.data import Dataset, cache, images
-from zoo.errors import UsageError, nearest
+from zoo.errors import UsageError, nearest, no_split
 
 IMAGE_SIZE = (64, 64)
 # Sets of one image size up to this many bytes are cached unchanged, and resized from there.
@@ -268,7 +268,7 @@ def _convert(name, split, image_size, channels, resize, data_dir):
 
     # A slice such as train[:10%] is valid if its split is.
     if re.match(r"\w*", split)[0] not in builder.info.splits:
-        raise UsageError(f"{name} has no split {split!r}.{nearest(split, builder.info.splits)}")
+        raise no_split(name, split, nearest(split, builder.info.splits))
     try:
         count = builder.info.splits[split].num_examples
     except Exception as error:

@@ -7,7 +7,7 @@ import numpy as np
 
 from zoo import data
 from zoo.data import cache
-from zoo.errors import UsageError
+from zoo.errors import UsageError, lacks_split
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -72,7 +72,7 @@ def splits(name, **options):
     try:
         return Splits(train, data.load(name, split="test", **options))
     except UsageError as error:
-        if "has no split" not in str(error):
+        if not lacks_split(error):
             raise
     least = min(map(len, train.fields.values()))
     if least < 5:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from zoo.data import bicubic, images, pairs, scan
-from zoo.errors import UsageError
+from zoo.errors import UsageError, lacks_split
 from zoo.runs import assembly
 
 
@@ -51,7 +51,7 @@ def own(source, config, name, say, scale=1):
     try:
         dataset = assembly.load_data(config, assembly.Source(), split="test")
     except UsageError as error:
-        if "has no split" not in str(error):
+        if not lacks_split(error):
             raise
         dataset = assembly.load_data(config, assembly.Source())
         say(f"{dataset.name} has no test split, so pictures of the training are translated.")

@@ -9,7 +9,7 @@ import numpy as np
 
 from zoo import data
 from zoo.data import bicubic
-from zoo.errors import UsageError
+from zoo.errors import UsageError, lacks_split
 from zoo.metrics import enlarged, extractors, paired
 from zoo.outputs import tiles, translate
 from zoo.progress import Progress
@@ -132,7 +132,7 @@ def _pictures(dataset, config, channels, data_dir, least):
         try:
             loaded = data.load(dataset, split=split, **options)
         except UsageError as error:
-            if split == "train" or "has no split" not in str(error):
+            if split == "train" or not lacks_split(error):
                 raise
             continue
         return loaded.fields["high"], split, loaded.fingerprint
