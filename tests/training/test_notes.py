@@ -8,6 +8,7 @@ import pytest
 
 from zoo.data import Dataset
 from zoo.data.batches import batches
+from zoo.data.crops import Crops
 from zoo.errors import UsageError
 from zoo.runs import assembly, config
 from zoo.runs.csv_files import read_csv
@@ -50,6 +51,16 @@ def test_few_samples_are_told_with_what_helps():
     (line,) = told(dataset_of(1), model="dcgan", epochs=2000, augment="flip")
     assert line == "1 sample is little to learn from and soon known by heart"
     assert told(dataset_of(100), model="dcgan", epochs=1) == []
+
+
+def test_few_crops_are_told_with_the_pictures_that_they_are_of():
+    pixels = np.random.default_rng(0).integers(0, 256, (3 * 40 * 60, 3)).astype("uint8")
+    crops = Crops(pixels, np.array([[40, 60]] * 3), (20, 20))
+    (line,) = told(Dataset("crops:x", {"high": crops}), model="srgan", epochs=1000)
+    assert line == "18 crops of 3 pictures are little to learn from and soon known by heart"
+    crops = Crops(pixels[:2400], np.array([[40, 60]]), (40, 60))
+    (line,) = told(Dataset("crops:x", {"high": crops}), model="srgan", epochs=1000)
+    assert line.startswith("1 crop of 1 picture is little")
 
 
 def test_what_fills_no_batch_is_told():

@@ -3,6 +3,7 @@
 import numpy as np
 
 import zoo
+from zoo.data import crops
 from zoo.runs import assembly
 
 UNEQUAL = 5  # largest by smallest class, above which a line says so
@@ -74,8 +75,16 @@ def few_samples(dataset, config):
             f"{config['epochs']:,} epochs of them are {steps * config['epochs']:,} steps, so ask "
             f"for more, such as --epochs={epochs}"
         )
-    what = "1 sample is" if dataset.count == 1 else f"{dataset.count:,} samples are"
+    what = counted(dataset.count, "sample")
+    if isinstance(dataset.samples, crops.Crops):
+        of = counted(dataset.samples.pictures, "picture")
+        what = f"{counted(dataset.count, 'crop')} of {of}"
+    what += " is" if dataset.count == 1 else " are"
     return "; ".join([f"{what} little to learn from and soon known by heart", *advice])
+
+
+def counted(count, noun):
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def rest(dataset, config):
