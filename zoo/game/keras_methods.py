@@ -21,7 +21,8 @@ class KerasMethods:
 
         Args:
             optimizer: a `PlayersOptimizer`, or one optimizer (name or instance) whose configuration
-                all players get.
+                all players get. It takes the place of the recipe's with all settings of that:
+                rates and their decay, `gradient_clip`, `weight_decay`.
             **kwargs: `<player>_optimizer`, name or instance, for one player alone; `jit_compile`,
                 `run_eagerly`, `steps_per_execution`, as in `keras.Model.compile`.
 

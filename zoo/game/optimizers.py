@@ -99,7 +99,8 @@ class WeightDecay(Part):
     moments (Loshchilov and Hutter 2019): it shrinks weights by the learning rate times itself.
 
     Args:
-        weight_decay: float, share of each weight that is added to its gradient; needs Adam.
+        weight_decay: float, share of each weight that is added to its gradient; needs Adam. An
+            optimizer given to `compile` decays weights only if it does so itself.
     """
 
     settings = {"weight_decay": Setting(float, 0.0, least=0.0, most=1.0)}
