@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -58,6 +59,29 @@ def test_litert_of_pictures_of_any_size_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"any size.*Leave out tflite: onnx") as caught:
         keras_alone.convert(*arguments, network="a_to_b")
     assert "\n" not in str(caught.value)
+
+
+def test_formats_that_hold_the_same_are_written_once_and_copied(tmp_path, monkeypatch):
+    written = []
+
+    def write(model, names, output, path):
+        written.append(path)
+        os.makedirs(f"{path}/variables")
+        pathlib.Path(path, "saved_model.pb").write_text("graph")
+
+    for name in ("savedmodel", "serving"):
+        assert keras_alone.converters.WRITERS[name].__name__ == "save_savedmodel"
+        monkeypatch.setitem(keras_alone.converters.WRITERS, name, write)
+    pictures().save(tmp_path / "original.keras")
+    formats = ["serving", "keras", "savedmodel"]
+    arguments = str(tmp_path / "original.keras"), str(tmp_path), formats
+    keras_alone.convert(*arguments, str(tmp_path / "reference.npz"))
+    assert written == [str(tmp_path / "generator.serving")]
+    for name in ("serving", "savedmodel"):
+        folder = tmp_path / f"generator.{name}"
+        assert (folder / "saved_model.pb").read_text() == "graph" and (
+            folder / "variables"
+        ).is_dir()
 
 
 def test_a_server_finds_each_export_as_the_next_version(tmp_path):

@@ -16,6 +16,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import shutil
 import sys
 
 import numpy as np
@@ -90,15 +91,20 @@ def convert(original, folder, formats, reference, network="generator", many=Fals
     if not converters.WRITERS.keys().isdisjoint(formats):
         # Keras compiles a grouped convolution by XLA, which the converters do not know.
         _by_path("backend", "groups").prepare(model)
+    made = {}  # what writes a format -> what it has written
     for name in formats:
         path = os.path.join(folder, f"{network}.{name}")
+        writer = converters.WRITERS.get(name)
         try:
-            if name in ("keras", "h5"):
+            if writer is None:
                 keras_files.save(model, path)
+            elif writer in made:
+                shutil.copytree(made[writer], path)
             else:
                 onnx = "onnx" in name or name == "web"
                 written = _with_named_inputs(model, names) if onnx else model
-                converters.WRITERS[name](written, names, outputs, path)
+                writer(written, names, outputs, path)
+                made[writer] = path
         except Exception as error:
             raise ValueError(
                 f"The {network} could not be converted to {name}: {network_files.why(error)}."
