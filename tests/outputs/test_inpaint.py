@@ -279,7 +279,7 @@ def test_no_picture_or_mask_is_replaced_and_out_is_a_folder(plain, files):
     picture = (files / "picture.png").read_bytes()
     (files / "picture.png").rename(files / "x_0.png")
     save(HOLE.astype("uint8") * 255, files / "x.png")
-    with pytest.raises(UsageError, match=r"x_0\.png is a picture or a mask given"):
+    with pytest.raises(UsageError, match=r"x_0\.png is one of the pictures given"):
         inpaint(
             *(plain, str(files), str(files / "mask.png")),
             count=1,

@@ -9,7 +9,7 @@ import numpy as np
 
 from zoo import config_file, sampling
 from zoo.errors import UsageError, nearest
-from zoo.outputs import directions
+from zoo.outputs import directions, placing
 from zoo.runs import directory, network_files
 from zoo.seeds import MOST
 
@@ -87,10 +87,9 @@ def generate(
     turns = indices if np.ndim(seed) == 0 else seeds
     labels = labels_in_turn(generator, source, classes, turns)
     if out is None:
-        out = os.path.join(source if os.path.isdir(source) else "", "generated", "")
+        out = placing.folder_of(source, "generated", "")
     paths = _paths(out, format, seeds, indices, labels, np.ndim(seed) == 0)
-    if not overwrite:
-        refuse_existing(paths)
+    placing.check_free(paths, overwrite)
 
     latent_dim = generator.inputs[0].shape[1:]
     z = sampling.latents(len(seeds), int(np.prod(latent_dim)), seed)
@@ -216,17 +215,6 @@ def _paths(out, format, seeds, indices, labels, single):
         shown = parts if len(parts) <= 8 else [*parts[:8], f"and{len(seeds)}"]
         what = f"seeds{'_'.join(shown)}"
     return [os.path.join(out, f"{'samples' if format == 'npz' else format}_{what}{suffix}")]
-
-
-def refuse_existing(paths):
-    """Raises UsageError if one of the paths exists."""
-    existing = [path for path in paths if os.path.exists(path)]
-    if existing:
-        more = f" and {len(existing) - 1} more" if len(existing) > 1 else ""
-        raise UsageError(
-            f"{existing[0]}{more} would be replaced, and nothing was written. Choose another "
-            "--out, or allow it with --overwrite."
-        )
 
 
 def _nearest_labels(labels, frames):

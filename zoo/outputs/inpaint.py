@@ -12,8 +12,8 @@ from zoo import backend, config_file
 from zoo.data import deep, images
 from zoo.drawing import pictures
 from zoo.errors import UsageError, one_of
-from zoo.outputs import examples, filling
-from zoo.outputs.generate import labels_in_turn, load_generator, refuse_existing
+from zoo.outputs import examples, filling, placing
+from zoo.outputs.generate import labels_in_turn, load_generator
 from zoo.outputs.latent_search import CHUNK, STEPS, LatentSearch, check
 from zoo.progress import Progress, say
 from zoo.runs import assembly, checkpoints, network_files, networks
@@ -145,12 +145,11 @@ def inpaint(
     masks = _masks(inputs, mask, chosen)
     preparation = size, channels, resize, deep.parse_range(config.get("pixel_range"))
     holed = [_read(e, path, preparation, source) for e, path in zip(chosen, masks, strict=True)]
-    folder = out or os.path.join(source if os.path.isdir(source) else "", "inpainted")
+    folder = out or placing.folder_of(source, "inpainted")
     paths = {each.name: _paths(folder, each.name, count) for each in holed}
     written = [path for each in paths.values() for path in each]
-    _protect(written, [e.path for e in chosen] + [path for path in masks if path])
-    if not overwrite:
-        refuse_existing(written)
+    given = [e.path for e in chosen] + [path for path in masks if path]
+    placing.check_free(written, overwrite, given)
     if resize is not None:
         say(f"Pictures and masks are brought to {size[0]}x{size[1]} (height x width): {resize}.")
     if learnt:
@@ -374,17 +373,6 @@ def _is_coloured(picture, hole):
 def _paths(folder, name, count):
     stem = os.path.join(folder, name)
     return [f"{stem}_overview.png", *(f"{stem}_{i}.png" for i in range(count))]
-
-
-def _protect(paths, inputs):
-    """Raises UsageError if a picture or a mask would be replaced."""
-    own = {os.path.realpath(path) for path in inputs}
-    for path in paths:
-        if os.path.realpath(path) in own:
-            raise UsageError(
-                f"{path} is a picture or a mask given and would be replaced, so nothing was "
-                "written. Choose another --out."
-            )
 
 
 def discriminator_of(source, generator, say):

@@ -1,6 +1,37 @@
-"""Where exported files lie, and how new ones take the place of older ones."""
+"""Where written files lie, what they may not replace, and how they take the place of older ones."""
 
 import os
+
+from zoo.errors import UsageError
+
+
+def folder_of(source, *names):
+    """Returns the folder to write to by default: in a run directory, or here for a network file."""
+    return os.path.join(source if os.path.isdir(source) else "", *names)
+
+
+def check_free(paths, overwrite, inputs=()):
+    """Raises UsageError if a picture that is given, or unasked another file, would be replaced.
+
+    Args:
+        paths: list of str, the files to write.
+        overwrite: bool, whether they may replace others.
+        inputs: the files that are read, which nothing replaces.
+    """
+    given = {os.path.realpath(path) for path in inputs}
+    for path in paths:
+        if os.path.realpath(path) in given:
+            raise UsageError(
+                f"{path} is one of the pictures given and would be replaced, so nothing was "
+                "written. Choose another --out."
+            )
+    existing = [] if overwrite else [path for path in paths if os.path.exists(path)]
+    if existing:
+        more = f" and {len(existing) - 1} more" if len(existing) > 1 else ""
+        raise UsageError(
+            f"{existing[0]}{more} would be replaced, and nothing was written. Choose another "
+            "--out, or allow it with --overwrite."
+        )
 
 
 def is_artefact(path, format):

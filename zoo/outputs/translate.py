@@ -11,8 +11,7 @@ from zoo import backend, config_file, sampling
 from zoo.data import deep, images, labels
 from zoo.drawing import pictures
 from zoo.errors import UsageError, nearest
-from zoo.outputs import examples, tiles
-from zoo.outputs.generate import refuse_existing
+from zoo.outputs import examples, placing, tiles
 from zoo.progress import Progress, say
 from zoo.runs import network_files, networks
 
@@ -106,16 +105,11 @@ def translate(
     if count is not None and len(chosen) > count:
         say(f"{count:,} of {len(chosen):,} pictures are translated; --count takes more.")
         chosen = chosen[:count]
-    folder = out or os.path.join(
-        source if os.path.isdir(source) else "",
-        "translated",
-        name if len(networks.find(source)) > 1 else "",
-    )
+    own = (name,) if len(networks.find(source)) > 1 else ()
+    folder = out or placing.folder_of(source, "translated", *own)
     written = _Grid if format == "grid" else _Files
     writer = written(folder, chosen, inputs is None)
-    _protect(chosen, writer.paths)
-    if not overwrite:
-        refuse_existing(writer.paths)
+    placing.check_free(writer.paths, overwrite, [e.path for e in chosen if e.path])
     multiple = 1 if size is not None else network_files.multiple(network)
     run = functools.partial(tiles.enlarged, network)
     if not enlarges:
@@ -242,17 +236,6 @@ def _chosen(source, direction, say):
             f"The run {source} has no direction {direction!r}.{nearest(direction, paths)}"
         )
     return direction, paths[direction]
-
-
-def _protect(examples, paths):
-    """Raises UsageError if an input picture would be replaced."""
-    own = {os.path.realpath(example.path) for example in examples if example.path}
-    for path in paths:
-        if os.path.realpath(path) in own:
-            raise UsageError(
-                f"{path} is itself to be translated and would be replaced, so nothing was written. "
-                "Choose another --out."
-            )
 
 
 def _translated(run, image):
