@@ -1,5 +1,7 @@
 """Holes filled by a network: large pictures piece by piece, sentences, and simple fillings."""
 
+import pathlib
+
 import keras
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from small_translators import painter
 
 from zoo.errors import UsageError
 from zoo.outputs import filling
+from zoo.outputs import inpaint as module
 from zoo.outputs.inpaint import inpaint
 from zoo.runs import network_files
 
@@ -68,6 +71,35 @@ def test_a_part_of_a_hole_that_is_too_large_is_one_sentence(path, tmp_path, monk
     with pytest.raises(UsageError, match=r"a part of its hole spans 30x25 pixels.*--resize"):
         inpaint(path, *files, out=str(tmp_path / "out"), say=quiet)
     assert not (tmp_path / "out").exists()
+
+
+def test_pictures_are_read_one_at_a_time_and_broken_ones_left_out(
+    path, tmp_path, monkeypatch, capsys
+):
+    mask = np.zeros((8, 8), "uint8")
+    mask[2:4, 1:5] = 255
+    mask, folder, out = save(mask, tmp_path / "m.png"), tmp_path / "in", tmp_path / "out"
+    for name, size in (("a", (8, 8)), ("c", (8, 9)), ("d", (8, 8))):
+        save(picture(size), folder / f"{name}.png")
+    (folder / "b.png").write_bytes(b"no picture")
+    order = []
+    for name in ("_read", "_save"):
+        own = getattr(module, name)
+        watched = lambda *given, name=name, own=own: order.append(name) or own(*given)  # noqa: E731
+        monkeypatch.setattr(module, name, watched)
+    written = inpaint(path, str(folder), mask, out=str(out), say=quiet)
+    assert order == ["_read", "_save", "_read", "_read", "_read", "_save"]
+    names = [f"{stem}_{kind}.png" for stem in "ad" for kind in ("overview", "0")]
+    assert [pathlib.Path(file).name for file in written] == names
+    assert sorted(file.name for file in out.iterdir()) == sorted(names)
+    message = capsys.readouterr().err
+    assert "warning: 2 of 4 were skipped" in message and "b.png cannot be used: not a" in message
+    assert f"{folder / 'c.png'}: The size of {mask} is not that" in message
+    for name in "ad":
+        (folder / f"{name}.png").unlink()
+    with pytest.raises(UsageError, match=r"None of the pictures could be filled.*b\.png.*c\.png"):
+        inpaint(path, str(folder), mask, out=str(tmp_path / "none"), say=quiet)
+    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize("size", [(1, 50), (50, 1), (5, 7), (32, 64)])

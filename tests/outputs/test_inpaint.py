@@ -100,7 +100,7 @@ def test_a_transparent_part_is_the_hole_and_a_generator_file_will_do(plain, file
     assert "a generator file holds none" in said[0]
 
 
-def test_a_folder_takes_masks_of_the_same_names_or_one_for_all(plain, files):
+def test_a_folder_takes_masks_of_the_same_names_or_one_for_all(plain, files, capsys):
     picture = read(files / "picture.png")
     for name in ("x", "deep/y"):
         save(picture, files / "in" / f"{name}.png")
@@ -115,6 +115,13 @@ def test_a_folder_takes_masks_of_the_same_names_or_one_for_all(plain, files):
         answer = read(files / "out" / f"{name}_0.png")
         np.testing.assert_array_equal(answer[~mask], picture[~mask])
         assert (answer[mask] != picture[mask]).any()
+    # What cannot be read is left out.
+    (files / "in" / "z.png").write_text("hello")
+    shutil.copy(files / "masks" / "x.bmp", files / "masks" / "z.bmp")
+    out = str(files / "rest")
+    rest = inpaint(plain, str(files / "in"), str(files / "masks"), out=out, **options)
+    assert len(rest) == 4 and "1 of 3 were skipped" in capsys.readouterr().err
+    (files / "in" / "z.png").unlink()
     # Masks that lie among the pictures are not filled.
     inside = save(HOLE.astype("uint8") * 255, files / "in" / "mask.png")
     one = inpaint(plain, str(files / "in"), inside, out=str(files / "one"), **options)

@@ -1,8 +1,9 @@
-"""The pictures to translate: files, or the pictures of a run's own data set."""
+"""The pictures to translate or fill: files, or the pictures of a run's own data set."""
 
 import collections
 import dataclasses
 import os
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -10,6 +11,9 @@ import numpy as np
 from zoo.data import bicubic, images, pairs, scan
 from zoo.errors import UsageError, lacks_split
 from zoo.runs import assembly
+
+# Most pictures left out that a message names.
+NAMED = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,6 +130,30 @@ def of_files(inputs, out, prepare, sides=None):
     ]
     paths = [os.path.join(root, path) for path in relative_paths]
     return [Example(n, reader(path), path) for n, path in zip(names, paths, strict=True)]
+
+
+def say_skipped(skipped, count, done, most=NAMED):
+    """Says which pictures were left out, if any.
+
+    Args:
+        skipped: list of str, a path and a reason each.
+        count: int, how many pictures were given.
+        done: str, what was done with the others, such as "translated".
+        most: int, how many of them are named.
+
+    Raises:
+        UsageError: all were left out.
+    """
+    more = f"; and {len(skipped) - most:,} more" if len(skipped) > most else ""
+    listed = "; ".join(skipped[:most]) + more
+    if len(skipped) == count:
+        raise UsageError(
+            f"None of the pictures could be {done}, so nothing was written. Expected at least "
+            f"one that can be. Received: {listed}."
+        )
+    if skipped:
+        left_out = f"{len(skipped):,} of {count:,} were skipped: {listed}."
+        print(f"warning: {left_out}", file=sys.stderr)
 
 
 def sides_of(config, inputs, say):

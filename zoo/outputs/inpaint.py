@@ -87,9 +87,9 @@ def inpaint(
     """Fills the holes of pictures and writes several answers for each.
 
     A run that has learnt to fill holes gives one answer, for a picture of any size; the others
-    search for several. Everything is checked before the first picture is filled. The known pixels
-    of an answer are those of the picture as the run takes it: in 8 bits, and resized if that is
-    asked for.
+    search for several. Pictures are read one at a time, and those of a folder that cannot be filled
+    are left out and named at the end. The known pixels of an answer are those of the picture as the
+    run takes it: in 8 bits, and resized if that is asked for.
 
     Args:
         source: run directory, or path of a generator file. A search with such a file has no
@@ -117,7 +117,7 @@ def inpaint(
 
     Raises:
         UsageError: the run draws no pictures, or it translates them; a picture or a mask is
-            missing, cannot be read or does not fit; a file exists. Nothing is written then.
+            missing; no picture can be read and filled; a file exists. Nothing is written then.
     """
     if not (count is None or 1 <= count <= CHUNK) or not 1 <= steps <= MOST or seed < 0:
         raise UsageError(
@@ -144,24 +144,35 @@ def inpaint(
     chosen = _pictures(inputs, mask, out)
     masks = _masks(inputs, mask, chosen)
     preparation = size, channels, resize, deep.parse_range(config.get("pixel_range"))
-    holed = [_read(e, path, preparation, source) for e, path in zip(chosen, masks, strict=True)]
     folder = out or placing.folder_of(source, "inpainted")
-    paths = {each.name: _paths(folder, each.name, count) for each in holed}
-    written = [path for each in paths.values() for path in each]
+    paths = [_paths(folder, example.name, count) for example in chosen]
     given = [e.path for e in chosen] + [path for path in masks if path]
-    placing.check_free(written, overwrite, given)
+    placing.check_free([path for each in paths for path in each], overwrite, given)
     if resize is not None:
         say(f"Pictures and masks are brought to {size[0]}x{size[1]} (height x width): {resize}.")
-    if learnt:
-        _fill_by_network(generator, holed, paths)
-        return written
-    for each in holed:
-        with Progress(f"{each.name}: steps", steps) as progress:
-            found = loaded.search(
-                each.picture, each.hole, count, seed, labels, steps, progress=progress
-            )
-        _save(paths[each.name], each, found.images)
-        say(_described(each.name, found, steps, config_file.class_names(source)))
+    written, skipped = [], []
+    with Progress("pictures", len(chosen)) as pictures_done:
+        for done, (example, path, places) in enumerate(zip(chosen, masks, paths, strict=True), 1):
+            try:
+                each = _read(example, path, preparation, source)
+                answers = _by_network(generator, each) if learnt else None
+            except UsageError as error:
+                if len(chosen) == 1:
+                    raise
+                skipped.append(_named(example.path, error))
+                continue
+            written += places
+            if learnt:
+                _save(places, each, answers)
+                pictures_done(done)
+                continue
+            with Progress(f"{each.name}: steps", steps) as progress:
+                found = loaded.search(
+                    each.picture, each.hole, count, seed, labels, steps, progress=progress
+                )
+            _save(places, each, found.images)
+            say(_described(each.name, found, steps, config_file.class_names(source)))
+    examples.say_skipped(skipped, len(chosen), "filled", most=3)
     return written
 
 
@@ -176,34 +187,29 @@ def fills(source):
     return network_files.fills(load_generator(source))
 
 
-def _fill_by_network(network, holed, paths):
-    """Writes the answer of a network to each picture.
+def _by_network(network, each):
+    """Returns the answer of a network to a picture, uint8 `(1, height, width, channels)`.
 
     Raises:
-        UsageError: a part of a hole is too large. Nothing is written then.
+        UsageError: a part of the hole, or the picture, is too large.
     """
-    for each in holed:
-        try:
-            filling.windows(each.hole)
-        except ValueError as error:
-            raise UsageError(
-                f"{each.name} cannot be filled: {error}. Expected a smaller picture; --resize "
-                "brings it to the size of the run."
-            ) from None
-    with Progress("pictures", len(holed)) as progress:
-        for done, each in enumerate(holed, 1):
-            try:
-                answer = filling.filled(network, each.picture, each.hole)
-            except Exception as error:
-                if not backend.out_of_memory(error):
-                    raise
-                height, width = each.hole.shape
-                raise UsageError(
-                    f"The memory is not enough to fill {each.name}, of {width}x{height} pixels. "
-                    "Expected a smaller picture; --resize brings it to the size of the run."
-                ) from None
-            _save(paths[each.name], each, answer[np.newaxis])
-            progress(done)
+    try:
+        filling.windows(each.hole)
+    except ValueError as error:
+        raise UsageError(
+            f"{each.name} cannot be filled: {error}. Expected a smaller picture; --resize brings "
+            "it to the size of the run."
+        ) from None
+    try:
+        return filling.filled(network, each.picture, each.hole)[np.newaxis]
+    except Exception as error:
+        if not backend.out_of_memory(error):
+            raise
+        height, width = each.hole.shape
+        raise UsageError(
+            f"The memory is not enough to fill {each.name}, of {width}x{height} pixels. Expected a "
+            "smaller picture; --resize brings it to the size of the run."
+        ) from None
 
 
 def _taken(network, config, resize, source):
@@ -342,6 +348,12 @@ def _read(example, mask, preparation, source):
         hole = np.asarray(shrunk) >= TOUCHED
         check(hole, size, f"{name}, resized,")
     return Holed(example.name, array, hole)
+
+
+def _named(path, error):
+    """Returns what is wrong with a picture, with its path in front unless the words name it."""
+    text = str(error).rstrip(".")
+    return text if path in text else f"{path}: {text}"
 
 
 def _opened(path):

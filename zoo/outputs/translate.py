@@ -2,7 +2,6 @@
 
 import functools
 import os
-import sys
 
 import numpy as np
 from PIL import Image
@@ -20,8 +19,6 @@ FORMATS = ("png", "grid")
 ROWS = 16
 # Largest side of a tile in a grid; larger pictures are scaled down.
 TILE = 256
-# Most unreadable files that a message names.
-NAMED = 10
 
 
 def translate(
@@ -126,14 +123,7 @@ def translate(
                 continue
             writer.write(example, columns)
             progress(done + 1)
-    if len(skipped) == len(chosen):
-        raise UsageError(
-            "None of the pictures could be translated, so nothing was written. Expected pictures "
-            f"that can be read. Received: {_listed(skipped)}."
-        )
-    if skipped:
-        left_out = f"{len(skipped):,} of {len(chosen):,} were skipped: {_listed(skipped)}."
-        print(f"warning: {left_out}", file=sys.stderr)
+    examples.say_skipped(skipped, len(chosen), "translated")
     if large:
         height, width = learnt_size
         say(
@@ -261,11 +251,6 @@ def _checked(prepare, known):
         return array
 
     return prepared
-
-
-def _listed(skipped):
-    more = f"; and {len(skipped) - NAMED:,} more" if len(skipped) > NAMED else ""
-    return "; ".join(skipped[:NAMED]) + more
 
 
 class _Files:
