@@ -125,6 +125,33 @@ def test_strange_pictures_are_filled_at_their_size(path, tmp_path, size, kind):
         np.testing.assert_array_equal(filled[~hole], image[..., :3][~hole])
 
 
+@pytest.mark.parametrize("kind", ["RGBA", "LA"])
+@pytest.mark.parametrize("resize", [None, "stretch"])
+def test_a_picture_with_a_mask_keeps_its_own_alpha(path, tmp_path, kind, resize):
+    image, hole = picture((16, 20), 4), np.zeros((16, 20), bool)
+    hole[3:9, 4:12] = True
+    image[:8, :, 3], image[8:, :, 3] = 0, 255
+    if kind == "LA":
+        image[..., :3] = image[..., :1]
+    source, size = path, (16, 20)
+    if resize:
+        source, size = str(tmp_path / "fixed.keras"), (32, 40)
+        painter(size).save(source)
+        hole = hole.repeat(2, 0).repeat(2, 1)
+    given = str(tmp_path / "p.png")
+    Image.fromarray(image).convert(kind).save(given)
+    mask = save(hole[:: size[0] // 16, :: size[1] // 20].astype("uint8") * 255, tmp_path / "m.png")
+    out = str(tmp_path / "out")
+    overview, answer = inpaint(source, given, mask, resize=resize, out=out, say=quiet)
+    filled = read(answer)
+    assert filled.shape == (*size, 4) and read(overview).shape[-1] == 3
+    assert (filled[hole][:, 3] == 255).all()
+    if resize is None:
+        np.testing.assert_array_equal(filled[~hole], image[~hole])
+    else:
+        assert filled[0, 0, 3] == 0 and filled[-1, -1, 3] == 255
+
+
 def test_what_is_filled_into_a_grey_picture_is_grey():
     image, mask = (
         keras.Input((None, None, 3), name="image"),

@@ -34,11 +34,21 @@ class Holed:
         name: str, path below the output folder, without extension.
         picture: uint8 `(height, width, channels)`.
         hole: bool `(height, width)`, True at unknown pixels.
+        own: uint8 `(height, width, 4)`, the picture with its alpha, if it has one beside a mask.
     """
 
     name: str
     picture: np.ndarray
     hole: np.ndarray
+    own: np.ndarray | None = None
+
+    def with_alpha(self, answer):
+        """Returns an answer with the picture's own alpha; what was filled in is opaque."""
+        if self.own is None:
+            return answer
+        colours = np.broadcast_to(answer, (*answer.shape[:2], 3))
+        drawn = np.concatenate([colours, np.full_like(colours[..., :1], 255)], axis=-1)
+        return np.where(self.hole[..., np.newaxis], drawn, self.own)
 
 
 class Networks:
@@ -89,7 +99,8 @@ def inpaint(
     A run that has learnt to fill holes gives one answer, for a picture of any size; the others
     search for several. Pictures are read one at a time, and those of a folder that cannot be filled
     are left out and named at the end. The known pixels of an answer are those of the picture as the
-    run takes it: in 8 bits, and resized if that is asked for.
+    run takes it: in 8 bits, and resized if that is asked for. A picture with a mask keeps its own
+    alpha, and what is filled in is opaque.
 
     Args:
         source: run directory, or path of a generator file. A search with such a file has no
@@ -343,11 +354,15 @@ def _read(example, mask, preparation, source):
                 "picture, or a run that draws pictures of 3 channels."
             )
         array = images.prepare(picture, size, channels, resize or "stretch", pixel_range)
+        whole = images.own_channels(picture, pixel_range)
+        whole = whole if mask is not None and whole.shape[-1] == 4 else None
     if own != size:
         shrunk = images.fit(Image.fromarray(hole.astype("uint8") * 255), size, resize)
         hole = np.asarray(shrunk) >= TOUCHED
         check(hole, size, f"{name}, resized,")
-    return Holed(example.name, array, hole)
+        if whole is not None:
+            whole = np.asarray(images.fit(images.from_array(whole), size, resize))
+    return Holed(example.name, array, hole, whole)
 
 
 def _named(path, error):
@@ -411,7 +426,7 @@ def _save(paths, each, answers):
     overview, *others = paths
     _save_overview(overview, each, answers)
     for path, image in zip(others, answers, strict=True):
-        pictures.save_png(path, image)
+        pictures.save_png(path, each.with_alpha(image))
 
 
 def _save_overview(path, each, answers):
