@@ -184,6 +184,9 @@ def test_weight_decay_is_that_of_adam_as_pytorch_has_it():
     plain = small("discogan", weight_decay=0.0)
     plain.compile()
     assert not isinstance(plain.optimizer.generators, DecayingAdam)
+    # An optimizer of the user's is taken as it is.
+    gan.compile("adam")
+    assert type(gan.optimizer.generators) is keras.optimizers.Adam
     with pytest.raises(UsageError, match=r"optimizer=adam or weight_decay=0"):
         small("discogan", optimizer="sgd", weight_decay=1e-5)
 
