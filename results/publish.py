@@ -109,7 +109,7 @@ def card(config, environment, record, content, picture):
         content: bytes of the generator's file.
         picture: path of the picture beside it.
     """
-    protocol = record["protocol"]
+    protocol, variant = record["protocol"], zoo.get(config["model"])
     shown = [
         name
         for name in record["scores"]
@@ -133,10 +133,11 @@ def card(config, environment, record, content, picture):
     head = cards.head(
         FLAGS.name,
         config["model"],
-        zoo.get(config["model"]).task,
+        variant.task,
         config["dataset"],
         "other" if "for research" in LICENCES[config["dataset"]] else "apache-2.0",
         {name: float(f"{record['scores'][name]:.4g}") for name in shown},
+        config["class_names"] if "num_classes" in variant.settings() else None,
     )
     return f"""{head}
 # {FLAGS.name}

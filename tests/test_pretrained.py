@@ -14,6 +14,7 @@ import yaml
 import zoo
 from zoo import installation
 from zoo.errors import UsageError
+from zoo.runs import network_files
 
 FOLDER = installation.folder("pretrained")
 NAMES = sorted(path.stem for path in FOLDER.glob("*.keras"))
@@ -47,6 +48,9 @@ def test_its_card_tells_a_hub_what_it_tells_people(name):
         score: float(value) for score, value in rows
     }
     assert f"| data | {result['dataset']['name']} (" in rest
+    generator = zoo.pretrained(name)
+    count = network_files.class_count(generator) if len(generator.inputs) > 1 else 0
+    assert len(head.get("class_names", [])) == count
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -84,7 +88,7 @@ def test_a_run_is_published_with_a_card_of_its_own_numbers(tmp_path):
     card = (tmp_path / "one_digits.md").read_text("utf-8")
     assert "| frechet | 12.25 | 3.5 |" in card and "deviation" not in card
     assert "200 samples against 64 of digits's test split in raw" in card
-    assert digest in card and "step 16" in card
+    assert digest in card and "step 16" in card and "class_names" not in card
     last = session.directory / "samples" / "step-0000016.png"
     assert (tmp_path / "one_digits.png").read_bytes() == last.read_bytes()
 

@@ -3,6 +3,7 @@
 import json
 import os
 
+from zoo import cards
 from zoo.errors import UsageError
 
 
@@ -28,15 +29,20 @@ def read(run):
     return config
 
 
-def class_names(run):
-    """Returns the class names of a run, a list of str; empty if it is not a run.
+def class_names(source):
+    """Returns the class names of a trained network, a list of str; empty if nothing says them.
+
+    Args:
+        source: path of a run directory, or of a network's file, whose card beside it names them.
 
     Raises:
-        UsageError: its config.json is damaged.
+        UsageError: the run's config.json is damaged.
     """
-    names = (read(run) or {}).get("class_names") or []
+    if os.path.isfile(source):
+        return cards.class_names(os.path.splitext(source)[0] + ".md")
+    names = (read(source) or {}).get("class_names") or []
     if not isinstance(names, list):
-        raise _damaged(os.path.join(run, "config.json"), "`class_names` is no list")
+        raise _damaged(os.path.join(source, "config.json"), "`class_names` is no list")
     return list(map(str, names))
 
 

@@ -1,6 +1,7 @@
 """Drawing samples: the same seed gives the same picture, and files hold what they promise."""
 
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 from small_generators import make_run, pictures, points
 
+from zoo import cards
 from zoo.errors import UsageError
 from zoo.outputs.generate import _class_indices, generate, load_generator
 from zoo.sampling import walk
@@ -118,6 +120,23 @@ def test_in_a_grid_classes_that_take_turns_keep_their_columns(labelled, tmp_path
 def test_classes_of_a_bare_file_are_read_off_the_model(labelled, tmp_path):
     result = arrays(f"{labelled}/generator.keras", tmp_path, count=5)
     assert result["labels"].tolist() == [0, 1, 2, 3, 0]
+
+
+def test_classes_of_a_file_have_the_names_of_its_card(labelled, tmp_path):
+    file = shutil.copy(f"{labelled}/generator.keras", tmp_path / "beasts.keras")
+    card = tmp_path / "beasts.md"
+    card.write_text(cards.head("beasts", "dcgan", classes=NAMES) + "# beasts\n", encoding="utf-8")
+    result = arrays(str(file), tmp_path, count=2, classes="dog")
+    assert result["labels"].tolist() == [NAMES.index("dog")] * 2
+    for other in (
+        "",
+        "---\n",
+        "# beasts\n",
+        '---\nclass_names: {"cat"\n---\n',
+        "---\nclass_names: 3\n",
+    ):
+        card.write_text(other, encoding="utf-8")
+        assert arrays(str(file), tmp_path, count=5)["labels"].tolist() == [0, 1, 2, 3, 0]
 
 
 @pytest.mark.parametrize("name", ["dgo", "4", "-1", ""])

@@ -66,7 +66,7 @@ def command():
         buttons=["copy"],
         interactive=False,
         lines=1,
-        max_lines=3,
+        max_lines=6,
         elem_classes="how",
     )
 
