@@ -163,6 +163,7 @@ def parameters(network):
 
 
 @pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="its tapes are TensorFlow's")
+@pytest.mark.slow  # traces two networks
 def test_the_keras_reference_has_our_networks_and_trains():
     from benchmarks.references import keras_dcgan
 

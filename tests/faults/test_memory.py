@@ -86,6 +86,7 @@ for name in sys.argv[1:]:
 @pytest.mark.skipif(
     not pathlib.Path("/proc/self/status").exists(), reason="Linux counts memory there"
 )
+@pytest.mark.slow  # reads thousands of pictures
 def test_pictures_take_no_memory_however_many_there_are(tmp_path):
     # As many at first as fill every buffer.
     counts = (2304, 9216)

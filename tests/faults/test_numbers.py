@@ -146,6 +146,7 @@ def test_one_picture_for_each_class_is_a_collapse_too():
     assert np.isnan(diversity(real, np.ones_like(real)))
 
 
+@pytest.mark.slow  # trains a whole run
 def test_samples_that_differ_raise_no_alarm(tmp_path, monkeypatch):
     generator_that_collapses(monkeypatch, 1000)
     session = running.start(tmp_path, "one", epochs=1, sample_every=1)

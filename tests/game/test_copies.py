@@ -69,6 +69,7 @@ STATES = {
 
 @not_on_jax
 @pytest.mark.parametrize("case", STATES)
+@pytest.mark.slow  # traces two steps for each state
 def test_a_copy_made_at_any_time_trains_on_like_its_original_and_apart_from_it(case):
     name, settings = STATES[case]
     gan = compiled(name, **settings)

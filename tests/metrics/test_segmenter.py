@@ -38,6 +38,7 @@ def scenes(count, seed):
     return np.clip(images, 0, 255).astype("uint8"), labels.astype("uint8")
 
 
+@pytest.mark.slow  # trains one
 def test_a_segmenter_learns_and_is_kept(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("ZOO_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(segmenter, "STEPS", 40)

@@ -215,6 +215,7 @@ def picture_of(path):
         return np.asarray(file)
 
 
+@pytest.mark.slow  # trains
 def test_a_run_shows_holes_and_results_and_answers_generate(straight, tmp_path):
     _, run = straight
     assert run.step == 8

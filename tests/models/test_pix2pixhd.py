@@ -241,6 +241,7 @@ def straight(pictures, tmp_path_factory):
     return start(pictures, tmp_path_factory.mktemp("runs"), "straight")
 
 
+@pytest.mark.slow  # trains through three phases
 def test_a_run_on_numbers_with_instances_knows_its_labels(straight):
     assert straight.step == 10
     found = config.read(straight.directory)

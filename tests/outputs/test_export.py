@@ -169,6 +169,7 @@ def test_the_fresh_process_cannot_import_zoo(tmp_path):
     assert json.loads((tmp_path / "answer.json").read_text()) == {"results": [{}]}
 
 
+@pytest.mark.slow  # starts Keras in other processes
 def test_a_run_that_trains_on_is_copied_first(tmp_path, monkeypatch):
     run = make_run(tmp_path / "run", points(), backend=BACKEND)
     copyfile = export_module.shutil.copyfile
@@ -186,6 +187,7 @@ def test_a_run_that_trains_on_is_copied_first(tmp_path, monkeypatch):
     assert network_files.load(path).inputs[0].shape == (None, 3)
 
 
+@pytest.mark.slow  # starts Keras in other processes
 def test_an_artefact_is_replaced_only_by_one_that_agrees(tmp_path, plain, monkeypatch):
     out = tmp_path / "out"
     out.mkdir()

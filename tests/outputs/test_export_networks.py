@@ -106,6 +106,7 @@ def test_a_network_of_unknown_channels_is_refused(tmp_path):
 # Exports
 
 
+@pytest.mark.slow  # starts Keras in other processes
 def test_every_network_is_exported_under_its_name_and_its_lines_run(unpaired, tmp_path):
     messages = []
     paths = export(unpaired, ["keras", "h5"], str(tmp_path / "out"), QUICK, messages.append)
@@ -122,6 +123,7 @@ def test_every_network_is_exported_under_its_name_and_its_lines_run(unpaired, tm
         assert network.input_shape == (None, None, None, 3)
 
 
+@pytest.mark.slow  # starts Keras in other processes
 def test_a_file_of_a_direction_keeps_its_name(unpaired, tmp_path):
     export(f"{unpaired}/b_to_a.keras", ["keras"], str(tmp_path), QUICK, lambda _: None)
     assert os.listdir(tmp_path) == ["b_to_a.keras"]

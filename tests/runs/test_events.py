@@ -91,6 +91,7 @@ def test_without_tensorboard_one_line_and_no_files(tmp_path, monkeypatch, capsys
     assert capsys.readouterr().err.count("\n") == 1
 
 
+@pytest.mark.slow  # starts Keras in a process
 def test_writing_imports_no_tensorflow(tmp_path):
     # Keras itself imports TensorFlow under its TensorFlow backend.
     others = [name for name in ("torch", "jax") if importlib.util.find_spec(name)]

@@ -59,6 +59,7 @@ def scored(folder, images, labels=None, **options):
     return record["scores"], record["floor"]
 
 
+@pytest.mark.slow  # computes every score three times
 def test_real_pictures_score_the_floor(tmp_path, train):
     scores, floor = scored(tmp_path, train.samples, train.labels)
     assert set(floor) == set(scores) - {

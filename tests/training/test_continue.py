@@ -151,6 +151,7 @@ def test_other_classes_are_one_sentence(tmp_path):
     gone_on(tmp_path / "plain", class_names=["bee", "cat"])
 
 
+@pytest.mark.slow  # trains three times
 def test_the_new_run_resumes_exactly_and_the_old_one_stays_as_it_is(straight, tmp_path, capsys):
     path = straight[0].directory
     before = {p: p.read_bytes() for p in path.rglob("*") if p.is_file()}
