@@ -1,5 +1,5 @@
 # make demo    sets up, then trains DCGAN on handwritten digits; nothing is downloaded but packages
-# make test    sets up, then runs the quick tests under TensorFlow and JAX: about fifteen minutes
+# make test    sets up, then runs the quick tests under TensorFlow and JAX: about thirteen minutes
 # make test-all  runs the slow ones too
 # make torch   installs PyTorch as well, so that both run under it too
 # make test-faults  injects faults, each as often as the tests say: about half an hour
