@@ -229,7 +229,7 @@ def time_commands(backend, rounds, quick, notes):
     from zoo.files import write_atomically
     from zoo.runs import directory
 
-    environment = directory.environment()
+    environment = directory.environment() | {"command": own_command()}
     commit = (environment["commit"] or "unknown")[:7]
     about = (
         f"{backend}, {environment['cpus']} CPUs ({programs.processor()}), {datetime.date.today()}, "
@@ -245,6 +245,13 @@ def time_commands(backend, rounds, quick, notes):
     return 0
 
 
+def own_command():
+    """Returns the command that was typed, without the paths of this machine."""
+    from zoo.scoring import results
+
+    return results.shared(" ".join(["python -m benchmarks", *sys.argv[1:]]))
+
+
 def report(measurements, notes, rounds, seconds, minutes, backend):
     """Returns the content of results.json, which `table.markdown` takes."""
     programs.choose_backend(backend)
@@ -255,8 +262,8 @@ def report(measurements, notes, rounds, seconds, minutes, backend):
     environment = directory.environment()
     for name in ("backend", "devices"):
         del environment[name]
-    environment["command"] = " ".join(["python -m benchmarks", *sys.argv[1:]])
-    environment |= {"processor": programs.processor(), "minutes": round(minutes, 2)}
+    environment |= {"command": own_command(), "processor": programs.processor()}
+    environment["minutes"] = round(minutes, 2)
     limit, commit = results["limit"], environment["commit"] or "unknown"
     times = f"{rounds} rounds" if rounds > 1 else "one round"
     about = (

@@ -32,6 +32,28 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture
+def optimised(monkeypatch):
+    """JAX optimises what it compiles, here and in processes that are started, as for users."""
+    import keras
+
+    if keras.config.backend() != "jax":
+        yield
+        return
+    import jax
+
+    def compile_anew(quick):
+        jax.config.update("jax_disable_most_optimizations", quick)
+        # JAX would reuse what it compiled with the other setting, which rounds differently.
+        jax.clear_caches()
+
+    quick = os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] not in ("", "0")
+    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "0")
+    compile_anew(False)
+    yield
+    compile_anew(quick)
+
+
+@pytest.fixture
 def eager_steps(request, monkeypatch):
     """TensorFlow takes the steps of a test eagerly: a few are faster than tracing one.
 

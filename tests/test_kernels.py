@@ -10,7 +10,7 @@ from keras import ops
 
 from zoo import backend
 
-pytestmark = pytest.mark.backend
+pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("optimised")]
 
 
 def normalised(x, gamma, beta, epsilon):

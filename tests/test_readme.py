@@ -54,6 +54,8 @@ SHORTER = {
     "export.py": [],
 }
 
+PLACE = re.compile(r"(?<![\w.])/(?:work|tmp|home|root|Users)/")
+
 
 def commands():
     """The `python ...` lines of the shell blocks of README and its guides, bare."""
@@ -98,6 +100,14 @@ def test_the_tables_of_the_pages_come_from_the_rows():
     pages = runpy.run_path(str(ROOT / "results" / "table.py"))["pages"]
     for page, text in pages().items():
         assert page.read_text("utf-8") == text, "run python results/table.py"
+
+
+def test_the_results_name_no_place_of_one_machine():
+    for path in (ROOT / "results").glob("*-*.json"):
+        assert not PLACE.search(path.read_text("utf-8")), path
+    for name in ("results.csv", "recipes.csv", "trials.csv"):
+        for number, line in enumerate((ROOT / "results" / name).read_text("utf-8").splitlines(), 1):
+            assert not PLACE.search(line), f"{name}:{number}"
 
 
 def test_the_headline_is_the_recipe_with_fewest_changes_and_the_score_that_says_most():

@@ -20,10 +20,12 @@ def run(arguments, *, cwd, timeout):
     """Returns what `subprocess.run` would of `python *arguments`: exit code, stdout and stderr.
 
     Args:
-        arguments: a program's path and its flags.
+        arguments: a program's path and its flags, without --backend.
         cwd: the working directory.
         timeout: seconds. A program that takes longer is ended, and the test fails.
     """
+    given = [f for f in map(str, arguments) if f.startswith("--backend")]
+    assert not given, f"a copy has the backend of the tests, whatever {given} says"
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     arguments = [str(argument) for argument in arguments]

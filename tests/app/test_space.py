@@ -10,7 +10,7 @@ import small_translators
 import yaml
 from test_visitors import voxels
 
-from zoo import installation
+from zoo import cards, config_file, installation
 from zoo.app import space
 from zoo.errors import UsageError
 
@@ -60,6 +60,16 @@ def test_its_readme_begins_with_what_spaces_read(tmp_path):
     assert isinstance(fields["python_version"], str)
     assert "'--generator=my digits: 7.keras'" in (made / "app.py").read_text("utf-8")
     assert "from noise to samples" in text
+
+
+def test_classes_keep_the_names_of_the_card(tmp_path):
+    source = tmp_path / "pets.keras"
+    small_generators.pictures(classes=2).save(source)
+    head = cards.head("pets", "cats_and_dogs", classes=["cat", "dog"])
+    source.with_suffix(".md").write_text(head, encoding="utf-8")
+    made = tmp_path / "made"
+    space.write(made, str(source))
+    assert config_file.class_names(str(made / "pets.keras")) == ["cat", "dog"]
 
 
 def test_its_requirements_are_those_of_the_package_that_a_page_needs():

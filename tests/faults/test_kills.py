@@ -10,7 +10,7 @@ from helpers import ALL_FAULTS as ALL
 
 from zoo.runs import checkpoints
 
-pytestmark = pytest.mark.backend
+pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("optimised")]
 
 KILLS = 20 if ALL else 2
 

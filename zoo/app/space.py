@@ -15,7 +15,7 @@ import shutil
 import tempfile
 
 import zoo
-from zoo import config_file, installation
+from zoo import cards, config_file, installation
 from zoo.app import loading
 from zoo.errors import UsageError
 from zoo.runs import networks
@@ -74,7 +74,8 @@ def write(folder, source):
     Args:
         folder: path; it must be new or empty.
         source: run directory or network file. Of a run go the networks that draw, and its
-            config.json without `PRIVATE`; never its data or checkpoints.
+            config.json without `PRIVATE`; never its data or checkpoints. With a file goes the card
+            that names its classes.
 
     Returns:
         str, the folder.
@@ -112,6 +113,9 @@ def write(folder, source):
             (path,) = files.values()
             flag = f"--generator={os.path.basename(path)}"
             shutil.copy(path, made / os.path.basename(path))
+            card = pathlib.Path(path).with_suffix(".md")
+            if cards.class_names(card):
+                shutil.copy(card, made / card.name)
         _copy_code(made / "zoo")
         _write(made / "LICENSE", _licence())
         _write(made / "requirements.txt", "\n".join([*wanted, ""]))
