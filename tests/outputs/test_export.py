@@ -313,10 +313,12 @@ def test_without_tensorflow_or_tf2onnx_it_says_what_to_install(plain, tmp_path, 
             export(plain, ["keras", format], out=str(tmp_path / "out"), backend=QUICK)
         monkeypatch.undo()
 
-    refused("savedmodel", [], "pip install tensorflow`")
-    refused("onnx", ["tensorflow"], "pip install tf2onnx onnxruntime`")
-    refused("onnx_int8", ["tensorflow", "tf2onnx"], "pip install onnxruntime`")
-    refused("tflite_int8", [], "pip install tensorflow`")
+    base, onnx = (f"pip install -r requirements{x}.txt`" for x in ("", "-onnx"))
+    refused("savedmodel", [], f"needs tensorflow, .*{base}")
+    refused("onnx", ["tensorflow"], f"needs tf2onnx and onnxruntime, .*{onnx}")
+    refused("onnx_int8", ["tensorflow", "tf2onnx"], f"needs onnxruntime, .*{onnx}")
+    refused("onnx", [], f"{base} and `python -m {onnx}")
+    refused("tflite_int8", [], base)
     assert not (tmp_path / "out").exists()
 
 

@@ -11,7 +11,7 @@ import tempfile
 import numpy as np
 
 import zoo
-from zoo import config_file, keras_files
+from zoo import config_file, installation, keras_files
 from zoo.errors import UsageError, nearest
 from zoo.outputs import keras_alone, placing, web
 from zoo.outputs.loading_code import loading_code
@@ -49,8 +49,9 @@ LOGIT_TOLERANCE = 1e-4
 # Largest mean difference of a network in int8, in levels of 255. The trained ones differ by half a
 # level.
 INT8_LEVELS = 2.0
-_TENSORFLOW = {"tensorflow": "tensorflow"}
-_ONNX = _TENSORFLOW | {"tf2onnx": "tf2onnx", "onnxruntime": "onnxruntime"}
+# Modules that a format needs, and the extra of the package that brings each.
+_TENSORFLOW = {"tensorflow": ""}
+_ONNX = _TENSORFLOW | {"tf2onnx": "onnx", "onnxruntime": "onnx"}
 _NEEDS = {
     "savedmodel": _TENSORFLOW,
     "serving": _TENSORFLOW,
@@ -258,15 +259,18 @@ def _check_formats(formats):
         if name not in FORMATS:
             raise UsageError(f"There is no export format {name!r}.{nearest(name, FORMATS)}")
     for name in formats:
-        missing = [
-            package
-            for module, package in _NEEDS.get(name, {}).items()
+        missing = {
+            module: extra
+            for module, extra in _NEEDS.get(name, {}).items()
             if importlib.util.find_spec(module) is None
-        ]
+        }
         if missing:
+            lines = " and ".join(
+                f"`{installation.install(x)}`" for x in sorted({*missing.values()})
+            )
             raise UsageError(
                 f"Exporting to {name} needs {' and '.join(missing)}, which this Python has not. "
-                f"Install with `pip install {' '.join(missing)}`; keras and h5 work without."
+                f"Install with {lines}; keras and h5 work without."
             )
 
 
