@@ -14,6 +14,7 @@ from PIL import Image
 from small_generators import make_run, points, sample, smooth
 from small_translators import linear, read
 
+from zoo import progress
 from zoo.errors import UsageError
 from zoo.outputs import inpaint as inpaint_module
 from zoo.outputs.inpaint import inpaint
@@ -107,10 +108,13 @@ def test_a_folder_takes_masks_of_the_same_names_or_one_for_all(plain, files, cap
         mask = HOLE if name == "x" else HOLE.T
         save(mask.astype("uint8") * 255, files / "masks" / f"{name}.bmp")
     options = {"count": 1, "steps": 10, "say": quiet}
-    written = inpaint(
-        plain, str(files / "in"), str(files / "masks"), out=str(files / "out"), **options
-    )
+    heard = set()
+    with progress.heard_by(lambda what, done, total: heard.add(what)):
+        written = inpaint(
+            plain, str(files / "in"), str(files / "masks"), out=str(files / "out"), **options
+        )
     assert len(written) == 4
+    assert heard == {"deep/y (1 of 2): steps", "x (2 of 2): steps"}
     for name, mask in (("x", HOLE), ("deep/y", HOLE.T)):
         answer = read(files / "out" / f"{name}_0.png")
         np.testing.assert_array_equal(answer[~mask], picture[~mask])

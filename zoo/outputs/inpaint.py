@@ -177,7 +177,8 @@ def inpaint(
                 _save(places, each, answers)
                 pictures_done(done)
                 continue
-            with Progress(f"{each.name}: steps", steps) as progress:
+            place = f" ({done:,} of {len(chosen):,})" if len(chosen) > 1 else ""
+            with Progress(f"{each.name}{place}: steps", steps) as progress:
                 found = loaded.search(
                     each.picture, each.hole, count, seed, labels, steps, progress=progress
                 )
