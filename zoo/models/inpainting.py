@@ -368,9 +368,9 @@ def _guessed(known, inverse, mask):
     guess = None
     for size, tensors, windows in (("coarse", small, COARSE), ("fine", [known, inverse], FINE)):
         if guess is not None:
-            guess = layers.UpSampling2D(MULTIPLE, interpolation="bilinear", **float32("large"))(
-                guess
-            )
+            # Keras's bilinear enlargement needs sizes that are written down.
+            guess = layers.UpSampling2D(MULTIPLE, **float32("large"))(guess)
+            guess = layers.AveragePooling2D(MULTIPLE + 1, 1, "same", **float32("smooth"))(guess)
         for window in windows:
             of = f"{size}_{window}"
             means = []
