@@ -24,6 +24,13 @@ HEADLINES = (
     *("label_pixel_accuracy", "feature_distance", "box_feature_distance"),
     *("a_to_b_named_as_other", "b_to_a_named_as_other"),
 )
+# Scores that a table of trials compares, the first from low to high.
+COMPARED = {
+    "inpainting": (
+        *("box_feature_distance", "box_hole_psnr", "box_hole_ssim"),
+        *("brush_feature_distance", "brush_hole_psnr", "brush_hole_ssim"),
+    ),
+}
 # What the same score is without any network, for pictures that are made of others.
 BASELINES = {"input": "baseline_input", "mean": "baseline_mean"}
 
@@ -100,12 +107,13 @@ def measured_on(row):
     return ", ".join(about)
 
 
-def ablation(rows, model, metrics=("frechet", "precision", "recall")):
+def ablation(rows, model):
     """Returns a markdown table of what a sweep found, one line for each combination of settings.
 
-    Best first, by the mean of the first of the metrics. Raises ValueError where their budgets or
+    Best first, by the mean of the first of the scores. Raises ValueError where their budgets or
     data differ, so that they say nothing about each other.
     """
+    metrics = COMPARED.get(model, ("frechet", "precision", "recall"))
     rows = [row for row in rows if row["model"] == model]
     if len({(row["dataset"], row["budget"], row["backend"]) for row in rows}) > 1:
         raise ValueError(f"The rows of {model} are not of one budget and data set.")

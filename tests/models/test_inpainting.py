@@ -97,6 +97,23 @@ def test_the_first_network_sees_the_guess():
     np.testing.assert_allclose(first, second, atol=1e-6)
 
 
+# Both networks are traced, for six seconds.
+@pytest.mark.slow
+@pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="TensorFlow's format")
+def test_the_network_of_any_size_becomes_a_savedmodel(tmp_path):
+    import tensorflow as tf
+
+    network = small("inpainting", guess="smooth").inference_network("generator")
+    network.export(str(tmp_path / "saved"), verbose=False)
+    served = tf.saved_model.load(str(tmp_path / "saved")).signatures["serving_default"]
+    for size in ((16, 16), (20, 32)):
+        images, unknown = pictures(2, size)
+        tensors = [(images / 127.5 - 1).astype("float32"), unknown[..., None].astype("float32")]
+        given = dict(zip(("image", "mask"), map(tf.constant, tensors), strict=True))
+        (answer,) = served(**given).values()
+        np.testing.assert_allclose(answer, numpy(network(tensors)), atol=1e-5)
+
+
 def attention(hole, features, stride=1):
     """Runs the attention alone."""
     gan = small("inpainting", attention_stride=stride)
