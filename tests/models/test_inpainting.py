@@ -61,49 +61,13 @@ def test_what_is_unknown_does_not_reach_the_networks():
     assert np.abs(changed - first).max() > 1e-3
 
 
-def guess(images, unknown):
-    """Returns the pictures that the networks begin with."""
-    given = [keras.Input((None, None, x)) for x in (images.shape[-1], 1, 1)]
-    mask = unknown[..., np.newaxis].astype("float32")
-    network = keras.Model(given, inpainting._guessed(*given))
-    return numpy(network([images * (1 - mask), 1 - mask, mask]))
-
-
-@pytest.mark.parametrize("size", [(16, 16), (64, 40)])
-def test_a_guess_goes_on_with_what_is_known(size):
-    unknown = holes.fixed(4, size)
-    even = np.full((4, *size, 1), 0.7, "float32")
-    np.testing.assert_allclose(guess(even, unknown), even, atol=1e-4)
-    rows, columns = np.mgrid[: size[0], : size[1]] / (2 * max(size))
-    slope = np.stack([rows + columns] * 4)[..., np.newaxis].astype("float32") - 0.5
-    guessed = guess(slope, unknown)
-    np.testing.assert_array_equal(guessed[~unknown], slope[~unknown])
-    means = [x[~hole].mean() for x, hole in zip(slope, unknown, strict=True)]
-    flat = np.reshape(means, (4, 1, 1, 1))
-    error, beside = (np.abs(x - slope)[unknown].mean() for x in (guessed, flat))
-    assert error < beside / 4
-    assert np.isfinite(guess(even, np.ones_like(unknown))).all()
-
-
-def test_the_first_network_sees_the_guess():
-    smooth, grey = (small("inpainting", guess=name) for name in ("smooth", "grey"))
-    grey.generator.set_weights(smooth.generator.get_weights())
-    batch = fields(smooth)
-    tensors = [batch["image"], batch["mask"]]
-    first, second = (numpy(x.generator(tensors)[0]) for x in (smooth, grey))
-    assert np.abs(first - second).max() > 1e-3
-    nothing = [batch["image"], 0 * batch["mask"]]
-    first, second = (numpy(x.generator(nothing)[0]) for x in (smooth, grey))
-    np.testing.assert_allclose(first, second, atol=1e-6)
-
-
 # Both networks are traced, for six seconds.
 @pytest.mark.slow
 @pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="TensorFlow's format")
 def test_the_network_of_any_size_becomes_a_savedmodel(tmp_path):
     import tensorflow as tf
 
-    network = small("inpainting", guess="smooth").inference_network("generator")
+    network = small("inpainting").inference_network("generator")
     network.export(str(tmp_path / "saved"), verbose=False)
     served = tf.saved_model.load(str(tmp_path / "saved")).signatures["serving_default"]
     for size in ((16, 16), (20, 32)):

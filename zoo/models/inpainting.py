@@ -26,10 +26,8 @@ under `--preset=paper`:
   norm of the last kernel bounds all features together, so each moves little and learns late.
 - a third of the masks are boxes, a third strokes and a third both together, and strokes are turned
   at random instead of mirrored.
-- the first network sees a guess in the holes by default, a smooth continuation of what surrounds
-  them: means over ever smaller windows. `guess="grey"` leaves them empty, as in the paper.
-- what lies in a hole does not reach the networks, and known pixels are put back within the network
-  that is saved, so its file alone fills holes.
+- a hole is grey in what the networks see, and known pixels are put back within the network that is
+  saved, so its file alone fills holes.
 - fewer channels, higher rates and an average over the game by default, for a CPU.
 """
 
@@ -56,12 +54,6 @@ DILATIONS = (2, 4, 8, 16)
 MOST_HALVINGS = 6  # of the discriminator
 SHARPNESS = 10.0  # of the attention's softmax (Yu et al. 2018, section 4.1)
 NEVER = -100.0  # added to the score, in -10..10, of a place that is not known
-# Means over windows of so many pixels a side are a first guess at a hole, the largest first; those
-# of `COARSE` in maps of a quarter of the sides.
-COARSE = (31, 15, 7, 3)
-FINE = (9, 5, 3)
-SMOOTHINGS = 4  # means of 3x3 pixels in the holes, in the end
-DOUBT = 0.02  # share of known pixels in a window at which half of its mean comes from a larger one
 GREY = np.uint8(128)  # of a hole in a picture for people
 HALF = 2.0  # an open gate halves what it lets through at first
 
@@ -84,8 +76,6 @@ class Inpainting(Translator):
             times as many. In the paper 24: 32, less a quarter for the gates.
         discriminator_width: int, channels of the discriminator's first convolution, which become
             four times as many. 64 in the paper.
-        guess: what the first network sees in a hole: "smooth", a continuation of the known pixels,
-            or "grey", nothing, as in the paper.
         judged: "features" for a logit of each feature of the discriminator's last map, as in the
             paper, or "places" for one of each place.
         attention_stride: 1 or 2, the step between known places that the attention looks at.
@@ -114,7 +104,6 @@ class Inpainting(Translator):
     own = {
         "width": Setting(int, least=1),
         "discriminator_width": Setting(int, least=1),
-        "guess": Setting(str, "grey", choices=("smooth", "grey")),
         "judged": Setting(str, choices=("features", "places")),
         "attention_stride": Setting(int, least=1, most=2),
         "l1_weight": Setting(float, least=0.0),
@@ -141,13 +130,9 @@ class Inpainting(Translator):
     def build_generator(self):
         images = keras.Input((*self.sides, self.image_shape[-1]), name="image")
         mask = keras.Input((*self.sides, 1), name="mask")
-        exact = {"dtype": "float32"}
-        inverse = layers.Rescaling(-1.0, 1.0, name="inverse", **exact)(mask)
-        known = layers.Multiply(name="known", **exact)([images, inverse])
-        begun = known
-        if self.guess == "smooth":
-            begun = _guessed(known, inverse, mask)
-        x = self._encoded([begun, mask], "coarse")
+        inverse = layers.Rescaling(-1.0, 1.0, name="inverse")(mask)
+        known = layers.Multiply(name="known")([images, inverse])
+        x = self._encoded([known, mask], "coarse")
         x = self._dilated(x, "coarse")
         coarse = self._decoded(x, "coarse")
         filled = self._put_back(known, coarse, mask, "coarse")
@@ -343,53 +328,6 @@ class Inpainting(Translator):
         deviation = gain * (2 / inputs) ** 0.5
         normal = keras.initializers.RandomNormal(0.0, deviation, seed=self.kernel_seed())
         return {"kernel_initializer": normal}
-
-
-def _guessed(known, inverse, mask):
-    """Returns pictures with a smooth continuation of the known pixels in the holes.
-
-    At first the mean of the known pixels in a window, and where it holds few of them, the mean in
-    a larger one: (n + DOUBT g) / (k + DOUBT), with the mean n of the window over what is known,
-    else 0, the share k of pixels that are known, and the guess g from larger windows. Then means
-    of neighbours.
-
-    Args:
-        known: `(batch, h, w, c)`, 0 where a pixel is unknown. inverse: `(batch, h, w, 1)`, 1 where
-            it is known. mask: `(batch, h, w, 1)`, 1 where it is not.
-    """
-
-    def float32(name):
-        return {"dtype": "float32", "name": f"guess_{name}"}
-
-    small = [
-        layers.AveragePooling2D(MULTIPLE, **float32(f"small_{name}"))(x)
-        for name, x in (("known", known), ("share", inverse))
-    ]
-    guess = None
-    for size, tensors, windows in (("coarse", small, COARSE), ("fine", [known, inverse], FINE)):
-        if guess is not None:
-            # Keras's bilinear enlargement needs sizes that are written down.
-            guess = layers.UpSampling2D(MULTIPLE, **float32("large"))(guess)
-            guess = layers.AveragePooling2D(MULTIPLE + 1, 1, "same", **float32("smooth"))(guess)
-        for window in windows:
-            of = f"{size}_{window}"
-            means = []
-            for name, x in zip(("total", "share"), tensors, strict=True):
-                x = layers.AveragePooling2D(window, 1, "same", **float32(f"{of}_{name}_mean"))(x)
-                means.append(layers.Rescaling(1 / DOUBT, **float32(f"{of}_{name}"))(x))
-            total, share = means
-            # 1 - x / (1 + x): no stock layer divides.
-            divided = layers.Activation("softsign", **float32(f"{of}_softsign"))(share)
-            divided = layers.Rescaling(-1.0, 1.0, **float32(f"{of}_divided"))(divided)
-            if guess is not None:
-                total = layers.Add(**float32(f"{of}_sum"))([total, guess])
-            guess = layers.Multiply(**float32(of))([total, divided])
-    for i in range(SMOOTHINGS + 1):
-        if i:
-            guess = layers.AveragePooling2D(3, 1, "same", **float32(f"mean_{i}"))(guess)
-        guess = layers.Multiply(**float32(f"inside_{i}"))([guess, mask])
-        guess = layers.Add(**float32(f"filled_{i}"))([known, guess])
-    return guess
 
 
 def filled(batch, drawn):
