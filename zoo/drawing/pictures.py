@@ -163,7 +163,8 @@ def png_bytes(image, description=None):
     if description is not None:
         text.add_itxt("Description", description)
     file = io.BytesIO()
-    pillow(image).save(file, "PNG", optimize=True, pnginfo=text)
+    # The best compression takes 20 times as long, for files a tenth smaller.
+    pillow(image).save(file, "PNG", compress_level=4, pnginfo=text)
     return file.getvalue()
 
 
