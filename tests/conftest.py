@@ -1,9 +1,11 @@
 import os
 import pathlib
+import sys
 import tempfile
 
 import filelock
 import pytest
+import warm
 
 # What TensorFlow's C++ side says while it is imported.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -15,8 +17,9 @@ os.environ["JAX_COMPILATION_CACHE_DIR"] = str(pathlib.Path(__file__).parent / ".
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "0"
 
-# For small models JAX's optimiser takes longer than it saves.
+# For small models JAX's optimiser takes longer than it saves, and so does another way to fuse.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
 
 # The models that all tests of a process share, by name.
 SHARED = {}
@@ -29,6 +32,22 @@ def pytest_collection_modifyitems(items):
         return LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST)
 
     items.sort(key=place)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_processes(tmp_path_factory):
+    """What tests start as `sys.executable` need not import Keras anew."""
+    if not hasattr(os, "pidfd_open"):  # not Linux
+        yield
+        return
+    # All test processes share the servers, which end with the process that started these.
+    base, several = tmp_path_factory.getbasetemp(), "PYTEST_XDIST_WORKER" in os.environ
+    folder = (base.parent if several else base) / "warm"
+    folder.mkdir(exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        owner = os.getppid() if several else os.getpid()
+        patch.setattr(sys, "executable", warm.interpreter(folder, owner))
+        yield
 
 
 @pytest.fixture

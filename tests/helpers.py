@@ -10,6 +10,7 @@ import tempfile
 import keras
 import numpy as np
 import pytest
+import warm
 from keras import ops
 from PIL import Image
 
@@ -246,10 +247,10 @@ def environment(backend, *, with_zoo=True, quick=True):
     }
 
 
-def python(*arguments, backend=None, cwd=ROOT, **options):
-    """Runs Python in a new process and returns what it printed."""
+def python(*arguments, backend=None, cwd=ROOT, copied=True, **options):
+    """Runs Python in a new process, `copied` or not, and returns what it printed."""
     done = subprocess.run(
-        [sys.executable, *map(str, arguments)],
+        [sys.executable if copied else warm.PYTHON, *map(str, arguments)],
         cwd=cwd,
         env=environment(backend or keras.config.backend(), **options),
         capture_output=True,

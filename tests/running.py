@@ -8,6 +8,7 @@ import pathlib
 import subprocess
 import sys
 import traceback
+import unittest.mock
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -67,6 +68,21 @@ def resume(path, **changes):
     from zoo.training import train
 
     return train.resume(path, source=assembly.Source(), changes=changes)
+
+
+def stopped_at(path, step, **changes):
+    """Resumes a run and stops it after a step, as Ctrl-C would."""
+    from zoo.training import callbacks
+
+    class Until(callbacks.Checkpoints):
+        def on_train_batch_end(self, batch, logs=None):
+            if self.session.step == step:
+                self.session.stop = "interrupted"
+                self.model.stop_training = True
+            super().on_train_batch_end(batch, logs)
+
+    with unittest.mock.patch.object(callbacks, "Checkpoints", Until):
+        return resume(path, max_minutes=None, **changes)
 
 
 def flags(**changes):

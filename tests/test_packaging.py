@@ -14,6 +14,7 @@ import zipfile
 
 import helpers
 import pytest
+import warm
 import yaml
 
 import zoo
@@ -133,7 +134,7 @@ def test_a_text_names_programs_as_people_start_them(monkeypatch):
 )
 def test_a_shell_completes_commands_flags_and_values(line, expected, tmp_path):
     (tmp_path / "runs" / "one").mkdir(parents=True)
-    command = [sys.executable, ROOT / "zoo" / "__main__.py", "completion", f"--line={line}"]
+    command = [warm.PYTHON, ROOT / "zoo" / "__main__.py", "completion", f"--line={line}"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert (set(done.stdout.split()), done.stderr) == (expected, "")
 
@@ -141,7 +142,7 @@ def test_a_shell_completes_commands_flags_and_values(line, expected, tmp_path):
 @pytest.mark.skipif(shutil.which("bash") is None, reason="completes in bash")
 def test_bash_completes_what_stands_behind_the_equals_sign(tmp_path):
     command = tmp_path / "ganzoo"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{ROOT}/zoo/__main__.py" "$@"\n')
+    command.write_text(f'#!/bin/sh\nexec "{warm.PYTHON}" "{ROOT}/zoo/__main__.py" "$@"\n')
     command.chmod(0o755)
     line = "ganzoo train --model=dcg"
     code = f"{completion.SCRIPT}\nCOMP_LINE='{line}' COMP_POINT={len(line)}\n"

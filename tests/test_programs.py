@@ -5,9 +5,9 @@ import json
 import os
 import pathlib
 import subprocess
-import sys
 
 import pytest
+import warm
 
 from zoo.cli import programs
 from zoo.errors import UsageError
@@ -50,7 +50,7 @@ def test_a_program_imports_neither_another_backend_nor_what_keras_does_not_need(
     code += "sys.argv = sys.argv[1:]; sys.path[:0] = ['.'];"
     code += "runpy.run_path(sys.argv[0], run_name='__main__')"
     done = subprocess.run(
-        [sys.executable, "-c", code, *command], cwd=ROOT, capture_output=True, text=True
+        [warm.PYTHON, "-c", code, *command], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     modules = done.stdout.splitlines()[-1].split()
@@ -69,7 +69,7 @@ def test_what_jax_compiles_is_kept_in_our_cache_unless_somebody_says_where(tmp_p
     cases = [({}, f"{tmp_path}/jax/"), ({"JAX_COMPILATION_CACHE_DIR": "/other"}, "/other\n")]
     for overrides, expected in cases:
         done = subprocess.run(
-            [sys.executable, "-c", say],
+            [warm.PYTHON, "-c", say],
             cwd=ROOT,
             env=environment | overrides,
             capture_output=True,
@@ -122,7 +122,7 @@ def exits(code):
         "__keras_later__ = True\nfrom zoo.cli import programs\nfrom zoo.errors import UsageError\n"
     )
     text += f"def run():\n    {code}\nprograms.main(run)"
-    return subprocess.run([sys.executable, "-c", text], cwd=ROOT, capture_output=True, text=True)
+    return subprocess.run([warm.PYTHON, "-c", text], cwd=ROOT, capture_output=True, text=True)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_help_is_shown_without_importing_keras(program):
         "finally:\n"
         "    assert not {'keras', 'numpy'} & set(sys.modules)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run([warm.PYTHON, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
 
 
@@ -176,7 +176,7 @@ def answer(code, **environment):
     start = f"import sys; sys.path[:0] = [{str(ROOT)!r}]; __keras_later__ = True; "
     start += "from zoo.cli import programs; from zoo import files; "
     done = subprocess.run(
-        [sys.executable, "-c", start + code],
+        [warm.PYTHON, "-c", start + code],
         env={k: v for k, v in (os.environ | environment).items() if v is not None},
         capture_output=True,
         text=True,

@@ -14,6 +14,7 @@ import helpers
 import keras
 import small_generators
 import small_translators
+import warm
 from keras import layers
 
 # Connections beyond this machine are noted and refused, and so is what the page does without.
@@ -100,7 +101,9 @@ class Pages:
             "GUARD_NOTES": str(self.notes),
             "GUARD_WITHOUT": without,
         }
-        page = Page(line, [sys.executable, path, *flags], self.folder, environment)
+        # A copy of a process has already imported some of what the page does without.
+        python = warm.PYTHON if without else sys.executable
+        page = Page(line, [python, path, *flags], self.folder, environment)
         self.processes.append(page)
         return page
 

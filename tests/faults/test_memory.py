@@ -3,11 +3,11 @@
 import os
 import pathlib
 import subprocess
-import sys
 
 import keras
 import pytest
 import running
+import warm
 from helpers import ALL_FAULTS, environment, picture_folder
 from keras import ops
 
@@ -51,7 +51,7 @@ print(*Watch.marks)
 )
 def test_thousands_of_steps_take_no_more_memory_than_the_first():
     done = subprocess.run(
-        [sys.executable, "-c", LEVEL],
+        [warm.PYTHON, "-c", LEVEL],
         cwd=running.ROOT,
         env=environment(keras.config.backend(), quick=False),
         capture_output=True,
@@ -96,7 +96,7 @@ def test_pictures_take_no_memory_however_many_there_are(tmp_path):
         for i in range(50, count):
             os.link(folder / f"{i % 50:03}.png", folder / f"more{i}.png")
     done = subprocess.run(
-        [sys.executable, "-c", PICTURES, *names],
+        [warm.PYTHON, "-c", PICTURES, *names],
         cwd=running.ROOT,
         env=environment(keras.config.backend()) | {"ZOO_CACHE_DIR": str(tmp_path / "cache")},
         capture_output=True,

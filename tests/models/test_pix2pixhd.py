@@ -259,14 +259,10 @@ def test_interrupted_in_each_phase_and_resumed_equals_straight_bit_for_bit(
 ):
     part = start(pictures, tmp_path, "part", max_minutes=1e-9)
     assert part.step == 1, "in the first phase"
-    for _ in range(3):
-        part = running.resume(part.directory, max_minutes=1e-9)
-    assert part.step == 4, "in the second phase"
-    part = running.resume(part.directory, epochs=1, max_minutes=None)
-    for _ in range(2):
-        part = running.resume(part.directory, epochs=2, max_minutes=1e-9)
-    assert part.step == 7, "in the game"
-    part = running.resume(part.directory, max_minutes=None)
+    for step in (4, 7):
+        part = running.stopped_at(part.directory, step)
+        assert part.step == step, "in the second phase, in the game"
+    part = running.resume(part.directory)
     assert (part.first_step, part.step) == (7, 10)
     running.assert_equal_runs(part.directory, straight.directory)
 

@@ -27,8 +27,8 @@ def has(*modules):
     return all(importlib.util.find_spec(module) for module in modules)
 
 
-# JAX starts fastest, and most tests here check what happens around the conversion.
-QUICK = "jax" if has("jax") else BACKEND
+# Most tests here check what happens around the conversion, and JAX would compile each operation.
+QUICK = "tensorflow" if has("tensorflow") else BACKEND
 needs_tensorflow = pytest.mark.skipif(not has("tensorflow"), reason="TensorFlow is not installed")
 needs_onnx = pytest.mark.skipif(
     not has("tensorflow", "tf2onnx", "onnxruntime"), reason="the onnx extra is not installed"

@@ -30,7 +30,7 @@ def has(*modules):
     return all(importlib.util.find_spec(module) for module in modules)
 
 
-QUICK = "jax" if has("jax") else BACKEND
+QUICK = "tensorflow" if has("tensorflow") else BACKEND
 needs_onnx = pytest.mark.skipif(
     not has("tensorflow", "tf2onnx", "onnxruntime"), reason="the onnx extra is not installed"
 )

@@ -6,7 +6,6 @@ import os
 import pathlib
 import shutil
 import subprocess
-import sys
 import types
 import zipfile
 
@@ -14,6 +13,7 @@ import keras
 import numpy as np
 import pytest
 import running
+import warm
 
 from zoo.errors import UsageError
 from zoo.runs import checkpoints
@@ -223,7 +223,7 @@ def test_a_disk_that_is_really_full(tmp_path):
         pytest.skip("no small file system can be mounted here")
     code = f'{mount} "$1" && cd "$1" && exec "$2" "$3" full'
     done = subprocess.run(
-        [*isolated, code, "sh", str(tmp_path), sys.executable, running.__file__],
+        [*isolated, code, "sh", str(tmp_path), warm.PYTHON, running.__file__],
         capture_output=True,
         text=True,
     )

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+import warm
 from PIL import Image
 
 from zoo.runs.events import EventWriter
@@ -109,7 +110,7 @@ writer.close()
 assert "tensorflow" not in sys.modules
 """
     subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)],
+        [warm.PYTHON, "-c", code, str(tmp_path)],
         env={**os.environ, "KERAS_BACKEND": others[0]},
         check=True,
     )

@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+import warm
 from PIL import Image
 from small_generators import make_run, pictures, points
 
@@ -542,6 +543,6 @@ def test_help_is_shown_without_importing_keras():
         "finally:\n"
         "    assert not {'keras', 'numpy'} & set(sys.modules)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run([warm.PYTHON, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert all(name in done.stdout for name in scores.METRICS) and "--features" in done.stdout

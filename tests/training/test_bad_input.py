@@ -3,10 +3,10 @@
 import json
 import shutil
 import subprocess
-import sys
 
 import pytest
 import running
+import warm
 
 pytestmark = pytest.mark.faults
 
@@ -249,7 +249,7 @@ def test_what_needs_no_keras_does_not_wait_for_it(flag, code, message):
         "    assert not {'keras', 'numpy'} & set(sys.modules)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=running.ROOT, capture_output=True, text=True
+        [warm.PYTHON, "-c", program], cwd=running.ROOT, capture_output=True, text=True
     )
     assert done.returncode == code and "Traceback" not in done.stderr, done.stderr
     assert message in (done.stderr if code else done.stdout)

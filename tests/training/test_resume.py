@@ -139,7 +139,7 @@ def test_interrupted_in_the_warm_start_and_after_it_equals_straight(tmp_path):
     assert (part.directory / "report.html").exists()
     # In the middle of the warm start, at its last step, and after it.
     for end in (9, 20, 25):
-        part = stopped_at(part.directory, end)
+        part = running.stopped_at(part.directory, end)
         assert part.step == end
     rest = running.resume(part.directory, max_minutes=None)
     assert (rest.first_step, rest.step) == (25, straight.step)
@@ -150,21 +150,6 @@ def test_interrupted_in_the_warm_start_and_after_it_equals_straight(tmp_path):
         [True, False, False],
         [True, True, True],
     ]
-
-
-def stopped_at(path, step):
-    """Resumes a run and stops it after a step, as Ctrl-C would."""
-
-    class Until(callbacks.Checkpoints):
-        def on_train_batch_end(self, batch, logs=None):
-            if self.session.step == step:
-                self.session.stop = "interrupted"
-                self.model.stop_training = True
-            super().on_train_batch_end(batch, logs)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(callbacks, "Checkpoints", Until)
-        return running.resume(path, max_minutes=None)
 
 
 def test_rows_after_the_checkpoint_and_of_a_part_of_an_epoch_are_dropped(tmp_path):
