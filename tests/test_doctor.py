@@ -9,6 +9,7 @@ import sys
 
 import keras
 import pytest
+import warm
 
 from zoo import doctor, installation, machine
 
@@ -109,6 +110,8 @@ def test_a_backend_that_cannot_be_imported_fails_in_one_line(tmp_path, monkeypat
     monkeypatch.setattr(doctor, "ROOT", tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setattr(doctor, "is_installed", lambda name: True)
+    # A copy of a process that has imported JAX would not import it again.
+    monkeypatch.setattr(sys, "executable", warm.PYTHON)
     (line,) = doctor.backends(flags(backend="jax"))
     assert (line.state, line.check) == ("fail", "jax devices")
     assert line.text.startswith(error) and "\n" not in line.text

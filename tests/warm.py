@@ -39,6 +39,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.
 def interpreter(folder, owner):
     """Writes the command to `folder`, where its servers will be, and returns its path.
 
+    The servers have the environment of this call.
+
     Args:
         folder: an existing folder; its path must be short, as that of a socket.
         owner: the id of the process with which the servers end.
@@ -52,6 +54,9 @@ def interpreter(folder, owner):
         file.write(f'#!/bin/sh\nexec {shlex.quote(PYTHON)} -IS -c {shlex.quote(code)} "$@"\n')
     os.chmod(written, 0o755)
     os.replace(written, path)
+    with open(written, "w") as file:
+        json.dump(dict(os.environ), file)
+    os.replace(written, os.path.join(folder, "environment.json"))
     return path
 
 
@@ -97,32 +102,30 @@ def _backend(arguments):
     return backend if backend in BACKENDS else None
 
 
-def _early(backend):
+def _early(environment, backend):
     starts = READ_EARLY + READ_EARLY_BY[backend]
-    names = [name for name in os.environ if name.startswith(starts) and name not in READ_LATE]
-    return {name: os.environ[name] for name in sorted(names)}
+    names = [name for name in environment if name.startswith(starts) and name not in READ_LATE]
+    return {name: environment[name] for name in names}
 
 
 def _connect(folder, backend, owner):
     """Returns a connection to a server, started if need be, or None if its environment differs."""
+    with open(os.path.join(folder, "environment.json")) as file:
+        environment = json.load(file)
+    if _early(environment, backend) != _early(os.environ, backend):
+        return None
     path = os.path.join(folder, backend)
-    # Variables of the first process, which others must have as well.
-    with open(f"{path}.json", "a+") as file:
+    with open(f"{path}.lock", "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
-        text = file.read()
-        if not text:
-            _serve_apart(path, backend, owner)
-            file.write(json.dumps(_early(backend)))
-        elif json.loads(text) != _early(backend):
-            return None
+        if not os.path.exists(path):
+            _serve_apart(path, backend, owner, environment)
     connection = socket.socket(socket.AF_UNIX)
     with contextlib.suppress(OSError):  # Keras cannot be imported: Python will say so
         connection.connect(path)
         return connection
 
 
-def _serve_apart(path, backend, owner):
+def _serve_apart(path, backend, owner, environment):
     import subprocess
 
     listener = socket.socket(socket.AF_UNIX)
@@ -132,7 +135,7 @@ def _serve_apart(path, backend, owner):
     subprocess.Popen(
         [PYTHON, "-c", code],
         cwd=os.path.dirname(__file__),
-        env=os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": os.path.dirname(__file__)},
+        env=environment | {"KERAS_BACKEND": backend, "PYTHONPATH": os.path.dirname(__file__)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
