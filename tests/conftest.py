@@ -21,7 +21,7 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "0"
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
 
-# The models that all tests of a process share, by name.
+# The models that all tests of a process share, by name and by how they take steps.
 SHARED = {}
 # The slowest files run first, so that no test process is left alone with one at the end.
 LONGEST = ("test_readme.py", "test_replicas.py", "test_parity.py", "test_workers.py")
@@ -72,28 +72,35 @@ def optimised(monkeypatch):
     compile_anew(quick)
 
 
-@pytest.fixture
-def eager_steps(request, monkeypatch):
-    """TensorFlow takes the steps of a test eagerly: a few are faster than tracing one.
+@pytest.fixture(scope="module")
+def eager_steps():
+    """TensorFlow takes the steps of a file eagerly: a few are faster than tracing one.
 
-    Not where they are slow: test_registry.py traces each variant, slow tests trace each phase.
+    JAX compiles them, and test_registry.py, test_step.py and test_resume.py trace the steps of
+    every variant and of a phase. All faults are tried with steps that are traced, as for users.
     """
+    import helpers
     import keras
 
-    if keras.config.backend() == "tensorflow" and not request.node.get_closest_marker("slow"):
-        written = keras.Model.run_eagerly.fset
-        monkeypatch.setattr(keras.Model, "run_eagerly", property(lambda self: True, written))
+    with pytest.MonkeyPatch.context() as patch:
+        if keras.config.backend() == "tensorflow" and not helpers.ALL_FAULTS:
+            written = keras.Model.run_eagerly.fset
+            patch.setattr(keras.Model, "run_eagerly", property(lambda self: True, written))
+        yield
 
 
 def fresh(name):
     """Returns a small compiled model in its initial state. All tests share one of each variant."""
     import helpers
+    import keras
 
-    if name not in SHARED:
+    # A model that has taken a step eagerly would not trace another.
+    key = name, keras.Model.run_eagerly
+    if key not in SHARED:
         gan = helpers.small(name)
         gan.compile()
-        SHARED[name] = gan, helpers.snapshot(gan)
-    gan, state = SHARED[name]
+        SHARED[key] = gan, helpers.snapshot(gan)
+    gan, state = SHARED[key]
     helpers.restore(gan, state)
     return gan
 

@@ -11,7 +11,7 @@ from helpers import each_game, not_on_jax, numpy, snapshot, state, train
 
 from zoo.game import networks
 
-pytestmark = pytest.mark.backend
+pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("eager_steps")]
 
 COPIES = {"deepcopy": copy.deepcopy, "pickle": lambda gan: pickle.loads(pickle.dumps(gan))}
 each_copy = pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
@@ -69,7 +69,7 @@ STATES = {
 
 @not_on_jax
 @pytest.mark.parametrize("case", STATES)
-@pytest.mark.slow  # traces two steps for each state
+@pytest.mark.slow  # trains a model and four copies for each state
 def test_a_copy_made_at_any_time_trains_on_like_its_original_and_apart_from_it(case):
     name, settings = STATES[case]
     gan = compiled(name, **settings)
@@ -87,7 +87,7 @@ def test_a_copy_made_at_any_time_trains_on_like_its_original_and_apart_from_it(c
         assert_equal(snapshot(late[kind]), snapshot(gan))
 
 
-# One of each other shape of game: an original and its copy are each compiled.
+# One of each other shape of game, and its copy.
 @pytest.mark.slow
 @not_on_jax
 @each_copy

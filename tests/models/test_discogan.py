@@ -245,7 +245,7 @@ def start(folder, runs_dir, name, **changes):
     return train.start(resolved, source=assembly.Source(), runs_dir=runs_dir, name=name)
 
 
-# Trains three times and compiles a step each time.
+# Trains three times.
 @pytest.mark.slow
 def test_resumed_across_the_switch_equals_straight_bit_for_bit(pictures, tmp_path):
     straight = start(pictures, tmp_path, "straight")

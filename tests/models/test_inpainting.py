@@ -21,6 +21,8 @@ from zoo.parts import holes
 from zoo.runs import assembly, config, network_files
 from zoo.training import train
 
+pytestmark = pytest.mark.usefixtures("eager_steps")
+
 
 def fields(gan, count=2):
     batch = helpers.fields(gan, helpers.data(gan, count)[0])

@@ -252,7 +252,7 @@ def test_a_run_on_numbers_with_instances_knows_its_labels(straight):
     assert tuple(network(np.zeros((1, 24, 40, 4), "float32")).shape) == (1, 24, 40, 4)
 
 
-# Trains three times more and compiles three steps each time.
+# Trains three times more.
 @pytest.mark.slow
 def test_interrupted_in_each_phase_and_resumed_equals_straight_bit_for_bit(
     pictures, straight, tmp_path

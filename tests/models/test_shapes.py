@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from helpers import BATCH
 
+pytestmark = pytest.mark.usefixtures("eager_steps")
+
 # Sides that are halved to odd ones where a network crops.
 SHAPES = {
     "dcgan": (18, 30, 4),

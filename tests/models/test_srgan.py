@@ -18,6 +18,8 @@ from zoo.models.srgan import SRGAN
 from zoo.runs import assembly, config
 from zoo.training import train
 
+pytestmark = pytest.mark.usefixtures("eager_steps")
+
 
 def fields(gan, count=2):
     batch = helpers.fields(gan, helpers.data(gan, count)[0])
@@ -211,7 +213,7 @@ def test_a_run_has_both_stages_in_its_table(straight):
 
 
 # Trains three times more and compiles two steps each time.
-@pytest.mark.slow
+# Trains three times more.
 def test_interrupted_in_either_stage_and_resumed_equals_straight_bit_for_bit(
     pictures, straight, tmp_path
 ):

@@ -13,6 +13,8 @@ from zoo.errors import UsageError
 from zoo.runs import assembly, config
 from zoo.training import train
 
+pytestmark = pytest.mark.usefixtures("eager_steps")
+
 COUNT = 10  # pictures of each side, which make five steps of two
 STEPS = 5
 SMALL = {"image_size": 32, "width": 4, "patch_halvings": 2, "batch_size": 2, "epochs": 2}
@@ -116,7 +118,7 @@ def test_the_pictures_change_and_the_inputs_in_them_do_not(straight, model):
 
 
 @pytest.mark.backend
-# Trains each model twice more and compiles a step each time.
+# Trains each model twice more; JAX compiles a step each time.
 @pytest.mark.slow
 @each_model
 def test_resumed_equals_straight_bit_for_bit(pictures, straight, tmp_path, model):
@@ -138,7 +140,7 @@ def test_the_pool_is_in_the_checkpoint_and_holds_past_pictures(straight):
         assert all(values[i].std() > 0 for i in range(3))
 
 
-@pytest.mark.slow  # compiles a step for other sides
+@pytest.mark.slow  # trains each model twice
 @each_model
 def test_sides_need_not_be_equal(pictures, tmp_path, model):
     session = start(pictures, tmp_path, model, image_size="32x48", epochs=1, max_minutes=1e-9)
@@ -247,7 +249,7 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(answers, case):
     assert changed == []
 
 
-@pytest.mark.slow  # compiles a step for other channels
+@pytest.mark.slow  # trains
 def test_alpha_is_learnt_where_it_is_asked_for_and_not_elsewhere(pictures, tmp_path):
     folder = tmp_path / "transparent"
     for path in sorted(pictures.rglob("*.png")):
