@@ -59,22 +59,22 @@ $(VENV)/python:
 
 $(VENV)/base: requirements.txt | $(VENV)/python
 	@echo "installing requirements.txt: about 800 MB, two minutes or three"
-	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(RUN) -m pip install --quiet --no-compile --disable-pip-version-check -r requirements.txt
 	@touch $@
 
 $(VENV)/test: requirements-test.txt requirements-onnx.txt requirements-jax.txt requirements-app.txt requirements-dev.txt $(VENV)/base
 	@echo "installing requirements-test.txt"
-	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
+	@$(RUN) -m pip install --quiet --no-compile --disable-pip-version-check -r requirements-test.txt
 	@touch $@
 
 $(VENV)/torch: requirements-torch.txt $(VENV)/base
 	@echo "installing requirements-torch.txt"
-	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-torch.txt
+	@$(RUN) -m pip install --quiet --no-compile --disable-pip-version-check -r requirements-torch.txt
 	@touch $@
 
 $(VENV)/docs: requirements-docs.txt | $(VENV)/python
 	@echo "installing requirements-docs.txt"
-	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
+	@$(RUN) -m pip install --quiet --no-compile --disable-pip-version-check -r requirements-docs.txt
 	@touch $@
 
 clean:

@@ -24,7 +24,12 @@ os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
 # The models that all tests of a process share, by name and by how they take steps.
 SHARED = {}
 # The slowest files run first, so that no test process is left alone with one at the end.
-LONGEST = ("test_readme.py", "test_replicas.py", "test_parity.py", "test_workers.py")
+LONGEST = [
+    *("test_readme.py", "test_app_in_browser.py", "test_replicas.py", "test_workers.py"),
+    *("test_registry.py", "test_resume.py", "test_parity.py", "test_kernels.py"),
+    *("test_packaging.py", "test_copies.py", "test_translation.py", "test_step.py"),
+    *("test_ways_to_run.py", "test_layouts.py", "test_evaluate.py", "test_library.py"),
+]
 
 
 def pytest_collection_modifyitems(items):

@@ -64,6 +64,45 @@ def test_a_variant_learns_with_finite_losses(variant):
     assert int(helpers.numpy(variant.finite_steps)) == 4
 
 
+@helpers.each_game
+def test_every_optimizer_counts_its_steps_and_holds_moments(variant):
+    helpers.train(variant, epochs=2)
+    for player in variant.all_players:
+        optimizer = variant.optimizer_of(player)
+        assert int(helpers.numpy(optimizer.iterations)) == 4 * variant.moves_of(player), player.name
+        slots = helpers.moments(optimizer)
+        count = len(helpers.moved_by(variant, player.name))
+        each, rest = divmod(len(slots), count)
+        assert each and not rest, "an optimizer without moments, or not for every weight"
+        still = sum(np.abs(slot).max() == 0 for slot in slots)
+        assert still <= each * len(helpers.idle(variant, player.name)), player.name
+
+
+@helpers.each_game
+def test_a_step_moves_every_weight_and_keeps_the_moving_averages(variant):
+    before = {id(v): helpers.numpy(v) for v in variant.variables}
+    helpers.train(variant)
+    idle = {path for name in helpers.players(variant) for path in helpers.idle(variant, name)}
+    weights = [v for v in variant.trainable_variables if v.path not in idle]
+    statistics = [v for v in variant.variables if "moving" in v.path]
+    assert len(weights) > len(idle)
+    for variable in (*weights, *statistics):
+        assert not np.array_equal(helpers.numpy(variable), before[id(variable)]), variable.path
+
+
+@helpers.each_game
+def test_the_averages_follow_the_networks_that_draw(variant):
+    helpers.train(variant)
+    for name in variant.averaged:
+        average, network = variant.network(f"ema_{name}"), variant.network(name)
+        pairs = zip(average.weights, network.weights, strict=True)
+        apart = [
+            np.abs(helpers.numpy(average) - helpers.numpy(weight)).max()
+            for average, weight in pairs
+        ]
+        assert max(apart) > 0, f"the average is {name} itself"
+
+
 @helpers.each_of_noise
 def test_a_variant_draws_samples_in_its_range(variant):
     for weight in variant.ema_generator.weights:

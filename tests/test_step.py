@@ -125,32 +125,6 @@ def test_the_optimizers_count_the_moves_of_their_players(observed):
     assert int(numpy(gan.optimizer.iterations)) == 1
 
 
-@helpers.each_game
-def test_every_optimizer_counts_its_steps_and_holds_moments(variant):
-    train(variant, epochs=2)
-    for player in variant.all_players:
-        optimizer = variant.optimizer_of(player)
-        assert int(numpy(optimizer.iterations)) == 4 * variant.moves_of(player), player.name
-        slots = helpers.moments(optimizer)
-        count = len(helpers.moved_by(variant, player.name))
-        each, rest = divmod(len(slots), count)
-        assert each and not rest, "an optimizer without moments, or not for every weight"
-        still = sum(np.abs(slot).max() == 0 for slot in slots)
-        assert still <= each * len(helpers.idle(variant, player.name)), player.name
-
-
-@helpers.each_game
-def test_a_step_moves_every_weight_and_keeps_the_moving_averages(variant):
-    before = {id(v): numpy(v) for v in variant.variables}
-    train(variant)
-    idle = {path for name in helpers.players(variant) for path in helpers.idle(variant, name)}
-    weights = [v for v in variant.trainable_variables if v.path not in idle]
-    statistics = [v for v in variant.variables if "moving" in v.path]
-    assert len(weights) > len(idle)
-    for variable in (*weights, *statistics):
-        assert not np.array_equal(numpy(variable), before[id(variable)]), variable.path
-
-
 def test_each_step_draws_fresh_noise_and_a_seed_repeats_it(gan):
     state = snapshot(gan)
     x, _ = data(gan, BATCH)
@@ -235,16 +209,6 @@ def test_uint8_and_float_images_give_the_same_step(gan):
         # Adam's first step is a sign: it turns the last bit of a gradient near zero into a step.
         np.testing.assert_allclose(numpy(variable), value, atol=2.1e-3)
         assert np.mean(np.abs(numpy(variable) - value)) < 1e-5
-
-
-@helpers.each_game
-def test_the_averages_follow_the_networks_that_draw(variant):
-    train(variant)
-    for name in variant.averaged:
-        average, network = variant.network(f"ema_{name}"), variant.network(name)
-        pairs = zip(average.weights, network.weights, strict=True)
-        apart = [np.abs(numpy(average) - numpy(weight)).max() for average, weight in pairs]
-        assert max(apart) > 0, f"the average is {name} itself"
 
 
 def test_the_average_halves_an_old_generators_share_in_the_half_life(gan):

@@ -92,7 +92,7 @@ def _backend(arguments):
         # Processes of `multiprocessing` share more than three files with the one that starts them.
         possible = "multiprocessing" not in text
     elif option == "-m":
-        possible = text.startswith(("zoo", "benchmarks"))
+        possible = text.startswith(("zoo", "benchmarks", "ipykernel"))
     else:
         possible = option.endswith(".py")
     if not possible:

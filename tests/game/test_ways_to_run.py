@@ -1,5 +1,7 @@
 """`compile(run_eagerly, jit_compile, steps_per_execution)`: other ways to take the same steps."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -32,6 +34,12 @@ DRAWING = {
 }
 
 
+@functools.cache
+def plainly(name):
+    plain = {"jit_compile": False} if BACKEND == "tensorflow" else {}
+    return weights_after(name, 8, plain, **DRAWING.get(name, {}))
+
+
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: next(iter(way)))
 @pytest.mark.parametrize(
     # XLA compiles the first for ten seconds.
@@ -39,10 +47,8 @@ DRAWING = {
     [pytest.param("vanilla", marks=pytest.mark.slow), "gaussian"],
 )
 def test_any_way_to_run_takes_the_same_steps(name, way):
-    settings = DRAWING.get(name, {})
-    plain = {"jit_compile": False} if BACKEND == "tensorflow" else {}
-    expected, logged = weights_after(name, 8, plain, **settings)
-    weights, history = weights_after(name, 8, way, **settings)
+    expected, logged = plainly(name)
+    weights, history = weights_after(name, 8, way, **DRAWING.get(name, {}))
     for a, b in zip(weights, expected, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
     for loss, (value,) in logged.items():
