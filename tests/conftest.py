@@ -21,6 +21,8 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "0"
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
 
+warm.keep_protocols()
+
 # The models that all tests of a process share, by name and by how they take steps.
 SHARED = {}
 # The slowest files run first, so that no test process is left alone with one at the end.

@@ -36,6 +36,18 @@ READ_LATE = ("JAX_PLATFORMS", "KERAS_BACKEND", "PYTHONPATH", "PYTHONUNBUFFERED",
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
+def keep_protocols():
+    """Python 3.11 looks for the members of a protocol at each `isinstance`; later ones keep them.
+
+    TensorFlow asks several times for each operation, a twentieth of the time of a test.
+    """
+    import functools
+    import typing
+
+    if sys.version_info < (3, 12):
+        typing._get_protocol_attrs = functools.cache(typing._get_protocol_attrs)
+
+
 def interpreter(folder, owner):
     """Writes the command to `folder`, where its servers will be, and returns its path.
 
@@ -150,6 +162,7 @@ def serve(descriptor, owner):
 
     for name in PRELOADED:
         importlib.import_module(name)
+    keep_protocols()
     listener = socket.socket(fileno=descriptor)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     gc.collect()

@@ -90,6 +90,9 @@ def test_its_training_is_as_long_as_the_recipe_says(monkeypatch):
 def test_training_depends_on_recipe_and_data_and_leaves_other_random_numbers_alone(
     tmp_path, monkeypatch
 ):
+    for length in ("EPOCHS", "LEAST_STEPS"):
+        monkeypatch.setattr(classifier, length, 1)
+    monkeypatch.setenv("ZOO_CACHE_DIR", str(tmp_path / "one"))
     keras.utils.set_random_seed(1)
     before = random.getstate(), np.random.get_state()[1].copy()
     first = extractor_of("classifier:digits")
