@@ -1,5 +1,5 @@
 # make demo    sets up, then trains DCGAN on handwritten digits; nothing is downloaded but packages
-# make test    sets up, then runs the quick tests under TensorFlow and JAX: about thirteen minutes
+# make test    sets up, then runs the quick tests under TensorFlow and JAX: about twelve minutes
 # make test-all  runs the slow ones too
 # make torch   installs PyTorch as well, so that both run under it too
 # make test-faults  injects faults, each as often as the tests say: about half an hour
@@ -11,7 +11,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python
 BACKENDS = tensorflow jax torch
-# Tests that run at once; each takes up to 2 GB of memory.
+# Tests that run at once; each takes up to 6 GB of memory by the end.
 JOBS = 2
 
 .PHONY: demo test test-all test-faults torch lint docs clean
@@ -57,6 +57,7 @@ $(VENV)/python:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
+# Python compiles what is imported; pip would compile every file, as long as it takes to unpack them.
 $(VENV)/base: requirements.txt | $(VENV)/python
 	@echo "installing requirements.txt: about 800 MB, two minutes or three"
 	@$(RUN) -m pip install --quiet --no-compile --disable-pip-version-check -r requirements.txt

@@ -3,7 +3,6 @@
 import os
 import re
 import shlex
-import signal
 import socket
 import subprocess
 import sys
@@ -109,7 +108,7 @@ class Pages:
 
     def end(self):
         for page in self.processes:
-            page.process.send_signal(signal.SIGINT)
+            page.process.terminate()
         latest = time.monotonic() + 8
         for page in self.processes:
             try:
