@@ -83,8 +83,8 @@ def optimised(monkeypatch):
 def eager_steps():
     """TensorFlow takes the steps of a file eagerly: a few are faster than tracing one.
 
-    JAX compiles them, and test_registry.py, test_step.py and test_resume.py trace the steps of
-    every variant and of a phase. All faults are tried with steps that are traced, as for users.
+    For files whose subject is no tracing: test_registry.py traces every variant, test_fit.py
+    batches of other sizes, test_resume.py a phase. With ZOO_FAULTS=all these are traced, too.
     """
     import helpers
     import keras

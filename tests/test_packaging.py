@@ -229,6 +229,8 @@ def test_the_wheel_is_the_whole_product(installed, tmp_path):
     assert "ganzoo generate --run" in re.sub(
         "</?span>", "", (run / "report.html").read_text("utf-8")
     )
+    call("ganzoo", "generate", "--run=dcgan-digits", "--count=4", "--out=grid.png")
+    assert (tmp_path / "grid.png").is_file()
     call("ganzoo", "export", "--run=dcgan-digits", "--format=keras", "--out=exported")
     code = "import keras; print(keras.models.load_model('exported/generator.keras').output_shape); "
     code += "import zoo; from zoo import installation as i; print(i.folder('pretrained')); "

@@ -13,7 +13,7 @@ from zoo.errors import UsageError
 from zoo.game.optimizers import PlayersOptimizer
 from zoo.training import session
 
-pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("eager_steps")]
+pytestmark = pytest.mark.backend
 
 on_torch = keras.config.backend() == "torch"
 # PyTorch has no convolutions in float16 on a CPU.

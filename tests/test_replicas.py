@@ -28,8 +28,8 @@ ON_JAX = [
     *helpers.SHAPES,
 ]
 EACH = [] if helpers.ALL_FAULTS or keras.config.backend() != "jax" else ON_JAX
-# What a quick JAX rounds otherwise on several devices, it fuses as for users.
-NOT_QUICK = ["cyclegan"] if EACH else []
+# JAX fuses these as for users: as in other tests, it rounds them otherwise on several devices.
+AS_FOR_USERS = ["cyclegan"] if EACH else []
 ON_DEVICES = {1: EACH, 2: EACH, 4: ON_FOUR}
 if keras.config.backend() == "jax" and not helpers.ALL_FAULTS:
     ON_DEVICES = {1: EACH, 4: EACH}
@@ -44,11 +44,11 @@ ON_WORKERS = list(replicas.cases()) if helpers.ALL_FAULTS else ["loss_scale", "n
 PAIR = runpy.run_path(str(helpers.ROOT / "examples" / "cluster" / "two_workers.py"))
 
 
-def start(count, out, *cases, cluster=None, quick=not helpers.ALL_FAULTS):
+def start(count, out, *cases, cluster=None, as_for_users=helpers.ALL_FAULTS):
     return subprocess.Popen(
         [sys.executable, helpers.ROOT / "tests" / "replicas.py", "steps", str(count), out, *cases],
         env=helpers.environment(keras.config.backend())
-        | ({} if quick else {"XLA_FLAGS": ""})
+        | ({"XLA_FLAGS": ""} if as_for_users else {})
         | ({"TF_CONFIG": json.dumps(cluster)} if cluster else {}),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -78,10 +78,11 @@ def played(tmp_path_factory):
     folder = tmp_path_factory.mktemp("played")
     running = []
     for n, cases in ON_DEVICES.items():
-        quick = [case for case in cases if case not in NOT_QUICK]
-        running.append(start(n, folder / f"{n}.npz", *quick))
-        if NOT_QUICK:
-            running.append(start(n, folder / f"{n}-slow.npz", *NOT_QUICK, quick=False))
+        others = [case for case in cases if case not in AS_FOR_USERS]
+        running.append(start(n, folder / f"{n}.npz", *others))
+        if AS_FOR_USERS:
+            path = folder / f"{n}-as_for_users.npz"
+            running.append(start(n, path, *AS_FOR_USERS, as_for_users=True))
     finish(running)
     files = {n: folder.glob(f"{n}*.npz") for n in ON_DEVICES}
     return {n: {k: v for f in files[n] for k, v in np.load(f).items()} for n in ON_DEVICES}

@@ -8,7 +8,7 @@ from helpers import BATCH, data, numpy, small, step
 
 import zoo
 
-pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("eager_steps")]
+pytestmark = pytest.mark.backend
 
 LOSSES = np.array([0.5, 2.0, 1.0], "float32")
 

@@ -8,7 +8,7 @@ from helpers import BATCH, data, not_on_jax, numpy, part
 
 from zoo.errors import UsageError
 
-pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("eager_steps")]
+pytestmark = pytest.mark.backend
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from helpers import BATCH, each_game, not_on_jax, numpy, small
 from zoo.errors import UsageError
 from zoo.tasks.task import task_of
 
-pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("eager_steps")]
+pytestmark = pytest.mark.backend
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from zoo.game import Game, Player, rounds
 from zoo.parts.penalties import WeightClip
 from zoo.settings import Setting
 
-pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("eager_steps")]
+pytestmark = pytest.mark.backend
 
 SIZE = 3
 
