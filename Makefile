@@ -57,7 +57,7 @@ $(VENV)/python:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-# Python compiles what is imported; pip would compile every file, as long as it takes to unpack them.
+# Python compiles what is imported; pip would compile every file, which nearly doubles the time.
 $(VENV)/base: requirements.txt | $(VENV)/python
 	@echo "installing requirements.txt: about 800 MB, two minutes or three"
 	@$(RUN) -m pip install --quiet --no-compile --disable-pip-version-check -r requirements.txt
